@@ -1,0 +1,1 @@
+"""An operator that runs fleets of AI agents on Kubernetes."""

@@ -1,0 +1,157 @@
+"""What the engine needs of the outside, as protocols; adapters implement them, tests put in-memory ones in their place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from vapora.core.agentpool.broker import Delivery, QueueDepth
+from vapora.core.learning.execution import Execution
+from vapora.core.plan import Key, Manifest
+
+JsonObject = dict[str, object]
+
+
+class ApiError(Exception):
+    """Says that the API server, or the way to it, refused a request; `status` is 0 where no answer came."""
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    @property
+    def is_permanent(self) -> bool:
+        """Is true where the same request would be refused again until somebody changes something."""
+        return self.status in {400, 401, 403, 405, 413, 415, 422}
+
+
+class NotFound(ApiError):
+    """The object, or its kind, does not exist."""
+
+
+class AlreadyExists(ApiError):
+    """An object of that name exists."""
+
+
+class Conflict(ApiError):
+    """The object changed meanwhile, another field manager owns a field, or a precondition failed."""
+
+
+class Gone(ApiError):
+    """The resourceVersion is too old to watch from."""
+
+
+class KubeApi(Protocol):
+    """Reads and writes objects as plain JSON. Every call is bounded in time and raises ApiError."""
+
+    async def get(self, key: Key) -> JsonObject:
+        """Returns the object, or raises NotFound."""
+        ...
+
+    async def create(self, manifest: Manifest) -> JsonObject:
+        """Creates the object, or raises AlreadyExists."""
+        ...
+
+    async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
+        """Applies the object server-side with our field manager, or raises Conflict."""
+        ...
+
+    async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
+        """Merges `body` into the object (JSON merge patch)."""
+        ...
+
+    async def delete(self, key: Key, *, uid: str | None = None) -> None:
+        """Deletes the object, only if it has `uid`."""
+        ...
+
+    async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:
+        """Deletes all objects of a kind in a namespace that the label selector selects."""
+        ...
+
+    def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
+        """Yields every object of a kind that the label selector selects, page by page."""
+        ...
+
+
+class EventSource(Protocol):
+    """Watches one kind for ever: lists, follows, lists again after a loss."""
+
+    async def watch(
+        self,
+        kind: str,
+        selector: str,
+        *,
+        on_object: Callable[[JsonObject], None],
+        on_deleted: Callable[[JsonObject], None],
+        on_listed: Callable[[frozenset[str]], None],
+    ) -> None:
+        """Reports each object, each deletion, and after each complete list the uids that exist."""
+        ...
+
+
+class TaskBroker(Protocol):
+    """Carries tasks to agents and results back. Calls raise BrokerUnavailable."""
+
+    @property
+    def problem(self) -> str | None:
+        """Says why the broker cannot be used; None while it can."""
+        ...
+
+    async def ensure_pool(self, namespace: str, pool: str, *, max_deliver: int, ack_wait: float) -> None: ...
+
+    async def remove_pool(self, namespace: str, pool: str) -> None: ...
+
+    async def publish(self, task: Mapping[str, object], *, namespace: str, pool: str, message_id: str) -> None: ...
+
+    async def cancel(self, namespace: str, pool: str, message_id: str) -> None: ...
+
+    async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]: ...
+
+    def results(self) -> AsyncIterator[Delivery]: ...
+
+    async def pending_results(self) -> int: ...
+
+    async def connect(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class KnowledgeGraph(Protocol):
+    """Keeps executions. Calls raise GraphUnavailable."""
+
+    @property
+    def problem(self) -> str | None:
+        """Says why the store cannot be used; None while it can."""
+        ...
+
+    async def record(self, executions: Sequence[Execution]) -> None: ...
+
+    async def get_executions_for_task_type(self, pool: str, task_type: str, limit: int) -> Sequence[Execution]: ...
+
+    async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]: ...
+
+    async def count(self) -> int: ...
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Tells the time, and waits."""
+
+    def now(self) -> datetime:
+        """Returns the wall clock: aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Returns seconds that never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+Callback = Callable[[], Awaitable[None]]

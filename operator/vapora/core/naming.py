@@ -1,0 +1,39 @@
+"""Names of what the operator makes: deterministic, so doing it twice is a no-op, and new for each try."""
+
+from __future__ import annotations
+
+import hashlib
+
+GROUP = "vapora.dev"
+FIELD_MANAGER = "vapora"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_WORKFLOW = f"{GROUP}/workflow"  # uid of the Workflow
+LABEL_STEP = f"{GROUP}/step"
+LABEL_ITEM = f"{GROUP}/item"
+LABEL_TRY = f"{GROUP}/try"
+LABEL_RECORDED = f"{GROUP}/recorded"
+LABEL_POOL = f"{GROUP}/pool"  # name of the AgentPool
+LABEL_TASKSERV = f"{GROUP}/taskserv"  # name of the Taskserv
+LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
+FINALIZER_ATTEMPT = f"{GROUP}/attempt"
+FINALIZER_CLEANUP = f"{GROUP}/cleanup"
+ANNOTATION_REQUEST = f"{GROUP}/request"
+
+NO_ITEM = -1
+_MAX_PREFIX = 30
+
+
+def hash10(*parts: object) -> str:
+    """Returns ten hexadecimal digits over the parts, which cannot run into each other."""
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:10]
+
+
+def child_name(workflow: str, uid: str, step: str, item: int, role: str, try_: int) -> str:
+    """Names the child of one try; `item` is NO_ITEM for a plain step, `role` is run, compensate or completion."""
+    prefix = workflow[:_MAX_PREFIX].rstrip("-.").replace(".", "-")
+    return f"{prefix}-{hash10(uid, step, item, role, try_)}"
+
+
+def effect_id(uid: str, step: str, item: int, effect: int) -> str:
+    """Is the idempotency key of an effect outside the cluster: `<uid>/<step>/<item>/<effect>`."""
+    return f"{uid}/{step}/{item}/{effect}"

@@ -1,0 +1,128 @@
+"""What a reconcile decides: the writes to make, the status to publish, the events to tell, when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Manifest = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Names one object of the cluster."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Creates a child under a name that never repeats; one that exists already with this owner and try is a success."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Applies a child server-side with our field manager, never forcing over a field that another manager owns."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Merges `body` into an object; a `uid` in the body's metadata guards against patching a namesake."""
+
+    key: Key
+    body: Manifest
+    subresource: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Deletes the object with this uid; one that is gone already is a success."""
+
+    key: Key
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Gives a task to a pool's queue; a repeated `message_id` is dropped by the broker."""
+
+    pool: Key
+    message_id: str
+    envelope: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Asks the agents of a pool to give up a task."""
+
+    pool: Key
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureQueue:
+    """Makes a pool's durable consumer if it is absent; `max_deliver` counts the first delivery."""
+
+    pool: Key
+    max_deliver: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveQueue:
+    """Removes a pool's consumer and the tasks that wait in its subject."""
+
+    pool: Key
+
+
+Action = Create | Apply | Patch | Delete | Publish | CancelTask | EnsureQueue | RemoveQueue
+
+
+class EventType(StrEnum):
+    """The two types that Kubernetes knows."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Tells people of one transition; warnings are always sent, routine ones at a limited rate."""
+
+    type: EventType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Says why an action could not be done, in the words of whoever refused it."""
+
+    action: Action
+    reason: str
+    message: str
+    is_permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Is the whole decision of one reconcile.
+
+    `status` is the complete desired status as JSON (None: leave it); the writer sends what differs. `urgent` asks for the
+    write now instead of at the next paced slot. `requeue_after` is in seconds.
+    """
+
+    actions: tuple[Action, ...] = ()
+    status: Manifest | None = None
+    events: tuple[Event, ...] = ()
+    requeue_after: float | None = None
+    urgent: bool = True

@@ -1,0 +1,256 @@
+"""What the engine keeps of the children it watches: only what a plan needs, so that an irrelevant change wakes nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from vapora.core import naming
+from vapora.core.plan import Key
+
+ANNOTATION_APPLIED = f"{naming.GROUP}/applied"  # digest of the manifest that we applied last
+
+
+def parse_time(value: object) -> datetime | None:
+    """Reads an RFC 3339 time of the API; None stays None."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+def child(source: Mapping[str, object], *path: str) -> Mapping[str, object]:
+    """Follows a path of nested objects; a missing one is empty."""
+    node: object = source
+    for name in path:
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return node if isinstance(node, Mapping) else {}
+
+
+def rows(source: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
+    """Returns the objects of a list field; a missing one is empty."""
+    value = source.get(name)
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def text(source: Mapping[str, object], name: str) -> str:
+    """Returns a string field; a missing one is empty."""
+    value = source.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def number(source: Mapping[str, object], name: str) -> int:
+    """Returns an integer field; a missing one is 0, as the API leaves zeros out."""
+    value = source.get(name)
+    return value if isinstance(value, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Is the part of an object's metadata that plans use."""
+
+    key: Key
+    uid: str
+    labels: Mapping[str, str]
+    owner_uid: str
+    generation: int
+    created_at: datetime | None
+    is_deleting: bool
+    finalizers: tuple[str, ...]
+
+
+def project_meta(manifest: Mapping[str, object], kind: str) -> Meta:
+    """Reads the metadata of an object; `kind` is given because items of a list do not say theirs."""
+    meta = child(manifest, "metadata")
+    owners = [owner for owner in rows(meta, "ownerReferences") if owner.get("controller")]
+    finalizers = meta.get("finalizers")
+    return Meta(
+        key=Key(kind, text(meta, "namespace"), text(meta, "name")),
+        uid=text(meta, "uid"),
+        labels={name: str(value) for name, value in child(meta, "labels").items() if name.startswith(naming.GROUP)},
+        owner_uid=text(owners[0], "uid") if owners else "",
+        generation=number(meta, "generation"),
+        created_at=parse_time(meta.get("creationTimestamp")),
+        is_deleting="deletionTimestamp" in meta,
+        finalizers=tuple(str(name) for name in finalizers) if isinstance(finalizers, list) else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """Says how a container ended."""
+
+    exit_code: int
+    reason: str
+    message: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """Is a Pod as a plan sees it.
+
+    `waiting_*` are the first waiting container's, `end` the first container that ended badly, else the first that ended.
+    `unschedulable` holds the scheduler's words while no node takes the Pod.
+    """
+
+    meta: Meta
+    phase: str
+    reason: str
+    message: str
+    node: str
+    is_ready: bool
+    restarts: int
+    started_at: datetime | None
+    waiting_reason: str
+    waiting_message: str
+    unschedulable: str
+    disruption: str
+    end: ContainerEnd | None
+    last_end: ContainerEnd | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Is true once no container runs or will run again."""
+        return self.phase in {"Succeeded", "Failed"}
+
+
+def project_pod(manifest: Mapping[str, object]) -> PodView:
+    """Reads a Pod."""
+    status = child(manifest, "status")
+    containers = rows(status, "initContainerStatuses") + rows(status, "containerStatuses")
+    waiting = next((w for c in containers if (w := child(c, "state", "waiting"))), {})
+    return PodView(
+        meta=project_meta(manifest, "Pod"),
+        phase=text(status, "phase") or "Pending",
+        reason=text(status, "reason"),
+        message=text(status, "message"),
+        node=text(child(manifest, "spec"), "nodeName"),
+        is_ready=_condition(status, "Ready").get("status") == "True",
+        restarts=sum(number(c, "restartCount") for c in containers),
+        started_at=parse_time(status.get("startTime")),
+        waiting_reason=text(waiting, "reason"),
+        waiting_message=text(waiting, "message"),
+        unschedulable=_unschedulable(status),
+        disruption=text(_condition(status, "DisruptionTarget"), "reason"),
+        end=_worst_end(containers, "state"),
+        last_end=_worst_end(containers, "lastState"),
+    )
+
+
+def _condition(status: Mapping[str, object], kind: str) -> Mapping[str, object]:
+    return next((row for row in rows(status, "conditions") if row.get("type") == kind), {})
+
+
+def _unschedulable(status: Mapping[str, object]) -> str:
+    scheduled = _condition(status, "PodScheduled")
+    return text(scheduled, "message") if scheduled.get("status") == "False" else ""
+
+
+def _worst_end(containers: list[Mapping[str, object]], field: str) -> ContainerEnd | None:
+    ends = [_end(state) for c in containers if (state := child(c, field, "terminated"))]
+    return next((end for end in ends if end.exit_code != 0), ends[-1] if ends else None)
+
+
+def _end(state: Mapping[str, object]) -> ContainerEnd:
+    return ContainerEnd(
+        exit_code=number(state, "exitCode"),
+        reason=text(state, "reason"),
+        message=text(state, "message"),
+        finished_at=parse_time(state.get("finishedAt")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """Is a Job as a plan sees it; `is_complete` and `failure` come from its conditions, never from counts."""
+
+    meta: Meta
+    is_complete: bool
+    is_failed: bool
+    reason: str
+    message: str
+    finished_at: datetime | None
+
+
+def project_job(manifest: Mapping[str, object]) -> JobView:
+    """Reads a Job."""
+    status = child(manifest, "status")
+    met = {text(row, "type"): row for row in rows(status, "conditions") if row.get("status") == "True"}
+    failure = met.get("Failed") or met.get("FailureTarget")
+    ending = failure or met.get("Complete") or met.get("SuccessCriteriaMet") or {}
+    return JobView(
+        meta=project_meta(manifest, "Job"),
+        is_complete=failure is None and bool(ending),
+        is_failed=failure is not None,
+        reason=text(ending, "reason"),
+        message=text(ending, "message"),
+        finished_at=parse_time(ending.get("lastTransitionTime")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """Is a Deployment (or another kind that keeps Pods running) as a plan sees it.
+
+    `applied` is the digest of what we applied last; `stalled` is the reason of its own controller, where it gave up.
+    """
+
+    meta: Meta
+    applied: str
+    replicas: int
+    ready: int
+    updated: int
+    available: int
+    is_observed: bool
+    stalled: str
+    message: str
+
+
+def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
+    """Reads a Deployment."""
+    status = child(manifest, "status")
+    meta = project_meta(manifest, kind)
+    progressing, failure = _condition(status, "Progressing"), _condition(status, "ReplicaFailure")
+    bad = failure if failure.get("status") == "True" else progressing if progressing.get("status") == "False" else {}
+    return WorkloadView(
+        meta=meta,
+        applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
+        replicas=number(child(manifest, "spec"), "replicas"),
+        ready=number(status, "readyReplicas"),
+        updated=number(status, "updatedReplicas"),
+        available=number(status, "availableReplicas"),
+        is_observed=number(status, "observedGeneration") >= meta.generation,
+        stalled=text(bad, "reason"),
+        message=text(bad, "message"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlainView:
+    """Is a child of which only the existence and what we applied matters: a Service, an HPA, a ControllerRevision."""
+
+    meta: Meta
+    applied: str
+
+
+def project_plain(manifest: Mapping[str, object], kind: str) -> PlainView:
+    """Reads a child that has no state of interest."""
+    return PlainView(
+        meta=project_meta(manifest, kind),
+        applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
+    )
+
+
+ChildView = PodView | JobView | WorkloadView | PlainView
+
+
+def project(manifest: Mapping[str, object], kind: str) -> ChildView:
+    """Reads a child of any watched kind."""
+    match kind:
+        case "Pod":
+            return project_pod(manifest)
+        case "Job":
+            return project_job(manifest)
+        case "Deployment":
+            return project_workload(manifest, kind)
+        case _:
+            return project_plain(manifest, kind)
