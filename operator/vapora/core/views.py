@@ -50,7 +50,8 @@ class Meta:
     key: Key
     uid: str
     labels: Mapping[str, str]
-    owner_uid: str
+    owner_uid: str  # who is told of a change: our label first, as a Deployment's Pods belong to its ReplicaSet
+    controller_uid: str  # who made it, by the API's own garbage-collected reference
     generation: int
     created_at: datetime | None
     is_deleting: bool
@@ -62,11 +63,14 @@ def project_meta(manifest: Mapping[str, object], kind: str) -> Meta:
     meta = child(manifest, "metadata")
     owners = [owner for owner in rows(meta, "ownerReferences") if owner.get("controller")]
     finalizers = meta.get("finalizers")
+    controller = text(owners[0], "uid") if owners else ""
+    labels = {name: str(value) for name, value in child(meta, "labels").items() if name.startswith(naming.GROUP)}
     return Meta(
         key=Key(kind, text(meta, "namespace"), text(meta, "name")),
         uid=text(meta, "uid"),
-        labels={name: str(value) for name, value in child(meta, "labels").items() if name.startswith(naming.GROUP)},
-        owner_uid=text(owners[0], "uid") if owners else "",
+        labels=labels,
+        owner_uid=labels.get(naming.LABEL_WORKFLOW) or labels.get(naming.LABEL_OWNER) or controller,
+        controller_uid=controller,
         generation=number(meta, "generation"),
         created_at=parse_time(meta.get("creationTimestamp")),
         is_deleting="deletionTimestamp" in meta,
