@@ -117,8 +117,8 @@ class Problem:
 class Plan:
     """Is the whole decision of one reconcile.
 
-    `status` is the complete desired status as JSON (None: leave it); the writer sends what differs. `urgent` asks for the
-    write now instead of at the next paced slot. `requeue_after` is in seconds.
+    `status` is the complete desired status as JSON (None: leave it); the writer sends what differs. `urgent` asks for
+    the write now instead of at the next paced slot. `requeue_after` is in seconds.
     """
 
     actions: tuple[Action, ...] = ()

@@ -1,4 +1,4 @@
-"""What the engine keeps of the children it watches: only what a plan needs, so that an irrelevant change wakes nobody."""
+"""What the engine keeps of the children it watches: only what a plan needs, so that other changes wake nobody."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class ContainerEnd:
 class PodView:
     """Is a Pod as a plan sees it.
 
-    `waiting_*` are the first waiting container's, `end` the first container that ended badly, else the first that ended.
+    `waiting_*` are the first waiting container's, `end` the first container's that ended badly, else the last's.
     `unschedulable` holds the scheduler's words while no node takes the Pod.
     """
 
