@@ -1,0 +1,117 @@
+"""The reasons that conditions, steps and events give."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """Why something is as it is; each member carries the sentence that documents it."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Keep the documentation beside the value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    # The object as a whole
+    Progressing = "Progressing", "Work is going on."
+    Succeeded = "Succeeded", "Everything has ended well."
+    Failed = "Failed", "A step failed for good and its failure counts."
+    Cancelled = "Cancelled", "Someone asked for the end, or a sibling failed first."
+    Paused = "Paused", "It is paused by the spec or by a request; nothing new starts."
+    AsExpected = "AsExpected", "Nothing is wrong."
+    AllHealthy = "AllHealthy", "All replicas and all required dependencies are healthy."
+    Initializing = "Initializing", "The operator has seen the object and not acted on it yet."
+    SpecChanged = "SpecChanged", "The spec has changed since it was run."
+    StepPinned = "StepPinned", "A step that has started was changed; it keeps the definition it started with."
+    Recorded = "Recorded", "Every execution stands in the knowledge graph."
+    RecordPending = "RecordPending", "Executions still wait to be written to the knowledge graph."
+
+    # What the user must change
+    InvalidSpec = "InvalidSpec", "The spec cannot be run as it is; the message names the place."
+    NotSupported = "NotSupported", "The spec uses a field that this version of the operator does not carry out."
+    UnknownTemplate = "UnknownTemplate", "The WorkflowTemplate is not there."
+    UnresolvedReference = "UnresolvedReference", "A `${...}` or an expression names something that is not there."
+    AmbiguousReference = "AmbiguousReference", "A bare `${name}` could mean two things."
+    ExpressionFailed = "ExpressionFailed", "An expression could not be evaluated."
+    MissingOutput = "MissingOutput", "An expression uses an output that the step did not give."
+    OutputTooLarge = "OutputTooLarge", "A step's outputs are larger than what is kept."
+    OutputInvalid = "OutputInvalid", "A step's output is no JSON or does not meet its schema."
+    ConfigMissing = "ConfigMissing", "A Secret, ConfigMap or account that a pod needs is not there."
+    AccountForbidden = "AccountForbidden", "The workflow's account lacks the right to do this."
+    NameConflict = "NameConflict", "An object of that name belongs to someone else."
+    ManagedElsewhere = "ManagedElsewhere", "The object is tracked by a GitOps tool and is not touched."
+    ConflictsWith = "ConflictsWith", "A Taskserv that must not be there with it exists."
+    DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
+    InsufficientResources = "InsufficientResources", "No node offers the resources that are asked for."
+
+    # Why a step ended
+    ExitCode = "ExitCode", "The container ended with an exit code other than 0."
+    AgentFailed = "AgentFailed", "The agent said that it could not do the task."
+    MaxAttemptsExceeded = "MaxAttemptsExceeded", "The last allowed try failed."
+    NotRetryable = "NotRetryable", "The failure is none that is tried again."
+    TimedOut = "TimedOut", "A try ran longer than its timeout."
+    PendingTimeout = "PendingTimeout", "A try did not run within pendingTimeout."
+    DeadlineExceeded = "DeadlineExceeded", "The workflow's deadline passed."
+    ConditionFalse = "ConditionFalse", "The step's `when` was false, so it was skipped."
+    DependencyFailed = "DependencyFailed", "A step it waits for failed, so it never starts."
+    DependencySkipped = "DependencySkipped", "A step it waits for was skipped, so it was skipped too."
+    FailFast = "FailFast", "Another step doomed the workflow, so it was cancelled."
+    ItemsFailed = "ItemsFailed", "More items failed than failureTolerance allows."
+    OutcomeUnknown = (
+        "OutcomeUnknown",
+        "A crash has hidden whether the effect happened, and atMostOnce forbids to repeat it.",
+    )
+    RollbackIncomplete = "RollbackIncomplete", "The rollback ended with steps that are not undone."
+    CancelUnconfirmed = "CancelUnconfirmed", "The agent did not confirm the cancellation in time."
+
+    # The cluster is at fault
+    ChildLost = "ChildLost", "The object that did the work is gone, and nobody saw how it ended."
+    ImagePullFailed = "ImagePullFailed", "The image could not be pulled."
+    OOMKilled = "OOMKilled", "The container used more memory than its limit."
+    Evicted = "Evicted", "The pod was evicted from its node."
+    NodeLost = "NodeLost", "The pod's node is gone or does not answer."
+    Preempted = "Preempted", "The pod made room for one of a higher priority."
+    AdmissionRefused = "AdmissionRefused", "The API server refused the object."
+    QuotaExceeded = "QuotaExceeded", "The namespace's quota has no room for it."
+    ContainerCannotRun = "ContainerCannotRun", "The container could not be started."
+    ApiUnavailable = "ApiUnavailable", "The Kubernetes API did not answer or failed."
+    AgentVanished = "AgentVanished", "The agent went away with its task."
+    Undeliverable = "Undeliverable", "The task was delivered as often as allowed and never finished."
+
+    # What is waited for
+    WaitingForDependency = "WaitingForDependency", "It waits for something that is not ready yet."
+    WaitingForCapacity = "WaitingForCapacity", "It waits for a free place: maxParallel, a limit, or the cluster."
+    WaitingForRetry = "WaitingForRetry", "It waits for its next try."
+    WaitingForApproval = "WaitingForApproval", "It waits for a person."
+    WaitingForAgent = "WaitingForAgent", "The task is in the pool's queue."
+    Unschedulable = "Unschedulable", "No node takes the pod; the message is the scheduler's."
+    NoMatchingPool = "NoMatchingPool", "No pool has the role or the capabilities."
+    ApproverUnverifiable = "ApproverUnverifiable", "The policy that proves who approves is not installed."
+    ConcurrencyLimit = "ConcurrencyLimit", "Other workflows with the same key hold all places."
+
+    # Services outside
+    BrokerUnavailable = "BrokerUnavailable", "The queue's server does not answer."
+    MetricsUnavailable = "MetricsUnavailable", "A queue or a number that the size follows could not be read."
+    MetricsRead = "MetricsRead", "Every queue and number that the size follows was read."
+    GraphUnavailable = "GraphUnavailable", "The knowledge graph cannot be read or written."
+    GraphAvailable = "GraphAvailable", "The knowledge graph answers."
+
+    # AgentPools and Taskservs
+    ScalingByQueue = "ScalingByQueue", "The operator sets the size by the queue."
+    ScalingByOther = "ScalingByOther", "An HPA or spec.replicas sets the size."
+    ScaleIgnored = "ScaleIgnored", "The size follows the queue, so a request by `kubectl scale` changes nothing."
+    ForeignAutoscaler = "ForeignAutoscaler", "Another autoscaler owns the replicas; the operator leaves them alone."
+    AgentsNotReady = "AgentsNotReady", "Fewer agents are ready than wanted."
+    ReplicasNotReady = "ReplicasNotReady", "Fewer replicas are ready than wanted."
+    ImageFailing = "ImageFailing", "A pod's image cannot be pulled."
+    ContainerCrashing = "ContainerCrashing", "A container ends again and again."
+    ProbeFailing = "ProbeFailing", "The health check fails."
+    Deploying = "Deploying", "A revision is being deployed."
+    DependencyUnhealthy = "DependencyUnhealthy", "A required dependency is not healthy any more."
+    DependenciesHealthy = "DependenciesHealthy", "Every required dependency is healthy."
+    ProgressDeadlineExceeded = "ProgressDeadlineExceeded", "The new revision made no progress in time."
+    Unlimited = "Unlimited", "No budget is set."

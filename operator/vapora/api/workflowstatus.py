@@ -1,0 +1,374 @@
+"""What the operator says about a Workflow."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+from pydantic.types import StringConstraints
+
+from vapora.api.base import (
+    AtomicConditions,
+    Boolean,
+    Integer,
+    JsonMap,
+    Line,
+    Message,
+    Number,
+    StatusModel,
+    Timestamp,
+)
+
+STATUS_ROWS_MAX = 1064
+"""Rows of `status.steps`: the steps and the completion steps."""
+
+WorkflowPhase = Literal[
+    "Pending",
+    "Running",
+    "Paused",
+    "WaitingApproval",
+    "RollingBack",
+    "RolledBack",
+    "Succeeded",
+    "Failed",
+    "Cancelled",
+]
+StepState = Literal[
+    "Waiting",
+    "Ready",
+    "Starting",
+    "Running",
+    "Retrying",
+    "WaitingApproval",
+    "Succeeded",
+    "Skipped",
+    "Failed",
+    "Cancelled",
+    "Compensating",
+    "Compensated",
+    "CompensationFailed",
+]
+Reason = Annotated[str, StringConstraints(max_length=128)]
+Digest = Annotated[str, StringConstraints(max_length=128)]
+
+
+class ChildRef(StatusModel):
+    """The object that does a step's work."""
+
+    kind: Line
+    """Its kind."""
+    name: Line
+    """Its name in the workflow's namespace."""
+
+
+class Assignment(StatusModel):
+    """Which pool a task was given to, and why."""
+
+    pool: Line
+    """The pool."""
+    score: Number | None = None
+    """Its score."""
+    base: Number | None = None
+    """The part of success and load."""
+    expertise: Number | None = None
+    """The part of recent success at this kind of work."""
+    confidence: Number | None = None
+    """The part of how much is known."""
+    executions: Integer | None = None
+    """How many executions that rests on."""
+    task_type: Line | None = None
+    """The kind of work."""
+    reason: Message | None = None
+    """The decision in a sentence."""
+    runner_up: Line | None = None
+    """The second best pool."""
+    runner_up_score: Number | None = None
+    """Its score."""
+
+
+class ActiveItem(StatusModel):
+    """One item of a forEach that has not ended."""
+
+    i: Integer
+    """Its index."""
+    try_: Integer = Field(default=0, alias="try")
+    """The children or effects ever started for it."""
+    attempt: Integer = 0
+    """The tries of the work itself."""
+    infrastructure_attempt: Integer | None = None
+    """The tries the cluster failed."""
+    at: Timestamp | None = None
+    """When the present try started."""
+    until: Timestamp | None = None
+    """When the present try times out."""
+    next: Timestamp | None = None
+    """When the next try starts."""
+    effect: Integer | None = None
+    """The number of its present effect outside the cluster."""
+    reason: Reason | None = None
+    """Why it waits."""
+    assignment: Assignment | None = None
+    """The pool its task went to."""
+
+
+class FailedItem(StatusModel):
+    """One item of a forEach that failed for good."""
+
+    i: Integer
+    """Its index."""
+    reason: Reason | None = None
+    """Why it failed."""
+    message: Message | None = None
+    """Why it failed, as a sentence."""
+
+
+class ItemsStatus(StatusModel):
+    """How far a forEach is: ended items as ranges, the others one by one."""
+
+    total: Integer | None = None
+    """How many items there are."""
+    succeeded: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """The indices that succeeded, as ranges such as `0-17,19`."""
+    cancelled: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """The indices that were cancelled, as ranges."""
+    failed_indices: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """The indices that failed, as ranges."""
+    failed: tuple[FailedItem, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """Items that failed for good, with the cause."""
+    active: tuple[ActiveItem, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """Items that run or wait for their next try."""
+
+
+class MlEvidence(StatusModel):
+    """One word that speaks for or against machine learning."""
+
+    term: Line
+    """The word."""
+    where: Line
+    """The field it stands in."""
+    weight: Number
+    """How much it counts."""
+    negated: Boolean = False
+    """Whether the text denies it."""
+
+
+class MlEstimate(StatusModel):
+    """What the work is expected to need."""
+
+    gpus: Integer = 0
+    """GPUs."""
+    memory: Line | None = None
+    """Memory, as a quantity."""
+    cpu: Line | None = None
+    """CPU, as a quantity."""
+
+
+class MlStatus(StatusModel):
+    """Whether a step is machine learning, and why."""
+
+    is_ml: Boolean
+    """Whether it is."""
+    class_: Literal["cpuOnly", "gpuRequired", "gpuOptional"] = Field(alias="class")
+    """What it needs."""
+    confidence: Number | None = None
+    """How sure that is, 0 to 1."""
+    profile: Line | None = None
+    """The profile its Job was made with."""
+    estimate: MlEstimate | None = None
+    """What it is expected to need."""
+    evidence: tuple[MlEvidence, ...] = Field(
+        default=(), max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The words that decided."""
+    sentence: Message | None = None
+    """The decision in a sentence."""
+
+
+class InventoryEntry(StatusModel):
+    """An object a step has applied."""
+
+    api_version: Line | None = None
+    """Its apiVersion."""
+    kind: Line
+    """Its kind."""
+    namespace: Line | None = None
+    """Its namespace."""
+    name: Line
+    """Its name."""
+    uid: Line | None = None
+    """Its uid once applied."""
+    existed_before: Boolean = False
+    """Whether it existed before."""
+    pre_image_ref: Line | None = None
+    """The ConfigMap that holds its former manifest."""
+
+
+class StepStatus(StatusModel):
+    """How far one step is."""
+
+    state: StepState
+    """Its state."""
+    tries: Integer = 0
+    """The children or effects ever started; never reset."""
+    attempt: Integer = 0
+    """The tries of the work itself."""
+    infrastructure_attempt: Integer = 0
+    """The tries the cluster failed."""
+    ready_at: Timestamp | None = None
+    """When everything it waited for had ended."""
+    started_at: Timestamp | None = None
+    """When the present try, or the last one, started."""
+    running_at: Timestamp | None = None
+    """When its work was seen running."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+    timeout_at: Timestamp | None = None
+    """When the present try times out."""
+    pending_timeout_at: Timestamp | None = None
+    """Until when the present try must run."""
+    next_attempt_at: Timestamp | None = None
+    """When the next try starts."""
+    reason: Reason | None = None
+    """Why it is in this state, as one word."""
+    message: Message | None = None
+    """Why it is in this state, as a sentence."""
+    child: ChildRef | None = None
+    """The object that does its work."""
+    outputs: JsonMap | None = None
+    """Its outputs, where they are small."""
+    output_ref: Line | None = None
+    """The ConfigMap that holds its outputs, where they are not."""
+    input_digest: Digest | None = None
+    """The digest of its resolved input."""
+    step_digest: Digest | None = None
+    """The digest of its definition when it started."""
+    operands: JsonMap | None = None
+    """What its expressions were evaluated over, so that a skip explains itself."""
+    exit_code: Integer | None = None
+    """The exit code of its container."""
+    effect: Integer | None = None
+    """The number of its present effect outside the cluster."""
+    pre_image: JsonValue = None
+    """What it changed was like this before."""
+    inventory: tuple[InventoryEntry, ...] = Field(
+        default=(), max_length=200, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The objects it has applied."""
+    assignment: Assignment | None = None
+    """The pool its task went to, and why."""
+    ml: MlStatus | None = None
+    """Whether it is machine learning, and why."""
+    items: ItemsStatus | None = None
+    """How far its forEach is."""
+    cost_cents: Integer | None = None
+    """What it has cost, in cents."""
+
+
+class CompensationStatus(StatusModel):
+    """How far the compensation of one step is."""
+
+    state: StepState
+    """Its state."""
+    tries: Integer = 0
+    """The children or effects ever started."""
+    attempt: Integer = 0
+    """The tries of the work itself."""
+    started_at: Timestamp | None = None
+    """When the present try started."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+    next_attempt_at: Timestamp | None = None
+    """When the next try starts."""
+    reason: Reason | None = None
+    """Why it is in this state, as one word."""
+    message: Message | None = None
+    """Why it is in this state, as a sentence."""
+    child: ChildRef | None = None
+    """The object that does its work."""
+
+
+class RollbackStatus(StatusModel):
+    """How far the rollback is."""
+
+    started_at: Timestamp | None = None
+    """When it started."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+    reason: Reason | None = None
+    """What started it."""
+    steps: dict[str, CompensationStatus] = Field(
+        default_factory=dict, max_length=1000, json_schema_extra={"x-kubernetes-map-type": "atomic"}
+    )
+    """The compensations, by the name of the step they undo."""
+    not_undone: tuple[Line, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The steps that could not be undone."""
+
+
+class Approval(StatusModel):
+    """One decision of one person."""
+
+    step: Line
+    """The step it is about."""
+    by: Line
+    """The user."""
+    at: Timestamp | None = None
+    """When it was seen."""
+    decision: Literal["approve", "reject"]
+    """What was decided."""
+    comment: Message | None = None
+    """What was said."""
+
+
+class WorkflowStatus(StatusModel):
+    """What the operator says about a Workflow."""
+
+    phase: WorkflowPhase | None = None
+    """Where the workflow stands."""
+    observed_generation: Integer | None = None
+    """The generation of the spec this status is about."""
+    revision: Line | None = None
+    """The ControllerRevision that holds the spec this run is pinned to."""
+    started_at: Timestamp | None = None
+    """When the first step started."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+    deadline_at: Timestamp | None = None
+    """When it must have ended."""
+    paused_at: Timestamp | None = None
+    """Since when it is paused."""
+    progress: Line | None = None
+    """Ended steps of all, such as 6/9."""
+    current_step: Line | None = None
+    """The step that runs, or the last one that did."""
+    waiting_on: Line | None = None
+    """What it waits for."""
+    retries: Integer | None = None
+    """The tries beyond the first of every step."""
+    trace_id: Line | None = None
+    """The trace of this run."""
+    conditions: AtomicConditions = ()
+    """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Recorded, LearningAvailable."""
+    steps: dict[str, StepStatus] = Field(
+        default_factory=dict, max_length=STATUS_ROWS_MAX, json_schema_extra={"x-kubernetes-map-type": "atomic"}
+    )
+    """Every step that is not simply waiting, by name."""
+    rollback: RollbackStatus | None = None
+    """How far the rollback is."""
+    approvals: tuple[Approval, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The decisions of people."""
+    handled_request: Line | None = None
+    """The last request annotation that was carried out."""
+    outcome: Line | None = None
+    """The outcome that stands while completion steps still run."""
+    spec_digest: Digest | None = None
+    """The digest of the user's spec that was run."""
+    cost_cents: Integer | None = None
+    """What it has cost, in cents."""
+    estimated_finish: Timestamp | None = None
+    """When it is expected to end."""

@@ -1,0 +1,109 @@
+"""The WorkflowTemplate: a reusable graph with parameters, optionally on a schedule."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+from pydantic.types import StringConstraints
+
+from vapora.api.base import (
+    ApiModel,
+    Boolean,
+    Conditions,
+    Duration,
+    Integer,
+    Line,
+    StatusModel,
+    Text,
+    Timestamp,
+)
+from vapora.api.workflow import WorkflowSpec
+
+ParameterName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
+
+
+class Parameter(ApiModel):
+    """One parameter of a template."""
+
+    name: ParameterName
+    """Its name, used as `${params.name}`."""
+    type: Literal["string", "integer", "number", "boolean", "array", "object"] = "string"
+    """The type of its values (default string)."""
+    default: JsonValue = None
+    """Its value where none is given."""
+    enum: tuple[JsonValue, ...] = Field(default=(), max_length=256)
+    """The only values allowed."""
+    required: Boolean = False
+    """Whether a value must be given (default false)."""
+    description: Text | None = None
+    """What it is for."""
+
+
+class Keep(ApiModel):
+    """How many finished runs are kept."""
+
+    succeeded: Integer = Field(default=3, ge=0, le=1000)
+    """Runs that succeeded."""
+    failed: Integer = Field(default=3, ge=0, le=1000)
+    """Runs that did not."""
+
+
+class Schedule(ApiModel):
+    """When the template runs by itself."""
+
+    cron: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    """Five fields, as in cron."""
+    time_zone: Line = "UTC"
+    """The time zone the fields are read in."""
+    concurrency: Literal["Allow", "Forbid", "Replace"] = "Forbid"
+    """What happens while an earlier run is going on."""
+    starting_deadline: Duration | None = None
+    """How late a missed run may still start; without it only the latest one does."""
+    keep: Keep = Field(default_factory=Keep)
+    """How many finished runs are kept."""
+    suspend: Boolean = False
+    """Starts no runs while true."""
+
+
+class WorkflowTemplateSpec(ApiModel):
+    """A reusable graph."""
+
+    parameters: tuple[Parameter, ...] = Field(
+        default=(), max_length=128, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The parameters, with unique names."""
+    workflow: WorkflowSpec
+    """The Workflow each run is made from."""
+    schedule: Schedule | None = None
+    """When it runs by itself."""
+
+
+class Run(StatusModel):
+    """One run of a template."""
+
+    name: Line
+    """The Workflow's name."""
+    outcome: Line | None = None
+    """Its phase when it ended."""
+    started_at: Timestamp | None = None
+    """When it started."""
+    finished_at: Timestamp | None = None
+    """When it ended."""
+
+
+class WorkflowTemplateStatus(StatusModel):
+    """What the operator says about a WorkflowTemplate."""
+
+    observed_generation: Integer | None = None
+    """The generation of the spec this status is about."""
+    conditions: Conditions = ()
+    """Ready, Reconciling, Stalled, Suspended."""
+    last_scheduled_at: Timestamp | None = None
+    """The slot of the last scheduled run."""
+    next_scheduled_at: Timestamp | None = None
+    """The next slot."""
+    recent: tuple[Run, ...] = Field(default=(), max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    """The latest finished runs."""
+    active: tuple[Line, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The runs that go on."""
