@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from vapora.core.specs import SpecProblem, Support, read_spec
+from vapora.core.supported import SpecProblem, Support, read_spec
 
 
 class Model(BaseModel):

@@ -41,14 +41,14 @@ def read_spec(model: type[Model], raw: object, support: Support) -> Model | Spec
     try:
         spec = model.model_validate(raw)
     except ValidationError as error:
-        return SpecProblem("InvalidSpec", describe_invalid(error))
+        return SpecProblem("InvalidSpec", describe_validation(error))
     places = find_unsupported(spec, support)
     if places:
         return SpecProblem("NotSupported", f"this version of the operator does not do {_enumerate(places)}")
     return spec
 
 
-def describe_invalid(error: ValidationError) -> str:
+def describe_validation(error: ValidationError) -> str:
     """Says what is wrong where: `spec.template.image: Field required`."""
     told = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
