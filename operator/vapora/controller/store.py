@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from vapora.controller.ports import JsonObject
+from vapora.core.naming import LABEL_RECORDED
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, project, project_meta, text
+
+CHILD_KINDS = frozenset({"Pod", "Job", "Deployment", "Service"})  # what informers watch; nothing else is ever forgotten
 
 
 def resource_version(obj: Mapping[str, object]) -> int:
@@ -25,6 +29,7 @@ class Store:
         self._by_owner: dict[str, dict[Key, ChildView]] = defaultdict(dict)
         self._uids: dict[str, Key] = {}
         self._versions: dict[Key, int] = {}
+        self._creating: dict[Key, str] = {}  # the uid of an object of this name that was seen to go meanwhile
 
     # Our own kinds.
 
@@ -32,7 +37,7 @@ class Store:
         """Returns an object of our own kinds as last seen or written."""
         return self._objects.get(key)
 
-    def list(self, kind: str, namespace: str | None = None) -> Iterator[JsonObject]:
+    def objects(self, kind: str, namespace: str | None = None) -> Iterator[JsonObject]:
         """Yields the objects of one of our own kinds, in one namespace or in all."""
         for key, obj in self._by_kind[kind].items():
             if namespace is None or key.namespace == namespace:
@@ -53,6 +58,8 @@ class Store:
         known = self._objects.get(meta.key)
         if known is not None and version <= self._versions[meta.key]:
             return False
+        if known is not None:
+            self._uids.pop(text(child(known, "metadata"), "uid"), None)
         child(obj, "metadata").pop("managedFields", None)  # type: ignore[attr-defined]  # our own copy, a plain dict
         self._objects[meta.key] = obj
         self._by_kind[kind][meta.key] = obj
@@ -75,29 +82,89 @@ class Store:
         """Returns the children of an owner, by key."""
         return self._by_owner.get(owner_uid, {})
 
+    def find_child(self, key: Key) -> ChildView | None:
+        """Returns a child by its key."""
+        return self._children.get(key)
+
+    def owners(self) -> list[str]:
+        """Returns the uids that own a known child."""
+        return list(self._by_owner)
+
     def put_child(self, kind: str, obj: JsonObject) -> Meta | None:
-        """Keeps a child's projection; returns its metadata where the projection changed, else None."""
+        """Keeps a child's projection; returns its metadata where the projection changed, else None.
+
+        A version no newer than the known one changes nothing, and a child whose outcome is recorded is forgotten.
+        """
         view = project(obj, kind)
-        if self._children.get(view.meta.key) == view:
+        key, version = view.meta.key, resource_version(obj)
+        known = self._children.get(key)
+        if known is not None and version <= self._versions.get(key, 0):
             return None
-        self._children[view.meta.key] = view
-        self._by_owner[view.meta.owner_uid][view.meta.key] = view
+        if view.meta.labels.get(LABEL_RECORDED) == "true":
+            self.remove_child(key)
+            return None
+        self._versions[key] = version
+        if known == view:
+            return None
+        if known is not None and known.meta.owner_uid != view.meta.owner_uid:
+            self._leave_owner(known.meta)
+        self._children[key] = view
+        self._by_owner[view.meta.owner_uid][key] = view
         return view.meta
 
-    def remove_child(self, key: Key) -> Meta | None:
-        """Forgets a child; returns its metadata where it was known."""
-        view = self._children.pop(key, None)
-        if view is None:
+    def remove_child(self, key: Key, uid: str = "") -> Meta | None:
+        """Forgets a child, if it has `uid` where one is given; returns its metadata where it was known."""
+        if key in self._creating:
+            self._creating[key] = uid
+        view = self._children.get(key)
+        if view is None or (uid and view.meta.uid != uid):
             return None
-        siblings = self._by_owner[view.meta.owner_uid]
-        siblings.pop(key, None)
+        del self._children[key]
+        self._versions.pop(key, None)
+        self._leave_owner(view.meta)
+        return view.meta
+
+    def mark_creating(self, key: Key) -> None:
+        """Says that a child is about to be made: from here on its answer is kept, unless its deletion is seen first."""
+        self._creating.setdefault(key, "")
+
+    def unmark_creating(self, key: Key) -> None:
+        """Ends what `mark_creating` began."""
+        self._creating.pop(key, None)
+
+    def mark_deleting(self, key: Key, uid: str) -> None:
+        """Remembers that a child's deletion was accepted, before the watch says so."""
+        view = self._children.get(key)
+        if view is not None and view.meta.uid == uid:
+            view = replace(view, meta=replace(view.meta, is_deleting=True))
+            self._children[key] = self._by_owner[view.meta.owner_uid][key] = view
+
+    def put_answer(self, obj: JsonObject) -> None:
+        """Keeps what a write returned, so that the next reconcile reads its own writes.
+
+        Ignored: kinds that are not watched, and objects whose deletion was seen before the answer came.
+        """
+        kind, meta = text(obj, "kind"), child(obj, "metadata")
+        key, uid = Key(kind, text(meta, "namespace"), text(meta, "name")), text(meta, "uid")
+        if (known := self._objects.get(key)) is not None:
+            if text(child(known, "metadata"), "uid") == uid:
+                self.put(kind, obj)
+        elif kind in CHILD_KINDS and (key in self._children or self._creating.get(key, uid) != uid):
+            self.put_child(kind, obj)
+
+    def _leave_owner(self, meta: Meta) -> None:
+        siblings = self._by_owner[meta.owner_uid]
+        siblings.pop(meta.key, None)
         if not siblings:
-            del self._by_owner[view.meta.owner_uid]
-        return view.meta
+            del self._by_owner[meta.owner_uid]
 
-    def child_keys(self, kind: str) -> dict[str, Key]:
-        """Returns the known children of a kind: uid to key."""
-        return {view.meta.uid: key for key, view in self._children.items() if key.kind == kind}
+    def child_keys(self, kind: str, label: str) -> dict[str, Key]:
+        """Returns the known children of a kind that carry a label: uid to key."""
+        return {
+            view.meta.uid: key
+            for key, view in self._children.items()
+            if key.kind == kind and label in view.meta.labels
+        }
 
     def __len__(self) -> int:
         return len(self._objects) + len(self._children)

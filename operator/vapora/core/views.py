@@ -150,8 +150,10 @@ def _unschedulable(status: Mapping[str, object]) -> str:
 
 
 def _worst_end(containers: list[Mapping[str, object]], field: str) -> ContainerEnd | None:
-    ends = [_end(state) for c in containers if (state := child(c, field, "terminated"))]
-    return next((end for end in ends if end.exit_code != 0), ends[-1] if ends else None)
+    """Returns how the first container that failed ended, else the main one, else the last."""
+    ends = {text(c, "name"): _end(state) for c in containers if (state := child(c, field, "terminated"))}
+    failed = next((end for end in ends.values() if end.exit_code != 0), None)
+    return failed or ends.get("main") or next(reversed(ends.values()), None)
 
 
 def _end(state: Mapping[str, object]) -> ContainerEnd:

@@ -1,0 +1,85 @@
+"""CEL expressions: compiled once, checked for size and depth, evaluated against plain JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cel
+
+MAX_EXPRESSION_BYTES = 2048
+_MACRO = re.compile(r"\.(all|exists|exists_one|map|filter)\s*\(")
+_STEP = re.compile(r"""\bsteps(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*(?:"([^"]+)"|'([^']+)')\s*\])""")
+_DASHED = re.compile(r"\bsteps\.([a-z0-9]+(?:-[a-z0-9]+)+)")
+_STRING = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+
+
+class ExpressionError(ValueError):
+    """Says what is wrong with an expression, or why it has no value here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Is a compiled expression; `steps` are the names of the steps it looks at, in order, without repetition."""
+
+    source: str
+    steps: tuple[str, ...]
+    _program: cel.Program
+
+    def evaluate(self, variables: Mapping[str, object]) -> object:
+        """Returns the value as plain JSON types; raises ExpressionError where a name is undefined or types differ."""
+        try:
+            value: object = self._program.execute(dict(variables))
+        except KeyError as missing:
+            raise ExpressionError(f"{self.source!r}: no such key {missing}; test it with has(...) first") from missing
+        except (RuntimeError, TypeError, ValueError) as problem:
+            raise ExpressionError(f"{self.source!r}: {problem}") from problem
+        return value
+
+    def holds(self, variables: Mapping[str, object]) -> bool:
+        """Returns the truth of a condition; anything but true or false is an ExpressionError."""
+        value = self.evaluate(variables)
+        if not isinstance(value, bool):
+            raise ExpressionError(f"{self.source!r} gave {value!r}; a condition must give true or false")
+        return value
+
+
+def compile_expression(source: str) -> Expression:
+    """Compiles CEL source; raises ExpressionError with the place for a syntax error or a broken limit.
+
+    A comprehension within another is refused: over a thousand items it would hold the interpreter for a minute.
+    """
+    if len(source.encode()) > MAX_EXPRESSION_BYTES:
+        raise ExpressionError(f"an expression is at most {MAX_EXPRESSION_BYTES} bytes, this has {len(source.encode())}")
+    bare = _STRING.sub('""', source)
+    if dashed := _DASHED.search(bare):
+        name = dashed.group(1)
+        raise ExpressionError(f'{source!r}: steps.{name} is a subtraction in CEL; write steps["{name}"]')
+    if _has_nested_comprehension(bare):
+        raise ExpressionError(f"{source!r}: a comprehension (all, exists, map, filter) inside another is not allowed")
+    try:
+        program = cel.compile(source)
+    except ValueError as problem:
+        raise ExpressionError(f"{source!r}: {problem}") from problem
+    steps = dict.fromkeys(next(filter(None, match.groups())) for match in _STEP.finditer(source))
+    return Expression(source, tuple(steps), program)
+
+
+def _has_nested_comprehension(bare: str) -> bool:
+    """Looks for a macro call between the parentheses of another; `bare` has no string contents."""
+    depth = 0
+    open_macros: list[int] = []
+    macro_ends = {match.end() - 1 for match in _MACRO.finditer(bare)}
+    for position, char in enumerate(bare):
+        if char == "(":
+            depth += 1
+            if position in macro_ends:
+                if open_macros:
+                    return True
+                open_macros.append(depth)
+        elif char == ")":
+            if open_macros and open_macros[-1] == depth:
+                open_macros.pop()
+            depth -= 1
+    return False

@@ -1,0 +1,173 @@
+"""The status as JSON and back: what is written is all that a restarted operator knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from vapora.core import naming
+from vapora.core.conditions import cut
+from vapora.core.views import child, number, parse_time, rows, text
+from vapora.core.workflow.ranges import parse_ranges
+from vapora.core.workflow.status import Identity, ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
+
+Json = dict[str, object]
+MAX_MESSAGES = 50  # rows that may carry a long message before all are cut
+SHORT_MESSAGE = 128
+MAX_FAILURES = 100
+
+
+def encode_time(moment: datetime | None) -> str | None:
+    """Writes a time in milliseconds, so that delays below a second survive a restart."""
+    if moment is None:
+        return None
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def encode_step(step: StepStatus, *, message_limit: int = 1024) -> Json:
+    """Returns one row of `status.steps`; fields that say nothing are left out."""
+    unit = step.unit
+    row: Json = {
+        "state": str(unit.state),
+        "tries": unit.tries,
+        "attempt": unit.attempt,
+        "infrastructureAttempt": unit.infrastructure_failures,
+        "startedAt": encode_time(unit.started_at),
+        "finishedAt": encode_time(unit.finished_at),
+        "timeoutAt": encode_time(unit.until),
+        "pendingTimeoutAt": encode_time(unit.pending_until),
+        "nextAttemptAt": encode_time(unit.next_attempt_at),
+        "reason": unit.reason,
+        "message": cut(unit.message, message_limit),
+        "exitCode": unit.exit_code,
+        "child": {"kind": unit.child.kind, "name": unit.child.name} if unit.child else None,
+        "assignment": {"pool": unit.pool, "reason": cut(unit.pool_reason, message_limit)} if unit.pool else None,
+        "effect": unit.effect,
+        "costCents": unit.cost_cents,
+        "outputs": step.outputs,
+        "operands": step.operands,
+        "ml": step.ml,
+        "items": encode_items(step.items, message_limit) if step.items else None,
+    }
+    return {name: value for name, value in row.items() if value not in (None, "", 0) or name == "state"}
+
+
+def encode_items(items: Items, message_limit: int) -> Json:
+    """Returns `items`: ended ones as ranges, the others one by one."""
+    row: Json = {
+        "total": items.total,
+        "succeeded": str(items.succeeded),
+        "failedIndices": str(items.failed),
+        "cancelled": str(items.cancelled),
+        "failed": [
+            {"i": failure.index, "reason": failure.reason, "message": cut(failure.message, message_limit)}
+            for failure in items.failures
+        ],
+        "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
+    }
+    return {name: value for name, value in row.items() if value not in ("", [])}
+
+
+def _encode_active(index: int, unit: Unit) -> Json:
+    row: Json = {
+        "state": str(unit.state),
+        "try": unit.tries,
+        "attempt": unit.attempt,
+        "infrastructureAttempt": unit.infrastructure_failures,
+        "at": encode_time(unit.started_at),
+        "until": encode_time(unit.until),
+        "pendingUntil": encode_time(unit.pending_until),
+        "next": encode_time(unit.next_attempt_at),
+        "effect": unit.effect,
+        "reason": unit.reason,
+        "kind": unit.child.kind if unit.child else "",
+        "assignment": {"pool": unit.pool} if unit.pool else None,
+    }
+    return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0)}}
+
+
+def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStatus:
+    """Reads a status as `encode_*` and the conditions wrote it; an empty one is a run that has not begun."""
+    phase = text(raw, "phase")
+    found = child(raw, "steps").items()
+    steps = {name: _decode_step(identity, name, row) for name, row in found if isinstance(row, Mapping)}
+    conditions = {text(row, "type"): row for row in rows(raw, "conditions")}
+    succeeded = conditions.get("Succeeded", {})
+    outcome = text(raw, "outcome")
+    return WorkflowStatus(
+        phase=Phase(phase) if phase else Phase.PENDING,
+        steps=steps,
+        started_at=parse_time(raw.get("startedAt")),
+        finished_at=parse_time(raw.get("finishedAt")),
+        reason=text(succeeded, "reason") if phase or outcome else "",
+        message=text(succeeded, "message"),
+        ending=Phase(outcome) if outcome else None,
+        revision=text(raw, "revision"),
+        handled_request=text(raw, "handledRequest"),
+        is_recorded=conditions.get("Recorded", {}).get("status") == "True",
+    )
+
+
+def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> StepStatus:
+    kind = text(child(row, "child"), "kind")
+    assignment = child(row, "assignment")
+    exit_code = row.get("exitCode")
+    unit = Unit(
+        state=State(text(row, "state")),
+        tries=number(row, "tries"),
+        attempt=number(row, "attempt"),
+        infrastructure_failures=number(row, "infrastructureAttempt"),
+        started_at=parse_time(row.get("startedAt")),
+        until=parse_time(row.get("timeoutAt")),
+        pending_until=parse_time(row.get("pendingTimeoutAt")),
+        finished_at=parse_time(row.get("finishedAt")),
+        next_attempt_at=parse_time(row.get("nextAttemptAt")),
+        reason=text(row, "reason"),
+        message=text(row, "message"),
+        exit_code=exit_code if isinstance(exit_code, int) else None,
+        child=identity.child(kind, name, naming.NO_ITEM, number(row, "tries")) if kind else None,
+        pool=text(assignment, "pool"),
+        pool_reason=text(assignment, "reason"),
+        effect=number(row, "effect"),
+        cost_cents=number(row, "costCents"),
+    )
+    return StepStatus(
+        unit=unit,
+        items=_decode_items(identity, name, child(row, "items")) if "items" in row else None,
+        outputs=child(row, "outputs") if "outputs" in row else None,
+        operands=child(row, "operands") if "operands" in row else None,
+        ml=child(row, "ml") if "ml" in row else None,
+    )
+
+
+def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> Items:
+    return Items(
+        total=number(row, "total"),
+        succeeded=parse_ranges(text(row, "succeeded")),
+        failed=parse_ranges(text(row, "failedIndices")),
+        cancelled=parse_ranges(text(row, "cancelled")),
+        failures=tuple(
+            ItemFailure(number(entry, "i"), text(entry, "reason"), text(entry, "message"))
+            for entry in rows(row, "failed")
+        ),
+        active={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "active")},
+    )
+
+
+def _decode_active(identity: Identity, name: str, entry: Mapping[str, object]) -> Unit:
+    kind, index, try_ = text(entry, "kind"), number(entry, "i"), number(entry, "try")
+    return Unit(
+        state=State(text(entry, "state") or "Running"),
+        tries=try_,
+        attempt=number(entry, "attempt"),
+        infrastructure_failures=number(entry, "infrastructureAttempt"),
+        started_at=parse_time(entry.get("at")),
+        until=parse_time(entry.get("until")),
+        pending_until=parse_time(entry.get("pendingUntil")),
+        next_attempt_at=parse_time(entry.get("next")),
+        reason=text(entry, "reason"),
+        child=identity.child(kind, name, index, try_) if kind else None,
+        pool=text(child(entry, "assignment"), "pool"),
+        effect=number(entry, "effect"),
+    )

@@ -1,0 +1,169 @@
+"""A workflow's spec made ready to run: checked, compiled, with every default and duration resolved; made once a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from vapora.api.durations import parse_duration
+from vapora.api.steps import Step
+from vapora.api.workflow import WorkflowSpec
+from vapora.core.expressions import Expression, ExpressionError, compile_expression
+from vapora.core.plan import Manifest
+from vapora.core.supported import SpecProblem, Support, read_spec
+from vapora.core.views import rows
+from vapora.core.workflow.graph import Graph, InvalidSpec, build_graph
+from vapora.core.workflow.retry import RetryPolicy, read_policy
+
+_RUN = (
+    "image",
+    "command",
+    "args",
+    "env",
+    "envFrom",
+    "resources",
+    "workingDir",
+    "serviceAccountName",
+    "nodeSelector",
+    "tolerations",
+    "volumes",
+    "volumeMounts",
+    "ml",
+    "executor",
+    "podTemplate",
+)
+_AGENT = (
+    "role",
+    "pool",
+    "capabilities",
+    "taskType",
+    "title",
+    "description",
+    "input",
+)
+_STEP = (
+    "name",
+    "description",
+    "dependsOn",
+    "edges",
+    "when",
+    "forEach",
+    "timeout",
+    "pendingTimeout",
+    "critical",
+    "onFailure",
+    "retry",
+    "outputs",
+    "outputsFrom",
+)
+_SPEC = (
+    "description",
+    "type",
+    "params",
+    "serviceAccountName",
+    "maxParallel",
+    "deadline",
+    "failFast",
+    "onFailure",
+    "retry",
+)
+SUPPORTED = Support(
+    fields=frozenset(
+        [
+            *_SPEC,
+            *(f"steps[].{name}" for name in _STEP),
+            *(f"steps[].run.{name}" for name in _RUN),
+            *(f"steps[].agent.{name}" for name in _AGENT),
+        ]
+    ),
+    values={
+        "onFailure": frozenset({"fail", "continue"}),
+        "steps[].onFailure": frozenset({None, "fail", "continue"}),
+        "steps[].run.executor": frozenset({None, "Pod", "Job"}),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """Is one step with its policies; `body` is the step's own JSON, to be interpolated when it starts."""
+
+    spec: Step
+    body: Manifest
+    has_references: bool
+    when: Expression | None
+    outputs: tuple[tuple[str, Expression], ...]
+    retry: RetryPolicy
+    on_failure: str
+    timeout: float | None
+    pending_timeout: float | None
+
+    @property
+    def name(self) -> str:
+        """Returns the step's name."""
+        return self.spec.name
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Is the whole spec; `digest` identifies it, `raw` is what the user wrote."""
+
+    spec: WorkflowSpec
+    raw: Manifest
+    digest: str
+    graph: Graph
+    steps: tuple[StepDefinition, ...]
+    deadline: float | None
+
+
+def read_definition(raw: Manifest) -> Definition | SpecProblem:
+    """Checks and compiles a spec as it stands in the object; returns what is wrong, with the place, or not built."""
+    spec = read_spec(WorkflowSpec, raw, SUPPORTED)
+    if isinstance(spec, SpecProblem):
+        return spec
+    try:
+        return _compile_definition(spec, raw)
+    except InvalidSpec as problem:
+        return SpecProblem("InvalidSpec", str(problem))
+
+
+def _compile_definition(spec: WorkflowSpec, raw: Manifest) -> Definition:
+    steps = tuple(_read_step(spec, step, body) for step, body in zip(spec.steps, rows(raw, "steps"), strict=True))
+    graph = build_graph(spec, [step.when.steps if step.when else () for step in steps])
+    deadline = None if spec.deadline is None else parse_duration(spec.deadline)
+    return Definition(spec=spec, raw=raw, digest=compute_digest(raw), graph=graph, steps=steps, deadline=deadline)
+
+
+def compute_digest(value: object) -> str:
+    """Returns sixteen hexadecimal digits that identify a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+
+
+def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:
+    where = f"spec.steps[{step.name}]"
+    outputs = [(name, f"result.{name}", f"{where}.outputs") for name in step.outputs]
+    outputs += [(row.name, row.from_, f"{where}.outputsFrom[{row.name}]") for row in step.outputs_from]
+    return StepDefinition(
+        spec=step,
+        body=body,
+        has_references="${" in json.dumps(body),
+        when=_compile(step.when, f"{where}.when") if step.when is not None else None,
+        outputs=tuple((name, _compile(source, place)) for name, source, place in outputs),
+        retry=read_policy(step.retry or spec.retry),
+        on_failure=step.on_failure or spec.on_failure,
+        timeout=_read_duration(step.timeout),
+        pending_timeout=_read_duration(step.pending_timeout),
+    )
+
+
+def _read_duration(value: int | str | None) -> float | None:
+    """Reads a duration; one that is still an expression is read when the step starts."""
+    return None if value is None or (isinstance(value, str) and "${" in value) else parse_duration(value)
+
+
+def _compile(source: str, where: str) -> Expression:
+    try:
+        return compile_expression(source)
+    except ExpressionError as problem:
+        raise InvalidSpec(f"{where}: {problem}") from problem

@@ -1,0 +1,154 @@
+"""The graph of a workflow's steps: what each waits for, who waits for it, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Literal
+
+from vapora.api.workflow import WorkflowSpec
+from vapora.core.expressions import Expression, ExpressionError, compile_expression
+from vapora.core.interpolation import references, referred_step
+
+EdgeKind = Literal["hard", "soft", "optional"]
+_STRENGTH: Mapping[EdgeKind, int] = {"hard": 2, "soft": 1, "optional": 0}
+
+
+class InvalidSpec(ValueError):
+    """Says where a spec is wrong, what was found and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Is an edge as its later end sees it: the step to wait for, how, and what must hold then."""
+
+    step: int
+    kind: EdgeKind
+    condition: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Holds the edges both ways; steps are named by their place in the list."""
+
+    names: tuple[str, ...]
+    index: Mapping[str, int]
+    needs: tuple[tuple[Need, ...], ...]
+    dependents: tuple[tuple[int, ...], ...]
+
+
+def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[str]]) -> Graph:
+    """Builds the graph of a spec; `looks_at` has for each step the steps that its `when` reads.
+
+    Raises InvalidSpec for a duplicate name, an unknown step, or a cycle (with its path).
+    """
+    names = tuple(step.name for step in spec.steps)
+    index = {name: place for place, name in enumerate(names)}
+    if len(index) != len(names):
+        twice = next(name for place, name in enumerate(names) if index[name] != place)
+        raise InvalidSpec(f"spec.steps: the name {twice!r} stands twice; every step needs its own")
+    produced_by = _find_producers(spec)
+    needs = tuple(
+        tuple(_find_needs(spec, place, index, produced_by, looks_at[place]).values()) for place in range(len(names))
+    )
+    dependents: list[list[int]] = [[] for _ in names]
+    for place, edges in enumerate(needs):
+        for edge in edges:
+            dependents[edge.step].append(place)
+    graph = Graph(names, index, needs, tuple(tuple(later) for later in dependents))
+    if cycle := find_cycle(graph):
+        raise InvalidSpec(f"spec.steps: {' -> '.join(cycle)} is a cycle; a step cannot wait for itself")
+    return graph
+
+
+def _find_producers(spec: WorkflowSpec) -> dict[str, str]:
+    """Maps the outputs that a bare `${name}` means to their steps: not those that a param or two steps are called."""
+    found: dict[str, list[str]] = {}
+    for step in spec.steps:
+        for output in (*step.outputs, *(row.name for row in step.outputs_from)):
+            found.setdefault(output, []).append(step.name)
+    return {
+        output: producers[0] for output, producers in found.items() if len(producers) == 1 and output not in spec.params
+    }
+
+
+@dataclass(slots=True)
+class _Needs:
+    """Gathers the edges into one step; of two to the same step the stronger counts, and any condition."""
+
+    where: str
+    index: Mapping[str, int]
+    found: dict[int, Need] = field(default_factory=dict)
+
+    def add(self, name: str, kind: EdgeKind, source: str, condition: Expression | None = None) -> None:
+        if name not in self.index:
+            if kind == "optional":
+                return
+            raise InvalidSpec(f"{self.where}.{source}: there is no step {name!r}{_suggest(name, self.index)}")
+        place = self.index[name]
+        former = self.found.get(place)
+        if former is not None and _STRENGTH[former.kind] > _STRENGTH[kind]:
+            kind = former.kind
+        self.found[place] = Need(place, kind, condition or (former.condition if former else None))
+
+
+def _find_needs(
+    spec: WorkflowSpec,
+    place: int,
+    index: Mapping[str, int],
+    produced_by: Mapping[str, str],
+    looks_at: Iterable[str],
+) -> dict[int, Need]:
+    step = spec.steps[place]
+    needs = _Needs(f"spec.steps[{step.name}]", index)
+    for name in step.depends_on:
+        needs.add(name, "hard", "dependsOn")
+    for edge in step.edges:
+        if spec.type != "parallel" or edge.type == "hard":
+            condition = _compile(edge.condition, f"{needs.where}.edges[{edge.name}].condition")
+            needs.add(edge.name, edge.type, "edges", condition)
+    if spec.type == "sequential" and place > 0:
+        needs.add(spec.steps[place - 1].name, "hard", "dependsOn")
+    for name in references(step.model_dump(mode="json", by_alias=True, exclude_unset=True)):
+        producer = referred_step(name, produced_by)
+        if producer is not None and producer != step.name:
+            needs.add(producer, "hard", f"${{{name}}}")
+    for name in looks_at:
+        needs.add(name, "soft", "when")
+    return needs.found
+
+
+def _compile(source: str | None, where: str) -> Expression | None:
+    if source is None:
+        return None
+    try:
+        return compile_expression(source)
+    except ExpressionError as problem:
+        raise InvalidSpec(f"{where}: {problem}") from problem
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+
+
+def find_cycle(graph: Graph) -> list[str]:
+    """Returns the names along a cycle, its first step again at the end; empty where there is none."""
+    waiting = [len(needs) for needs in graph.needs]
+    free = [place for place, count in enumerate(waiting) if count == 0]
+    while free:
+        for later in graph.dependents[free.pop()]:
+            waiting[later] -= 1
+            if waiting[later] == 0:
+                free.append(later)
+    start = next((place for place, count in enumerate(waiting) if count > 0), None)
+    if start is None:
+        return []
+    path = [start]
+    while True:
+        step = next(need.step for need in graph.needs[path[-1]] if waiting[need.step] > 0)
+        if step in path:
+            loop = [*path[path.index(step) :], step]
+            return [graph.names[place] for place in reversed(loop)]
+        path.append(step)
