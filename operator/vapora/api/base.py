@@ -31,6 +31,14 @@ class StatusModel(ApiModel):
     model_config = ConfigDict(extra="ignore")
 
 
+def require_one(*fields: str) -> ConfigDict:
+    """Configure a model whose schema demands exactly one of the fields."""
+    return ConfigDict(json_schema_extra={"oneOf": [{"required": [field]} for field in fields]})
+
+
+TYPE_NAME = "x-vapora-type"
+"""The key under which a type tells its name to the documentation; the CRDs do not carry it."""
+
 EXPRESSION_PATTERN = r"\$\{[^{}]{1,200}\}"
 _EXPRESSION = re.compile(EXPRESSION_PATTERN)
 QUANTITY_PATTERN = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))?"
@@ -83,8 +91,9 @@ def _check_env_value(value: str) -> str:
     return value
 
 
-def _int_or_string(pattern: str, maximum: int | None = None) -> WithJsonSchema:
+def _int_or_string(name: str, pattern: str, maximum: int | None = None) -> WithJsonSchema:
     schema: dict[str, JsonValue] = {
+        TYPE_NAME: name,
         "x-kubernetes-int-or-string": True,
         "pattern": pattern,
         "minLength": 1,
@@ -100,26 +109,32 @@ Number = Annotated[float, Strict()]
 Boolean = Annotated[bool, Strict()]
 Timestamp = AwareDatetime
 
-Duration = Annotated[int | str, PlainValidator(_check_duration), _int_or_string(DURATION_PATTERN, MAX_SECONDS)]
+Duration = Annotated[
+    int | str, PlainValidator(_check_duration), _int_or_string("duration", DURATION_PATTERN, MAX_SECONDS)
+]
 """Seconds as a number, or units such as 1h30m; `parse_duration` reads it."""
 DurationOrExpression = Annotated[
     int | str,
     PlainValidator(_check_duration_or_expression),
-    _int_or_string(f"^({DURATION_PATTERN[1:-1]}|{EXPRESSION_PATTERN})$", MAX_SECONDS),
+    _int_or_string("duration or ${...}", f"^({DURATION_PATTERN[1:-1]}|{EXPRESSION_PATTERN})$", MAX_SECONDS),
 ]
 """A duration, or one ``${...}`` that becomes a duration when the step starts."""
-Quantity = Annotated[int | str, PlainValidator(_check_quantity), _int_or_string(f"^{QUANTITY_PATTERN}$")]
+Quantity = Annotated[int | str, PlainValidator(_check_quantity), _int_or_string("quantity", f"^{QUANTITY_PATTERN}$")]
 """A Kubernetes quantity."""
 QuantityOrExpression = Annotated[
     int | str,
     PlainValidator(_check_quantity_or_expression),
-    _int_or_string(f"^({QUANTITY_PATTERN}|{EXPRESSION_PATTERN})$"),
+    _int_or_string("quantity or ${...}", f"^({QUANTITY_PATTERN}|{EXPRESSION_PATTERN})$"),
 ]
 CountOrExpression = Annotated[
-    int | str, PlainValidator(_check_count_or_expression), _int_or_string(f"^{EXPRESSION_PATTERN}$")
+    int | str,
+    PlainValidator(_check_count_or_expression),
+    _int_or_string("integer or ${...}", f"^{EXPRESSION_PATTERN}$"),
 ]
 """A number from 0, or one ``${...}`` that becomes one when the step starts."""
-CountOrPercentage = Annotated[int | str, PlainValidator(_check_count_or_percentage), _int_or_string("^[0-9]{1,3}%$")]
+CountOrPercentage = Annotated[
+    int | str, PlainValidator(_check_count_or_percentage), _int_or_string("integer or percentage", "^[0-9]{1,3}%$")
+]
 """A number from 0, or a share such as 10%."""
 
 DNS_LABEL_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

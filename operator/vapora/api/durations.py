@@ -8,7 +8,7 @@ MAX_SECONDS = 3650 * 86400
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SECONDS = r"[0-9]{1,9}"
-UNITS_PATTERN = "".join(f"({_NUMBER}{unit})?" for unit in _UNITS).replace("?:", "")
+UNITS_PATTERN = "".join(f"({_NUMBER}{unit})?" for unit in _UNITS)
 """Each unit at most once, from the longest to the shortest; it also matches the empty string."""
 DURATION_PATTERN = f"^({_SECONDS}|{UNITS_PATTERN})$"
 """What the schema checks, beside a minimum length of 1."""

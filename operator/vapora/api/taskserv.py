@@ -6,6 +6,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from pydantic.types import StringConstraints
 
 from vapora.api.base import (
+    TYPE_NAME,
     ApiModel,
     Arguments,
     Boolean,
@@ -24,6 +25,7 @@ from vapora.api.base import (
     Resources,
     SecretKeyRef,
     Text,
+    require_one,
 )
 from vapora.api.taskservstatus import TaskservStatus
 
@@ -52,6 +54,7 @@ PortRef = Annotated[
     Port | PortName,
     WithJsonSchema(
         {
+            TYPE_NAME: "port name or number",
             "x-kubernetes-int-or-string": True,
             "pattern": PORT_NAME_PATTERN,
             "maxLength": 15,
@@ -112,6 +115,8 @@ class TopologySpread(ApiModel):
 class DisruptionBudget(ApiModel):
     """How many replicas a drain may take at once."""
 
+    model_config = require_one("minAvailable", "maxUnavailable")
+
     min_available: CountOrPercentage | None = None
     """How many must stay."""
     max_unavailable: CountOrPercentage | None = None
@@ -126,6 +131,8 @@ class DisruptionBudget(ApiModel):
 
 class HealthCheck(ApiModel):
     """How the service is asked whether it is well."""
+
+    model_config = require_one("path", "tcp", "command", "grpc")
 
     path: Annotated[str, StringConstraints(pattern="^/", max_length=1024)] | None = None
     """An HTTP path that answers with a status below 400."""

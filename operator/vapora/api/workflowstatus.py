@@ -46,7 +46,7 @@ StepState = Literal[
     "Compensated",
     "CompensationFailed",
 ]
-Reason = Annotated[str, StringConstraints(max_length=128)]
+ReasonWord = Annotated[str, StringConstraints(max_length=128)]
 Digest = Annotated[str, StringConstraints(max_length=128)]
 
 
@@ -103,7 +103,7 @@ class ActiveItem(StatusModel):
     """When the next try starts."""
     effect: Integer | None = None
     """The number of its present effect outside the cluster."""
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it waits."""
     assignment: Assignment | None = None
     """The pool its task went to."""
@@ -114,7 +114,7 @@ class FailedItem(StatusModel):
 
     i: Integer
     """Its index."""
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it failed."""
     message: Message | None = None
     """Why it failed, as a sentence."""
@@ -230,7 +230,7 @@ class StepStatus(StatusModel):
     """Until when the present try must run."""
     next_attempt_at: Timestamp | None = None
     """When the next try starts."""
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it is in this state, as one word."""
     message: Message | None = None
     """Why it is in this state, as a sentence."""
@@ -281,7 +281,7 @@ class CompensationStatus(StatusModel):
     """When it ended."""
     next_attempt_at: Timestamp | None = None
     """When the next try starts."""
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """Why it is in this state, as one word."""
     message: Message | None = None
     """Why it is in this state, as a sentence."""
@@ -296,7 +296,7 @@ class RollbackStatus(StatusModel):
     """When it started."""
     finished_at: Timestamp | None = None
     """When it ended."""
-    reason: Reason | None = None
+    reason: ReasonWord | None = None
     """What started it."""
     steps: dict[str, CompensationStatus] = Field(
         default_factory=dict, max_length=1000, json_schema_extra={"x-kubernetes-map-type": "atomic"}
