@@ -170,6 +170,38 @@ class KnowledgeGraph(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Counts what the engine does. No call may fail or take time."""
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """Counts one reconcile; `result` is success, retry, conflict, terminal or error."""
+        ...
+
+    def waited(self, seconds: float) -> None:
+        """Takes the time that a key waited for a worker."""
+        ...
+
+    def retried(self, kind: str) -> None:
+        """Counts a key that is queued again after a backoff."""
+        ...
+
+    def watch_event(self, kind: str, event: str) -> None:
+        """Counts an event of a watch; `event` is LISTED, ADDED, MODIFIED, DELETED or ERROR."""
+        ...
+
+    def api_request(self, verb: str, kind: str, code: int) -> None:
+        """Counts a request to the API server; the code is 0 where no answer came."""
+        ...
+
+    def event_dropped(self, cause: str) -> None:
+        """Counts an Event that was not sent; `cause` is rate, repeated, full or refused."""
+        ...
+
+    def leading(self, *, is_leader: bool) -> None:
+        """Says whether this process leads."""
+        ...
+
+
 class Clock(Protocol):
     """Tells the time, and waits."""
 

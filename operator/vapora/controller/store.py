@@ -161,9 +161,7 @@ class Store:
     def child_keys(self, kind: str, label: str) -> dict[str, Key]:
         """Returns the known children of a kind that carry a label: uid to key."""
         return {
-            view.meta.uid: key
-            for key, view in self._children.items()
-            if key.kind == kind and label in view.meta.labels
+            view.meta.uid: key for key, view in self._children.items() if key.kind == kind and label in view.meta.labels
         }
 
     def __len__(self) -> int:

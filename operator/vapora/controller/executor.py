@@ -1,0 +1,162 @@
+"""The executor: does the actions of a plan, and says which of them were refused and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, TaskBroker
+from vapora.controller.store import Store
+from vapora.core import naming
+from vapora.core.agentpool.broker import BrokerUnavailable, TaskTooLarge
+from vapora.core.plan import (
+    Action,
+    Apply,
+    CancelTask,
+    Create,
+    Delete,
+    EnsureQueue,
+    Key,
+    Manifest,
+    Patch,
+    Problem,
+    Publish,
+    RemoveQueue,
+)
+from vapora.core.views import child, project_meta, text
+
+AT_ONCE = 16
+ACK_WAIT = 30.0  # seconds within which an agent renews its hold on a task
+
+
+class NameTaken(ApiError):
+    """The name of a child belongs to something that is not this child."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__(f"{key.kind} {key.name} exists and is not ours", status=409, reason="NameTaken")
+
+    @property
+    def is_permanent(self) -> bool:
+        """Is true: only whoever made the other object can give the name free."""
+        return True
+
+
+def key_of(manifest: Manifest) -> Key:
+    """Reads which object a manifest is about."""
+    meta = child(manifest, "metadata")
+    return Key(text(manifest, "kind"), text(meta, "namespace"), text(meta, "name"))
+
+
+class Executor:
+    """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside."""
+
+    def __init__(self, api: KubeApi, broker: TaskBroker | None, store: Store) -> None:
+        self._api = api
+        self._broker = broker
+        self._store = store
+
+    async def execute(self, actions: Iterable[Action]) -> list[Problem]:
+        """Does every action, and returns the problems of those that were refused, in the order of the actions."""
+        wanted = list(actions)
+        if len(wanted) == 1:
+            problem = await self._execute(wanted[0])
+            return [problem] if problem else []
+        outcomes: list[Problem | None] = [None] * len(wanted)
+        pending = iter(enumerate(wanted))
+
+        async def work() -> None:
+            for place, action in pending:
+                outcomes[place] = await self._execute(action)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(wanted))):
+                group.create_task(work())
+        return [problem for problem in outcomes if problem]
+
+    async def _execute(self, action: Action) -> Problem | None:
+        try:
+            match action:
+                case Create():
+                    await self._create(action)
+                case Apply():
+                    await self._apply(action)
+                case Patch():
+                    await self._patch(action)
+                case Delete():
+                    await self._delete(action)
+                case Publish() | CancelTask() | EnsureQueue() | RemoveQueue():
+                    await self._use_broker(action)
+        except ApiError as refusal:
+            return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=refusal.is_permanent)
+        except BrokerUnavailable as refusal:
+            return Problem(action, "BrokerUnavailable", str(refusal), is_permanent=False)
+        except TaskTooLarge as refusal:
+            return Problem(action, "TaskTooLarge", str(refusal), is_permanent=True)
+        return None
+
+    async def _create(self, action: Create) -> None:
+        key = key_of(action.manifest)
+        self._store.mark_creating(key)
+        try:
+            try:
+                answer = await self._api.create(action.manifest)
+            except AlreadyExists:
+                answer = await self._api.get(key)
+                if not _is_same_child(action.manifest, answer):
+                    raise NameTaken(key) from None
+            self._store.put_answer(answer)
+        finally:
+            self._store.unmark_creating(key)
+
+    async def _apply(self, action: Apply) -> None:
+        key = key_of(action.manifest)
+        self._store.mark_creating(key)
+        try:
+            self._store.put_answer(await self._api.apply(action.manifest))
+        finally:
+            self._store.unmark_creating(key)
+
+    async def _patch(self, action: Patch) -> None:
+        uid = text(child(action.body, "metadata"), "uid")
+        try:
+            answer = await self._api.patch(action.key, action.body, subresource=action.subresource)
+        except NotFound:
+            if not uid:
+                raise
+            self._store.remove_child(action.key)  # the very object is gone: nothing is left to patch
+            return
+        self._store.put_answer(answer)
+
+    async def _delete(self, action: Delete) -> None:
+        try:
+            await self._api.delete(action.key, uid=action.uid)
+        except NotFound:
+            self._store.remove_child(action.key)
+        except Conflict:
+            return  # a namesake took the place of the one to delete, which is gone
+        else:
+            self._store.mark_deleting(action.key, action.uid)
+
+    async def _use_broker(self, action: Publish | CancelTask | EnsureQueue | RemoveQueue) -> None:
+        if self._broker is None:
+            raise BrokerUnavailable("no broker is configured")
+        pool = action.pool
+        match action:
+            case Publish():
+                await self._broker.publish(
+                    action.envelope, namespace=pool.namespace, pool=pool.name, message_id=action.message_id
+                )
+            case CancelTask():
+                await self._broker.cancel(pool.namespace, pool.name, action.message_id)
+            case EnsureQueue():
+                await self._broker.ensure_pool(
+                    pool.namespace, pool.name, max_deliver=action.max_deliver, ack_wait=ACK_WAIT
+                )
+            case RemoveQueue():
+                await self._broker.remove_pool(pool.namespace, pool.name)
+
+
+def _is_same_child(wanted: Manifest, found: Mapping[str, object]) -> bool:
+    ours, theirs = project_meta(wanted, ""), project_meta(found, "")
+    same_try = ours.labels.get(naming.LABEL_TRY) in {None, theirs.labels.get(naming.LABEL_TRY)}
+    return bool(ours.controller_uid) and ours.controller_uid == theirs.controller_uid and same_try
