@@ -1,0 +1,60 @@
+"""Finding the programs of the cluster: given ones, cached ones, or built ones."""
+
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster.binaries.build import build_binaries
+
+NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Binaries:
+    """The paths of the programs that make a cluster."""
+
+    etcd: Path
+    apiserver: Path
+    controller_manager: Path
+    scheduler: Path
+    kwok: Path
+
+    @classmethod
+    def within(cls, folders: dict[str, Path]) -> "Binaries":
+        """Take each program from its folder."""
+        return cls(*(folders[name] / name for name in NAMES))
+
+
+def ensure_binaries(say: Callable[[str], None] | None = None) -> Binaries:
+    """Return the programs, building on first use what `KUBEBUILDER_ASSETS` does not hold."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    given = {name: Path(assets) for name in NAMES if (Path(assets) / name).exists()} if assets else {}
+    missing = [name for name in NAMES if name not in given]
+    if not missing:
+        return Binaries.within(given)
+    built = build_binaries(cache_folder(), missing, say or _say)
+    return Binaries.within({**given, **dict.fromkeys(missing, built)})
+
+
+def cache_folder() -> Path:
+    """Return the folder outside the checkout that keeps what was built."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "vapora" / "cluster"
+
+
+def locate_tool(name: str) -> Path:
+    """Return a program that the development requirements bring into the virtual environment, such as kubectl."""
+    beside = Path(sys.executable).with_name(name)
+    if beside.exists():
+        return beside
+    on_path = shutil.which(name)
+    if on_path is None:
+        raise FileNotFoundError(f"{name} is neither beside {sys.executable} nor on PATH: run `make setup`")
+    return Path(on_path)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,151 @@
+"""The processes of a cluster and the flags they run with."""
+
+from pathlib import Path
+
+from tests.cluster.binaries import Binaries
+from tests.cluster.manifests import (
+    User,
+    write_audit_policy,
+    write_kubeconfig,
+    write_service_account_key,
+    write_tokens,
+)
+from tests.cluster.process import ManagedProcess, Supervisor, free_port
+from tests.cluster.waiting import wait_until
+
+_STAGES = Path(__file__).parent / "simulation" / "stages.yaml"
+_KWOK_OPTIONS = """\
+apiVersion: config.kwok.x-k8s.io/v1alpha1
+kind: KwokConfiguration
+options:
+  manageAllNodes: true
+  nodeLeaseDurationSeconds: 40
+  nodeLeaseParallelism: 4
+  nodePlayStageParallelism: 4
+  podPlayStageParallelism: 16
+  podsOnNodeSyncParallelism: 1
+  cidr: 10.128.0.0/9
+  nodeIP: 127.0.0.1
+---
+"""
+_UNLIMITED = ("--leader-elect=false", "--kube-api-qps=2000", "--kube-api-burst=4000", "--secure-port=0")
+
+
+class ControlPlane:
+    """etcd, API server, controller manager, scheduler and the simulated nodes' kubelet."""
+
+    def __init__(self, supervisor: Supervisor, binaries: Binaries, *, audit: bool) -> None:
+        self._supervisor = supervisor
+        self._binaries = binaries
+        self._folder = supervisor.folder
+        self._audit = audit
+        self.admin = User("admin")
+        self._components = [User("controller-manager"), User("scheduler"), User("kwok")]
+        self.processes: dict[str, ManagedProcess] = {}
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca(self) -> Path:
+        return self._folder / "apiserver" / "apiserver.crt"
+
+    @property
+    def audit_log(self) -> Path:
+        return self._folder / "audit.jsonl"
+
+    def start(self) -> None:
+        """Start everything; the API server answers when this returns, the rest is about to."""
+        write_tokens(self._folder / "tokens.csv", [self.admin, *self._components])
+        write_service_account_key(self._folder / "service-account.pem")
+        write_audit_policy(self._folder / "audit-policy.json")
+        self._start_etcd()
+        self._start_apiserver()
+        for user in self._components:
+            path = self._folder / f"{user.name}.kubeconfig"
+            write_kubeconfig(path, url=self.url, ca=self.ca, token=user.token)
+        self._start_controller_manager()
+        self._start("kube-scheduler", self._binaries.scheduler, *_UNLIMITED, self._kubeconfig_flag("scheduler"))
+        self._start_kwok()
+
+    def check(self) -> None:
+        """Raise RuntimeError, with its last words, if one of the processes has ended."""
+        for process in self.processes.values():
+            if not process.is_running:
+                raise RuntimeError(f"{process.name} ended with {process.exit_code}:\n{process.tail()}")
+
+    def _start_etcd(self) -> None:
+        # A single member is never called by others, but etcd wants an address of the form host:port for that.
+        nobody = "http://127.0.0.1:1"
+        self._start(
+            "etcd",
+            self._binaries.etcd,
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls=unix://{self._folder}/etcd.sock",
+            f"--advertise-client-urls={nobody}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            f"--initial-advertise-peer-urls={nobody}",
+            f"--initial-cluster=default={nobody}",
+            "--unsafe-no-fsync",
+            "--quota-backend-bytes=4294967296",
+            "--log-level=warn",
+        )
+
+    def _start_apiserver(self) -> None:
+        self.port = free_port()
+        key = self._folder / "service-account.pem"
+        audit = (
+            (f"--audit-log-path={self.audit_log}", f"--audit-policy-file={self._folder / 'audit-policy.json'}")
+            if self._audit
+            else ()
+        )
+        process = self._start(
+            "kube-apiserver",
+            self._binaries.apiserver,
+            f"--etcd-servers=unix://{self._folder}/etcd.sock",
+            f"--cert-dir={self._folder / 'apiserver'}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            "--endpoint-reconciler-type=none",
+            f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--allow-privileged=true",
+            "--profiling=false",
+            *audit,
+            *(["--audit-log-maxsize=0"] if audit else []),
+        )
+        wait_until(
+            lambda: self.ca.exists() or not process.is_running, "the API server has made its certificate", every=0.02
+        )
+        self.check()
+
+    def _start_controller_manager(self) -> None:
+        self._start(
+            "kube-controller-manager",
+            self._binaries.controller_manager,
+            *_UNLIMITED,
+            self._kubeconfig_flag("controller-manager"),
+            f"--service-account-private-key-file={self._folder / 'service-account.pem'}",
+            f"--root-ca-file={self.ca}",
+            "--profiling=false",
+        )
+
+    def _start_kwok(self) -> None:
+        stages = self._folder / "kwok.yaml"
+        stages.write_text(_KWOK_OPTIONS + _STAGES.read_text())
+        self._start("kwok", self._binaries.kwok, f"--config={stages}", self._kubeconfig_flag("kwok"))
+
+    def _kubeconfig_flag(self, user: str) -> str:
+        return f"--kubeconfig={self._folder / f'{user}.kubeconfig'}"
+
+    def _start(self, name: str, program: Path, *flags: str) -> ManagedProcess:
+        process = self._supervisor.start(name, [str(program), *flags])
+        self.processes[name] = process
+        return process

@@ -1,0 +1,138 @@
+"""The embedded cluster."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import httpx
+from tests.cluster.access import Cluster
+from tests.cluster.audit import AuditLog
+from tests.cluster.binaries import ensure_binaries
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.manifests import Json, build_storage_class, write_kubeconfig
+from tests.cluster.nats import NatsServer
+from tests.cluster.process import Supervisor
+from tests.cluster.simulation.agents import AgentProcesses
+from tests.cluster.simulation.nodes import DEFAULT_NODES, NodePool, build_nodes
+from tests.cluster.waiting import wait_until
+
+
+class EmbeddedCluster(Cluster):
+    """A real API server, controller manager, scheduler and etcd with simulated nodes, in a temporary folder.
+
+    Nothing of it outlives this process. `nats` is an own broker unless a running one is given; `agents` says whether
+    Pods of agent pools have a local process, `agent_env` what these get beside the Pod's own environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        nodes: Sequence[NodePool] = DEFAULT_NODES,
+        audit: bool = False,
+        nats: NatsServer | None = None,
+        agents: bool = True,
+        agent_env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._nodes = nodes
+        self._audit = audit
+        self._given_nats = nats
+        self._with_agents = agents
+        self._agent_env = dict(agent_env or {})
+        self._supervisor: Supervisor | None = None
+
+    def start(self) -> Self:
+        """Start it and return when its nodes are ready; the programs are built first where they are not there yet."""
+        binaries = ensure_binaries()
+        supervisor = Supervisor("vapora-cluster-")
+        self._supervisor = supervisor
+        try:
+            self._start(supervisor, ControlPlane(supervisor, binaries, audit=self._audit))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self, supervisor: Supervisor, plane: ControlPlane) -> None:
+        self.folder = supervisor.folder
+        self.control_plane = plane
+        plane.start()
+        self.url, self.token, self.ca = plane.url, plane.admin.token, plane.ca
+        self.kubeconfig = self.folder / "kubeconfig"
+        write_kubeconfig(self.kubeconfig, url=self.url, ca=self.ca, token=self.token)
+        self.nats = self._given_nats or NatsServer(supervisor)
+        self.nats.start()
+        self._await_ready()
+        self._create_nodes()
+        self.agents = AgentProcesses(self, supervisor, env={"VAPORA_NATS_URL": self.nats.url, **self._agent_env})
+        if self._with_agents:
+            self.agents.start()
+
+    def close(self) -> None:
+        """End every process and remove the folder."""
+        if self._supervisor is None:
+            return
+        if hasattr(self, "agents"):
+            self.agents.stop()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        self._supervisor.close()
+        self._supervisor = None
+        if hasattr(self, "agents"):
+            self.agents.join()
+
+    def audit_position(self) -> int:
+        return self._audit_log().position()
+
+    def audit_events(self, since: int = 0) -> Iterator[Json]:
+        return self._audit_log().events(since)
+
+    def _audit_log(self) -> AuditLog:
+        if not self._audit:
+            raise RuntimeError("this cluster keeps no audit log: EmbeddedCluster(audit=True)")
+        return AuditLog(self.control_plane.audit_log)
+
+    def _await_ready(self) -> None:
+        def is_ready() -> bool:
+            self.control_plane.check()
+            try:
+                return self.api.get("/readyz").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_ready, "the API server is ready", within=60)
+
+    def _create_nodes(self) -> None:
+        self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=build_storage_class()).raise_for_status()
+        for node in build_nodes(self._nodes):
+            self.api.post("/api/v1/nodes", json=node).raise_for_status()
+        wait_until(self._is_usable, "the nodes are ready and the default service account is there", within=60)
+
+    def _is_usable(self) -> bool:
+        self.control_plane.check()
+        nodes = self.api.get("/api/v1/nodes", params={"resourceVersion": "0"}).json()["items"]
+        account = self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
+        return account.status_code == 200 and all(_is_ready(node) for node in nodes)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+
+def _is_ready(node: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    conditions = node["status"].get("conditions", [])
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return ready and not any(taint["key"].startswith("node.kubernetes.io/") for taint in node["spec"].get("taints", []))

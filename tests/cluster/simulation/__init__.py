@@ -1,0 +1,1 @@
+"""What stands for the machines: the stages of simulated nodes, and the local processes of agents."""

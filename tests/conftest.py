@@ -1,0 +1,3 @@
+"""Registers the plugins of the tests."""
+
+pytest_plugins = ["tests.cluster.plugin"]
