@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vapora.core.agentpool.broker import Delivery, QueueDepth
-from vapora.core.learning.execution import Execution
 from vapora.core.plan import Key, Manifest
+
+if TYPE_CHECKING:
+    from vapora.core.agentpool.broker import Delivery, QueueDepth
+    from vapora.core.learning.execution import Execution
 
 JsonObject = dict[str, object]
 

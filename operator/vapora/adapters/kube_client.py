@@ -1,0 +1,239 @@
+"""The Kubernetes API as plain JSON, over the official asynchronous client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+
+from vapora.adapters.kube_kinds import RESOURCES, object_path
+from vapora.controller.ports import AlreadyExists, ApiError, Clock, Conflict, Gone, JsonObject, Meter, NotFound
+from vapora.core.naming import FIELD_MANAGER
+from vapora.core.plan import Key, Manifest
+from vapora.core.views import child, text
+
+PAGE = 500
+TRIES = 4
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_LIST_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=5)
+WATCH_SECONDS = 290
+# The server sends a bookmark about once a minute, so a longer silence is a connection that died without a word.
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=100)
+_MAX_RETRY_AFTER = 10.0
+_JSON = "application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Is one request; `verb` is named as roles name it."""
+
+    verb: str
+    kind: str
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: Manifest | None = None
+    accept: str = _JSON
+    content_type: str = _JSON
+    timeout: aiohttp.ClientTimeout = _TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Is one page of a list, and the version of the whole list."""
+
+    items: list[JsonObject]
+    version: str
+
+
+def build_error(status: int, payload: bytes, retry_after: str | None) -> ApiError:
+    """Reads the API server's refusal."""
+    try:
+        answer = json.loads(payload)
+    except ValueError:
+        answer = {}
+    answer = answer if isinstance(answer, dict) else {}
+    reason = text(answer, "reason")
+    message = text(answer, "message") or payload[:200].decode(errors="replace") or f"status {status}"
+    error = {404: NotFound, 409: AlreadyExists if reason == "AlreadyExists" else Conflict, 410: Gone}.get(
+        status, ApiError
+    )
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    return error(message, status=status, reason=reason, retry_after=seconds)
+
+
+class KubernetesApi:
+    """Is KubeApi over one pooled client; a call is tried a few times where the server is busy or out of reach."""
+
+    def __init__(self, configuration: Configuration, clock: Clock, meter: Meter, jitter: Callable[[], float]) -> None:
+        self._client = ApiClient(configuration)
+        self._client.user_agent = "vapora-operator"
+        self._clock = clock
+        self._meter = meter
+        self._jitter = jitter
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]  # untyped there
+
+    async def get(self, key: Key) -> JsonObject:
+        """Returns the object, or raises NotFound."""
+        return await self._call(Request("get", key.kind, "GET", object_path(key)))
+
+    async def create(self, manifest: Manifest) -> JsonObject:
+        """Creates the object, or raises AlreadyExists."""
+        kind, meta = text(manifest, "kind"), child(manifest, "metadata")
+        path = RESOURCES[kind].path(text(meta, "namespace"))
+        query = (("fieldManager", FIELD_MANAGER),)
+        return await self._call(Request("create", kind, "POST", path, query, body=manifest))
+
+    async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
+        """Applies the object server-side with our field manager, or raises Conflict."""
+        kind, meta = text(manifest, "kind"), child(manifest, "metadata")
+        path = RESOURCES[kind].path(text(meta, "namespace"), text(meta, "name"))
+        query = (("fieldManager", FIELD_MANAGER), ("force", "true" if force else "false"))
+        return await self._call(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=_APPLY_PATCH))
+
+    async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
+        """Merges `body` into the object (JSON merge patch)."""
+        query = (("fieldManager", FIELD_MANAGER),)
+        path = object_path(key, subresource)
+        return await self._call(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=_MERGE_PATCH))
+
+    async def delete(self, key: Key, *, uid: str | None = None) -> None:
+        """Deletes the object, only if it has `uid`; what it owns goes after it."""
+        options: JsonObject = {"propagationPolicy": "Background"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        await self._call(Request("delete", key.kind, "DELETE", object_path(key), body=options))
+
+    async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:
+        """Deletes all objects of a kind in a namespace that the label selector selects, and what they own."""
+        options: JsonObject = {"propagationPolicy": "Background"}
+        await self._call(
+            Request(
+                "deletecollection",
+                kind,
+                "DELETE",
+                RESOURCES[kind].path(namespace),
+                (("labelSelector", selector),),
+                body=options,
+                timeout=_LIST_TIMEOUT,
+            )
+        )
+
+    async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
+        """Yields every object of a kind that the label selector selects, page by page."""
+        async for page in self.pages(kind, selector, metadata_only=metadata_only):
+            for item in page.items:
+                yield item
+
+    async def pages(self, kind: str, selector: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        """Yields the pages of one consistent list; raises Gone where it grew too old between two pages."""
+        following = ""
+        while True:
+            query = [("limit", str(PAGE))]
+            query += [("labelSelector", selector)] if selector else []
+            query += [("continue", following)] if following else []
+            answer = await self._call(
+                Request(
+                    "list",
+                    kind,
+                    "GET",
+                    RESOURCES[kind].path(),
+                    tuple(query),
+                    accept=_METADATA_LIST if metadata_only else _JSON,
+                    timeout=_LIST_TIMEOUT,
+                )
+            )
+            items, meta = answer.get("items"), child(answer, "metadata")
+            yield Page(items if isinstance(items, list) else [], text(meta, "resourceVersion"))
+            following = text(meta, "continue")
+            if not following:
+                return
+
+    async def watch(self, kind: str, selector: str, version: str) -> AsyncIterator[JsonObject]:
+        """Yields the events of one watch, bookmarks and errors too, until the server or the network ends it."""
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", str(WATCH_SECONDS)),
+        ]
+        query += [("labelSelector", selector)] if selector else []
+        path = RESOURCES[kind].path()
+        response = await self._send(Request("watch", kind, "GET", path, tuple(query), timeout=_WATCH_TIMEOUT))
+        try:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            raise _unreachable(problem) from problem
+        finally:
+            response.close()
+
+    async def _call(self, request: Request) -> JsonObject:
+        """Sends a request and reads its answer, again a few times where that may help."""
+        for number in range(1, TRIES + 1):
+            try:
+                return await self._call_once(request)
+            except ApiError as refusal:
+                if number == TRIES or not _is_passing(refusal):
+                    raise
+                pause = 0.1 * 2**number * (0.5 + self._jitter())
+                if refusal.retry_after is not None:
+                    pause = min(refusal.retry_after, _MAX_RETRY_AFTER) * (1 + 0.2 * self._jitter())
+            await self._clock.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    async def _call_once(self, request: Request) -> JsonObject:
+        response = await self._send(request)
+        try:
+            answer = json.loads(await response.read())
+        except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
+            raise _unreachable(problem) from problem
+        return answer if isinstance(answer, dict) else {}
+
+    async def _send(self, request: Request) -> aiohttp.ClientResponse:
+        """Sends a request and returns its good answer, unread; raises ApiError."""
+        code = 0
+        try:
+            arguments = await self._client.param_serialize(
+                request.method,
+                request.path,
+                query_params=list(request.query),
+                header_params={"Accept": request.accept, "Content-Type": request.content_type},
+                body=request.body,
+                auth_settings=["BearerToken"],
+            )
+            answer = await self._client.call_api(*arguments, _request_timeout=request.timeout)
+            response: aiohttp.ClientResponse = answer.response
+            code = response.status
+            if code < 400:
+                return response
+            payload = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            raise _unreachable(problem) from problem
+        finally:
+            self._meter.api_request(request.verb, request.kind, code)
+        raise build_error(code, payload, response.headers.get("Retry-After"))
+
+
+def _unreachable(problem: Exception) -> ApiError:
+    return ApiError(f"no answer from the API server: {problem or type(problem).__name__}", reason="NoAnswer")
+
+
+def _is_passing(refusal: ApiError) -> bool:
+    """Says whether the same request may pass soon: the server is busy or restarting, or the connection broke."""
+    timed_out = isinstance(refusal.__cause__, TimeoutError)
+    return refusal.status in {429, 500, 502, 503, 504} or (refusal.status == 0 and not timed_out)

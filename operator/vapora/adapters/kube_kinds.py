@@ -1,0 +1,49 @@
+"""The kinds that the operator reads or writes, and where the API server keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from vapora.api.kinds import API_VERSION, KINDS
+from vapora.core.plan import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Says under which path the objects of a kind are."""
+
+    api_version: str
+    plural: str
+    is_namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "", subresource: str | None = None) -> str:
+        """Builds the path of an object, or of all objects in a namespace or in the cluster."""
+        root = "/api/" if "/" not in self.api_version else "/apis/"
+        parts = [root + self.api_version]
+        if self.is_namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        parts += [quote(name, safe="")] if name else []
+        parts += [subresource] if subresource else []
+        return "/".join(parts)
+
+
+RESOURCES = {
+    **{kind.name: Resource(API_VERSION, kind.plural) for kind in KINDS},
+    "ConfigMap": Resource("v1", "configmaps"),
+    "ControllerRevision": Resource("apps/v1", "controllerrevisions"),
+    "CustomResourceDefinition": Resource("apiextensions.k8s.io/v1", "customresourcedefinitions", is_namespaced=False),
+    "Deployment": Resource("apps/v1", "deployments"),
+    "Event": Resource("v1", "events"),
+    "Job": Resource("batch/v1", "jobs"),
+    "Lease": Resource("coordination.k8s.io/v1", "leases"),
+    "Namespace": Resource("v1", "namespaces", is_namespaced=False),
+    "Pod": Resource("v1", "pods"),
+    "Service": Resource("v1", "services"),
+}
+
+
+def object_path(key: Key, subresource: str | None = None) -> str:
+    """Builds the path of one object."""
+    return RESOURCES[key.kind].path(key.namespace, key.name, subresource)
