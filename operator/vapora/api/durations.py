@@ -5,15 +5,14 @@ import re
 MAX_SECONDS = 3650 * 86400
 """The longest duration accepted, ten years: what is added to a date must stay a date."""
 
-_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_SECONDS = r"[0-9]{1,9}"
-UNITS_PATTERN = "".join(f"({_NUMBER}{unit})?" for unit in _UNITS)
+_UNITS_PATTERN = "".join(f"({_NUMBER}{unit})?" for unit in _UNITS)
 """Each unit at most once, from the longest to the shortest; it also matches the empty string."""
-DURATION_PATTERN = f"^({_SECONDS}|{UNITS_PATTERN})$"
+DURATION_PATTERN = f"^([0-9]+|{_UNITS_PATTERN})$"
 """What the schema checks, beside a minimum length of 1."""
 
-_PARSER = re.compile("".join(f"(?:({_NUMBER}){unit})?" for unit in _UNITS))
+_PARSER = re.compile("".join(f"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _UNITS))
 _ALLOWED = "seconds such as 300, or units in the order d, h, m, s, ms, each once, such as 1h30m or 500ms"
 
 
@@ -34,9 +33,9 @@ def _read_seconds(value: object) -> float | None:
         return float(value) if value >= 0 else None
     if not isinstance(value, str) or not value:
         return None
-    if re.fullmatch(_SECONDS, value):
+    if re.fullmatch("[0-9]+", value):
         return float(value)
     match = _PARSER.fullmatch(value)
     if match is None:
         return None
-    return sum(float(number) * factor for number, factor in zip(match.groups(), _UNITS.values(), strict=True) if number)
+    return sum(float(match[unit]) * factor for unit, factor in _UNITS.items() if match[unit])

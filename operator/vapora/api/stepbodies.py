@@ -24,7 +24,6 @@ from vapora.api.base import (
     SecretKeyRef,
     Text,
     Word,
-    require_one,
 )
 
 
@@ -190,8 +189,6 @@ class WaitObject(ApiModel):
 class WaitBody(ApiModel):
     """Waits for a time, or until an object is in a state."""
 
-    model_config = require_one("for", "until")
-
     for_: DurationOrExpression | None = Field(default=None, alias="for")
     """How long."""
     until: Expression | None = None
@@ -225,8 +222,6 @@ class ApplyBody(ApiModel):
 
 class ScaleBody(ApiModel):
     """Sets the size of a pool or a service."""
-
-    model_config = require_one("pool", "taskserv")
 
     pool: ObjectName | None = None
     """The AgentPool."""

@@ -134,8 +134,6 @@ class Edge(ApiModel):
 class ForEach(ApiModel):
     """Runs the step once for each item."""
 
-    model_config = require_one("items", "itemsFrom")
-
     items: tuple[JsonValue, ...] | None = Field(default=None, max_length=10_000)
     """The items, any JSON."""
     items_from: Line | None = None
@@ -249,3 +247,9 @@ class CompletionStep(Step):
 
     run_on: Literal["success", "failure", "always"] = "always"
     """After which outcome it runs (default always)."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.depends_on or self.edges:
+            raise ValueError("onCompletion runs in list order: dependsOn and edges are not allowed")
+        return self

@@ -1,8 +1,8 @@
 """The WorkflowTemplate: a reusable graph with parameters, optionally on a schedule."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 from pydantic.types import StringConstraints
 
 from vapora.api.base import (
@@ -75,6 +75,12 @@ class WorkflowTemplateSpec(ApiModel):
     """The Workflow each run is made from."""
     schedule: Schedule | None = None
     """When it runs by itself."""
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if self.workflow.template_ref is not None:
+            raise ValueError("workflow.templateRef is not allowed: a template holds its own steps")
+        return self
 
 
 class Run(StatusModel):
