@@ -89,6 +89,10 @@ class ActiveItem(StatusModel):
 
     i: Integer
     """Its index."""
+    state: StepState | None = None
+    """Its state (default Running)."""
+    kind: Line | None = None
+    """The kind of the object that does its work; absent for an agent's task."""
     try_: Integer = Field(default=0, alias="try")
     """The children or effects ever started for it."""
     attempt: Integer = 0
@@ -99,6 +103,8 @@ class ActiveItem(StatusModel):
     """When the present try started."""
     until: Timestamp | None = None
     """When the present try times out."""
+    pending_until: Timestamp | None = None
+    """Until when the present try must run."""
     next: Timestamp | None = None
     """When the next try starts."""
     effect: Integer | None = None
