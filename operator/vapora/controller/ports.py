@@ -86,11 +86,14 @@ class EventSource(Protocol):
         kind: str,
         selector: str,
         *,
-        on_object: Callable[[JsonObject], None],
+        on_object: Callable[[str, JsonObject], None],
         on_deleted: Callable[[JsonObject], None],
-        on_listed: Callable[[frozenset[str]], None],
+        on_listed: Callable[[frozenset[str], int], None],
     ) -> None:
-        """Reports each object, each deletion, and after each complete list the uids that exist."""
+        """Reports each object with what brought it (LISTED, ADDED, MODIFIED), and each deletion.
+
+        After each complete list it reports the uids that existed and the version at which they did.
+        """
         ...
 
 

@@ -1,0 +1,32 @@
+"""A meter that can be read."""
+
+from collections import Counter
+
+
+class FakeMeter:
+    """Is Meter; `seen` counts by what was reported."""
+
+    def __init__(self) -> None:
+        self.seen: Counter[tuple[str, ...]] = Counter()
+        self.is_leader = False
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        self.seen["reconciled", kind, result] += 1
+
+    def waited(self, seconds: float) -> None:
+        self.seen["waited",] += 1
+
+    def retried(self, kind: str) -> None:
+        self.seen["retried", kind] += 1
+
+    def watch_event(self, kind: str, event: str) -> None:
+        self.seen["watch", kind, event] += 1
+
+    def api_request(self, verb: str, kind: str, code: int) -> None:
+        self.seen["request", verb, kind, str(code)] += 1
+
+    def event_dropped(self, cause: str) -> None:
+        self.seen["dropped", cause] += 1
+
+    def leading(self, *, is_leader: bool) -> None:
+        self.is_leader = is_leader
