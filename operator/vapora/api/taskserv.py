@@ -179,11 +179,11 @@ class MinimumResources(ApiModel):
     """What one node must be able to offer."""
 
     cpu: Quantity | None = None
-    """CPU."""
+    """How much CPU."""
     memory: Quantity | None = None
-    """Memory."""
+    """How much memory."""
     disk: Quantity | None = None
-    """Ephemeral storage."""
+    """How much ephemeral storage."""
 
 
 class ServiceScaling(ApiModel):
@@ -220,7 +220,7 @@ class Upgrade(ApiModel):
     """How a new version replaces the old one."""
 
     strategy: Literal["rolling", "recreate", "canary", "bluegreen"] = "rolling"
-    """The way."""
+    """How it is replaced."""
     canary: Canary | None = None
     """How a canary grows."""
     auto_rollback: Boolean = True

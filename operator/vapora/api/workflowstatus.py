@@ -164,11 +164,11 @@ class MlEstimate(StatusModel):
     """What the work is expected to need."""
 
     gpus: Integer = 0
-    """GPUs."""
+    """How many GPUs."""
     memory: Line | None = None
-    """Memory, as a quantity."""
+    """How much memory, as a quantity."""
     cpu: Line | None = None
-    """CPU, as a quantity."""
+    """How much CPU, as a quantity."""
 
 
 class MlStatus(StatusModel):
