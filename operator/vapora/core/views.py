@@ -197,12 +197,14 @@ def project_job(manifest: Mapping[str, object]) -> JobView:
 class WorkloadView:
     """Is a Deployment (or another kind that keeps Pods running) as a plan sees it.
 
-    `applied` is the digest of what we applied last; `stalled` is the reason of its own controller, where it gave up.
+    `applied` is the digest of what we applied last; `existing` counts its pods, `replicas` those that its spec asks
+    for; `stalled` is the reason of its own controller, where it gave up.
     """
 
     meta: Meta
     applied: str
     replicas: int
+    existing: int
     ready: int
     updated: int
     available: int
@@ -210,9 +212,14 @@ class WorkloadView:
     stalled: str
     message: str
 
+    @property
+    def is_settled(self) -> bool:
+        """Is true once exactly the wanted pods exist, in their newest form, and all are available."""
+        return self.is_observed and self.existing == self.updated == self.available == self.replicas
+
 
 def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
-    """Reads a Deployment."""
+    """Reads a Deployment or a StatefulSet."""
     status = child(manifest, "status")
     meta = project_meta(manifest, kind)
     progressing, failure = _condition(status, "Progressing"), _condition(status, "ReplicaFailure")
@@ -221,6 +228,7 @@ def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
         meta=meta,
         applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
         replicas=number(child(manifest, "spec"), "replicas"),
+        existing=number(status, "replicas"),
         ready=number(status, "readyReplicas"),
         updated=number(status, "updatedReplicas"),
         available=number(status, "availableReplicas"),
@@ -256,7 +264,7 @@ def project(manifest: Mapping[str, object], kind: str) -> ChildView:
             return project_pod(manifest)
         case "Job":
             return project_job(manifest)
-        case "Deployment":
+        case "Deployment" | "StatefulSet":
             return project_workload(manifest, kind)
         case _:
             return project_plain(manifest, kind)

@@ -1,0 +1,66 @@
+"""The Deployment of a pool's agents."""
+
+from __future__ import annotations
+
+import math
+
+from vapora.api.agentpool import AgentPoolSpec
+from vapora.api.durations import parse_duration
+from vapora.core import naming
+from vapora.core.owned import build_labels, build_metadata, build_selector
+from vapora.core.plan import Manifest
+from vapora.core.pods import PodParts, build_pod_template
+from vapora.core.views import Meta
+
+_KEPT_REPLICA_SETS = 2
+_CONTAINER: Manifest = {"terminationMessagePolicy": "FallbackToLogsOnError"}  # the last log lines say why it ended
+
+
+def name_deployment(pool: str) -> str:
+    """Names a pool's Deployment so that a service may have the pool's name."""
+    return f"agentpool-{pool}"
+
+
+def name_selector(owner: Meta) -> str:
+    """Writes the selector of a pool's pods, for the scale subresource."""
+    return f"{naming.LABEL_OWNER}={owner.uid}"
+
+
+def build_deployment(owner: Meta, spec: AgentPoolSpec, replicas: int, nats_url: str | None) -> Manifest:
+    """Builds the Deployment with everything an agent of the SDK reads from its environment."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": build_metadata(owner, name_deployment(owner.key.name)),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": _KEPT_REPLICA_SETS,
+            "selector": {"matchLabels": build_selector(owner)},
+            "template": _build_template(owner, spec, nats_url),
+        },
+    }
+
+
+def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> Manifest:
+    template = spec.template
+    given = {
+        "VAPORA_NAMESPACE": owner.key.namespace,
+        "VAPORA_POOL": owner.key.name,
+        "VAPORA_MAX_CONCURRENT": str(spec.max_concurrent),
+        **({"VAPORA_NATS_URL": nats_url} if nats_url else {}),
+    }
+    return build_pod_template(
+        PodParts(
+            image=template.image,
+            command=template.command,
+            args=template.args,
+            env={**template.env, **given},
+            env_sources={"VAPORA_POD": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            env_from=template.env_from,
+            resources=template.resources.model_dump(exclude_defaults=True),
+            container=_CONTAINER,
+            labels=build_labels(owner),
+            termination_grace=math.ceil(parse_duration(spec.drain.timeout)),
+            pod_template=template.pod_template,
+        )
+    )

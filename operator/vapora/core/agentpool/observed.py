@@ -1,0 +1,42 @@
+"""What one reconcile knows of an AgentPool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from vapora.api.agentpool import AgentPoolSpec
+from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.plan import Manifest, Problem
+from vapora.core.supported import SpecProblem
+from vapora.core.views import Meta, PodView, WorkloadView
+
+
+class QueueState(Enum):
+    """Says what the operator has done about the pool's queue since it started or the broker came back."""
+
+    UNTOUCHED = "untouched"
+    MADE = "made"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Is the pool, its Deployment and pods, and its queue.
+
+    `depth` is None until the first reading; `broker_problem` is None while the broker can be used.
+    """
+
+    meta: Meta
+    resource_version: str
+    deleted_at: datetime | None
+    spec: AgentPoolSpec | SpecProblem
+    status: Manifest
+    workload: WorkloadView | None
+    pods: tuple[PodView, ...]
+    depth: QueueDepth | None
+    queue: QueueState
+    broker_problem: str | None
+    nats_url: str | None
+    problems: tuple[Problem, ...] = ()

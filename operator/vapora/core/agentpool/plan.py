@@ -1,0 +1,108 @@
+"""The decision about one AgentPool: its queue, its Deployment, its size, what to say, and how it goes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from vapora.api.agentpool import AgentPoolSpec
+from vapora.api.reasons import Reason
+from vapora.core.agentpool.manifests import build_deployment
+from vapora.core.agentpool.observed import Observed, QueueState
+from vapora.core.agentpool.scaling import Decision
+from vapora.core.agentpool.sizing import decide
+from vapora.core.agentpool.status import QUIET, build_conditions, build_refused_conditions, build_status, is_urgent
+from vapora.core.conditions import Condition
+from vapora.core.naming import FINALIZER_CLEANUP
+from vapora.core.owned import plan_apply
+from vapora.core.plan import Action, EnsureQueue, Event, EventType, Manifest, Patch, Plan, RemoveQueue
+from vapora.core.supported import SpecProblem
+from vapora.core.transitions import tell_transitions
+from vapora.core.views import rows
+
+MAX_DELIVER = 5  # the infrastructure budget of a task: deliveries lost with their agents, the first one counted
+BROKER_GRACE = timedelta(minutes=10)  # how long a pool that is deleted waits for a broker that is gone
+AGAIN_AFTER_REFUSAL = 30.0  # seconds; nothing tells us when a quota or a policy changes
+AT_ONCE = 0.0
+
+
+def plan_pool(observed: Observed, now: datetime) -> Plan:
+    """Decides what to do about a pool."""
+    if observed.meta.is_deleting:
+        return _plan_deletion(observed, now)
+    if isinstance(observed.spec, SpecProblem):
+        return _plan_refused(observed, observed.spec, now)
+    if _needs_finalizer(observed):
+        return Plan(actions=(_patch_finalizers(observed, is_kept=True),), requeue_after=AT_ONCE)
+    return _plan_running(observed, observed.spec, now)
+
+
+def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Plan:
+    decision = decide(observed, spec, now)
+    manifest = build_deployment(observed.meta, spec, decision.replicas, observed.nats_url)
+    conditions = build_conditions(observed, spec, decision)
+    status = build_status(observed, conditions, decision, now)
+    actions: tuple[Action, ...] = plan_apply(manifest, observed.workload)
+    if observed.queue is QueueState.UNTOUCHED and observed.broker_problem is None:
+        actions = (*actions, EnsureQueue(observed.meta.key, MAX_DELIVER))
+    is_refused = any(problem.is_permanent for problem in observed.problems)
+    return Plan(
+        actions=actions,
+        status=status,
+        events=(*_tell_size(observed, decision), *_tell(observed, conditions)),
+        requeue_after=AGAIN_AFTER_REFUSAL if is_refused else decision.due,
+        urgent=is_urgent(observed.status, status),
+    )
+
+
+def _plan_refused(observed: Observed, problem: SpecProblem, now: datetime) -> Plan:
+    conditions = build_refused_conditions(problem)
+    return Plan(status=build_status(observed, conditions, None, now), events=_tell(observed, conditions))
+
+
+def _plan_deletion(observed: Observed, now: datetime) -> Plan:
+    """The queue goes before the finalizer; the Deployment goes with the pool, by its owner reference."""
+    if FINALIZER_CLEANUP not in observed.meta.finalizers:
+        return Plan()
+    waited = now - (observed.deleted_at or now)
+    if observed.queue is QueueState.REMOVED or (observed.broker_problem and waited >= BROKER_GRACE):
+        return Plan(actions=(_patch_finalizers(observed, is_kept=False),))
+    if observed.broker_problem:
+        message = f"its queue cannot be removed yet: {observed.broker_problem}"
+        conditions = (
+            Condition("Ready", "False", Reason.BrokerUnavailable, message),
+            Condition("Reconciling", "True", Reason.BrokerUnavailable, message),
+        )
+        status = build_status(observed, conditions, None, now)
+        return Plan(status=status, requeue_after=(BROKER_GRACE - waited).total_seconds())
+    return Plan(actions=(RemoveQueue(observed.meta.key),), requeue_after=AT_ONCE)
+
+
+def _needs_finalizer(observed: Observed) -> bool:
+    """A consumer is only made for a pool that cannot go without removing it."""
+    is_missing = FINALIZER_CLEANUP not in observed.meta.finalizers
+    return is_missing and observed.broker_problem is None and not observed.problems
+
+
+def _patch_finalizers(observed: Observed, *, is_kept: bool) -> Patch:
+    """The version guards the finalizers that others set meanwhile."""
+    others = [name for name in observed.meta.finalizers if name != FINALIZER_CLEANUP]
+    body: Manifest = {
+        "metadata": {
+            "uid": observed.meta.uid,
+            "resourceVersion": observed.resource_version,
+            "finalizers": [*others, FINALIZER_CLEANUP] if is_kept else others,
+        }
+    }
+    return Patch(observed.meta.key, body)
+
+
+def _tell(observed: Observed, conditions: tuple[Condition, ...]) -> tuple[Event, ...]:
+    return tell_transitions(rows(observed.status, "conditions"), conditions, quiet=QUIET)
+
+
+def _tell_size(observed: Observed, decision: Decision) -> tuple[Event, ...]:
+    before = observed.status.get("desiredReplicas")
+    if not isinstance(before, int) or before == decision.replicas:
+        return ()
+    reason = "ScaledUp" if decision.replicas > before else "ScaledDown"
+    return (Event(EventType.NORMAL, reason, f"{before} -> {decision.replicas} agents: {decision.reason}"),)

@@ -1,0 +1,47 @@
+"""What this version does of an AgentPool's spec."""
+
+from __future__ import annotations
+
+from vapora.api.agentpool import AgentPoolSpec
+from vapora.api.reasons import Reason
+from vapora.core.pods import find_template_problem
+from vapora.core.supported import SpecProblem, Support, read_spec
+
+SUPPORTED = Support(
+    fields=frozenset(
+        {
+            "role",
+            "capabilities",
+            "replicas",
+            "maxConcurrent",
+            "template",
+            "drain",
+            "paused",
+            "scaling.mode",
+            "scaling.min",
+            "scaling.max",
+            "scaling.scaleUpAbove",
+            "scaling.scaleDownBelow",
+            "scaling.upStep",
+            "scaling.downStep",
+            "scaling.rule",
+            "scaling.targetPerReplica",
+            "scaling.interval",
+            "scaling.scaleDownStabilization",
+            "scaling.triggers[].type",
+        }
+    ),
+    values={
+        "scaling.mode": frozenset({"queue", "none"}),
+        "scaling.triggers[].type": frozenset({"nats"}),
+    },
+)
+
+
+def read_pool_spec(raw: object) -> AgentPoolSpec | SpecProblem:
+    """Returns the parsed spec, or why it is refused."""
+    spec = read_spec(AgentPoolSpec, raw, SUPPORTED)
+    if isinstance(spec, SpecProblem):
+        return spec
+    problem = find_template_problem(spec.template.pod_template)
+    return SpecProblem(Reason.InvalidSpec, f"spec.template.{problem}") if problem else spec

@@ -1,0 +1,77 @@
+"""What the operator keeps beside an object: its metadata, and whether the newest form was applied."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+from vapora.api.kinds import API_VERSION
+from vapora.core import naming
+from vapora.core.plan import Apply, Delete, Manifest
+from vapora.core.views import ANNOTATION_APPLIED, Meta, PlainView, WorkloadView, child
+
+KeptView = WorkloadView | PlainView
+
+
+def build_labels(owner: Meta) -> dict[str, str]:
+    """Builds the labels of everything made for a pool or a service: who manages it, and whose it is."""
+    named = naming.LABEL_POOL if owner.key.kind == "AgentPool" else naming.LABEL_TASKSERV
+    return {naming.LABEL_MANAGED_BY: naming.FIELD_MANAGER, naming.LABEL_OWNER: owner.uid, named: owner.key.name}
+
+
+def build_selector(owner: Meta) -> dict[str, str]:
+    """Builds the labels that select the owner's pods and no namesake's."""
+    return {naming.LABEL_OWNER: owner.uid}
+
+
+def build_metadata(owner: Meta, name: str) -> dict[str, object]:
+    """Builds the metadata of a child that goes when its owner goes."""
+    return {
+        "name": name,
+        "namespace": owner.key.namespace,
+        "labels": build_labels(owner),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": owner.key.kind,
+                "name": owner.key.name,
+                "uid": owner.uid,
+                "controller": True,
+            }
+        ],
+    }
+
+
+def plan_apply(manifest: Manifest, existing: KeptView | None) -> tuple[Apply, ...]:
+    """Applies a child that is absent, whose newest form was not applied, or whose replicas someone else has set.
+
+    One that is going away is let go first.
+    """
+    digest = compute_digest(manifest)
+    if existing is not None and (existing.meta.is_deleting or _is_as_applied(manifest, digest, existing)):
+        return ()
+    metadata = child(manifest, "metadata")
+    annotations = {**child(metadata, "annotations"), ANNOTATION_APPLIED: digest}
+    return (Apply({**manifest, "metadata": {**metadata, "annotations": annotations}}),)
+
+
+def _is_as_applied(manifest: Manifest, digest: str, existing: KeptView) -> bool:
+    wanted = child(manifest, "spec").get("replicas")
+    is_sized = not isinstance(existing, WorkloadView) or wanted in {None, existing.replicas}
+    return is_sized and existing.applied == digest
+
+
+def plan_removal(existing: Iterable[KeptView], wanted: Iterable[Manifest]) -> tuple[Delete, ...]:
+    """Deletes the children that are not wanted any more."""
+    kept = {(str(manifest["kind"]), str(child(manifest, "metadata")["name"])) for manifest in wanted}
+    return tuple(
+        Delete(view.meta.key, view.meta.uid)
+        for view in existing
+        if (view.meta.key.kind, view.meta.key.name) not in kept and not view.meta.is_deleting
+    )
+
+
+def compute_digest(manifest: Mapping[str, object]) -> str:
+    """Identifies a manifest by its content."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]

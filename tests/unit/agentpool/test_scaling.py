@@ -1,0 +1,215 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.agentpool.depth import Depth, Known, Unknown
+from vapora.core.agentpool.scaling import HOLD, NO_CHANGE, SCALE_DOWN, SCALE_UP, Decision, Rule, Size, decide_size
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "scaling.json").read_text())
+UNKNOWN = Unknown("nats is down")
+PACED = Rule(minimum=5, maximum=20, interval=5, stabilization=60, max_concurrent=2)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def depth(value: int | None) -> Depth:
+    return UNKNOWN if value is None else Known(value)
+
+
+def decide(
+    rule: Rule,
+    queued: int | None,
+    current: int,
+    in_flight: int | None = 0,
+    low_since: datetime | None = None,
+    scaled_at: datetime | None = None,
+) -> Decision:
+    queue = QueueDepth(depth(queued), depth(in_flight))
+    return decide_size(rule, queue, Size(current, low_since, scaled_at), NOW)
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=str)
+def test_the_step_rule_gives_the_right_answers(case: dict[str, object]) -> None:
+    rule = Rule(minimum=case["min"], maximum=case["max"])
+    decision = decide(rule, case["queue"], case["current"])
+    assert {"replicas": decision.replicas, "action": decision.action} == case["want"]
+
+
+@pytest.mark.parametrize("case", VECTORS["target"]["cases"], ids=str)
+@pytest.mark.parametrize("current", [0, 1, 5, 10, 12])
+def test_the_target_rule_gives_the_right_answers_from_any_size(case: dict[str, object], current: int) -> None:
+    rule = Rule(minimum=case["min"], maximum=case["max"], per_replica=case["targetPerReplica"], max_concurrent=100)
+    first = decide(rule, case["queued"], current, case["inFlight"])
+    assert decide(rule, case["queued"], first.replicas, case["inFlight"]).replicas == case["want"]
+
+
+TIMES = {
+    "a first growth is at once": (decide(PACED, 11, 5), 7, SCALE_UP, 5),
+    "a second growth waits for the interval": (decide(PACED, 11, 7, scaled_at=ago(2)), 7, NO_CHANGE, 3),
+    "a second growth comes when the interval is over": (decide(PACED, 11, 7, scaled_at=ago(5)), 9, SCALE_UP, 5),
+    "a queue that turns low starts the stabilisation": (decide(PACED, 1, 9), 9, NO_CHANGE, 60),
+    "a queue that is low for a while waits for the rest": (decide(PACED, 1, 9, low_since=ago(45)), 9, NO_CHANGE, 15),
+    "a queue that was low for long enough shrinks the pool": (
+        decide(PACED, 1, 9, low_since=ago(60)),
+        8,
+        SCALE_DOWN,
+        5,
+    ),
+    "the next shrinking waits for the interval only": (
+        decide(PACED, 1, 8, low_since=ago(61), scaled_at=ago(1)),
+        8,
+        NO_CHANGE,
+        4,
+    ),
+    "a clock that was set back waits no longer than the interval": (
+        decide(PACED, 11, 7, scaled_at=ago(-3600)),
+        7,
+        NO_CHANGE,
+        5,
+    ),
+    "a size outside the limits comes inside without waiting": (
+        decide(PACED, 5, 3, scaled_at=NOW),
+        5,
+        SCALE_UP,
+        None,
+    ),
+    "a queue in between asks for nothing": (decide(PACED, 5, 9), 9, NO_CHANGE, None),
+    "an unknown queue asks for nothing": (decide(PACED, None, 9, low_since=ago(100)), 9, HOLD, None),
+}
+
+
+@pytest.mark.parametrize(("decision", "replicas", "action", "due"), TIMES.values(), ids=TIMES.keys())
+def test_steps_in_time(decision: Decision, replicas: int, action: str, due: float | None) -> None:
+    assert (decision.replicas, decision.action, decision.due) == (replicas, action, due)
+
+
+LOW = {
+    "low from now on": (decide(PACED, 1, 9), NOW),
+    "low since it was first seen": (decide(PACED, 1, 9, low_since=ago(10)), ago(10)),
+    "low still after a shrinking": (decide(PACED, 1, 9, low_since=ago(70)), ago(70)),
+    "not low at the threshold": (decide(PACED, 2, 9, low_since=ago(10)), None),
+    "unknown was perhaps not low": (decide(PACED, None, 9, low_since=ago(10)), None),
+}
+
+
+@pytest.mark.parametrize(("decision", "want"), LOW.values(), ids=LOW.keys())
+def test_since_when_the_queue_is_low(decision: Decision, want: datetime | None) -> None:
+    assert decision.low_since == want
+
+
+BUSY = {
+    "nobody is taken from their work": (
+        decide(PACED, 0, 9, in_flight=18, low_since=ago(60)),
+        9,
+        "queue 0 < 2: 9 - 1 = 8, but 18 tasks in flight keep 9 agents busy",
+    ),
+    "idle agents may go": (decide(PACED, 0, 9, in_flight=16, low_since=ago(60)), 8, "queue 0 < 2: 9 - 1 = 8"),
+    "a busy pool does not grow by being busy": (
+        decide(PACED, 0, 9, in_flight=40, low_since=ago(60)),
+        9,
+        "queue 0 < 2: 9 - 1 = 8, but 40 tasks in flight keep 20 agents busy",
+    ),
+    "unknown work in flight holds a shrinking": (
+        decide(PACED, 0, 9, in_flight=None, low_since=ago(60)),
+        9,
+        "queue 0 < 2: 9 - 1 = 8, but tasks in flight are unknown (nats is down)",
+    ),
+    "unknown work in flight holds no growth": (
+        decide(PACED, 11, 9, in_flight=None),
+        11,
+        "queue 11 > 10: 9 + 2 = 11",
+    ),
+    "a limit that cut the step is named": (
+        decide(PACED, 50, 19),
+        20,
+        "queue 50 > 10: 19 + 2 = 21, at most max 20",
+    ),
+    "max cuts even busy agents": (decide(PACED, 0, 25, in_flight=50), 20, "size 25 is above max 20"),
+}
+
+
+@pytest.mark.parametrize(("decision", "replicas", "reason"), BUSY.values(), ids=BUSY.keys())
+def test_the_arithmetic_is_said(decision: Decision, replicas: int, reason: str) -> None:
+    assert (decision.replicas, decision.reason) == (replicas, reason)
+
+
+depths = st.one_of(st.none(), st.integers(0, 500))
+moments = st.one_of(st.none(), st.integers(-600, 600).map(ago))
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    minimum = draw(st.integers(0, 20))
+    below = draw(st.integers(0, 20))
+    return Rule(
+        minimum=minimum,
+        maximum=minimum + draw(st.integers(0, 20)),
+        up_above=below + draw(st.integers(0, 20)),
+        down_below=below,
+        up_step=draw(st.integers(1, 10)),
+        down_step=draw(st.integers(1, 10)),
+        per_replica=draw(st.one_of(st.none(), st.integers(1, 20))),
+        max_concurrent=draw(st.integers(1, 5)),
+        interval=draw(st.integers(0, 60)),
+        stabilization=draw(st.integers(0, 600)),
+    )
+
+
+@given(rules(), depths, depths, st.integers(0, 60), moments, moments)
+def test_the_size_is_always_inside_the_limits(
+    rule: Rule,
+    queued: int | None,
+    in_flight: int | None,
+    current: int,
+    low_since: datetime | None,
+    scaled_at: datetime | None,
+) -> None:
+    decision = decide(rule, queued, current, in_flight, low_since, scaled_at)
+    assert rule.minimum <= decision.replicas <= rule.maximum
+
+
+@given(rules(), depths, st.integers(0, 60), moments, moments)
+def test_unknown_never_moves_a_size_inside_the_limits(
+    rule: Rule, in_flight: int | None, current: int, low_since: datetime | None, scaled_at: datetime | None
+) -> None:
+    current = rule.clamp(current)
+    decision = decide(rule, None, current, in_flight, low_since, scaled_at)
+    assert (decision.replicas, decision.action) == (current, HOLD)
+
+
+@given(rules(), st.integers(0, 500), st.integers(0, 500), st.integers(0, 60), moments, moments)
+def test_no_shrinking_inside_the_limits_takes_a_busy_agent_or_comes_too_early(
+    rule: Rule,
+    queued: int,
+    in_flight: int,
+    current: int,
+    low_since: datetime | None,
+    scaled_at: datetime | None,
+) -> None:
+    current = rule.clamp(current)
+    decision = decide(rule, queued, current, in_flight, low_since, scaled_at)
+    if decision.replicas < current:
+        assert decision.replicas * rule.max_concurrent >= in_flight
+        assert rule.stabilization == 0 or low_since is not None
+        assert low_since is None or NOW - low_since >= timedelta(seconds=rule.stabilization)
+        assert scaled_at is None or NOW - scaled_at >= timedelta(seconds=rule.interval)
+
+
+@given(rules(), st.integers(0, 500), st.integers(0, 500), st.integers(0, 60))
+def test_a_steady_queue_leads_to_a_steady_size(rule: Rule, queued: int, in_flight: int, current: int) -> None:
+    now, size = NOW, Size(current)
+    queue = QueueDepth(Known(queued), Known(in_flight))
+    for _ in range(100):
+        decision = decide_size(rule, queue, size, now)
+        changed = decision.replicas != size.current
+        size = Size(decision.replicas, decision.low_since, now if changed else size.scaled_at)
+        now += timedelta(seconds=decision.due or 1)
+    assert decide_size(rule, queue, size, now + timedelta(hours=1)).replicas == size.current
