@@ -29,6 +29,7 @@ class Store:
         self._by_owner: dict[str, dict[Key, ChildView]] = defaultdict(dict)
         self._uids: dict[str, Key] = {}
         self._versions: dict[Key, int] = {}
+        self._changed: dict[str, set[str]] = {}
         self._creating: dict[Key, str] = {}  # the uid of an object of this name that was seen to go meanwhile
 
     # Our own kinds.
@@ -74,6 +75,7 @@ class Store:
             return False
         del self._objects[key], self._by_kind[key.kind][key], self._versions[key]
         self._uids.pop(uid, None)
+        self._changed.pop(uid, None)
         return True
 
     # Children.
@@ -86,9 +88,19 @@ class Store:
         """Returns a child by its key."""
         return self._children.get(key)
 
+    def version(self, key: Key) -> int:
+        """Returns the version of an object or a child as last seen or written; 0 for an unknown one."""
+        return self._versions.get(key, 0)
+
     def owners(self) -> list[str]:
         """Returns the uids that own a known child."""
         return list(self._by_owner)
+
+    def take_changes(self, owner_uid: str) -> frozenset[str]:
+        """Returns the names of the owner's children that changed since this was asked last; the first answer is empty."""
+        changed = frozenset(self._changed.get(owner_uid, ()))
+        self._changed[owner_uid] = set()
+        return changed
 
     def put_child(self, kind: str, obj: JsonObject) -> Meta | None:
         """Keeps a child's projection; returns its metadata where the projection changed, else None.
@@ -110,6 +122,7 @@ class Store:
             self._leave_owner(known.meta)
         self._children[key] = view
         self._by_owner[view.meta.owner_uid][key] = view
+        self._note_change(view.meta)
         return view.meta
 
     def remove_child(self, key: Key, uid: str = "") -> Meta | None:
@@ -122,6 +135,7 @@ class Store:
         del self._children[key]
         self._versions.pop(key, None)
         self._leave_owner(view.meta)
+        self._note_change(view.meta)
         return view.meta
 
     def mark_creating(self, key: Key) -> None:
@@ -151,6 +165,10 @@ class Store:
                 self.put(kind, obj)
         elif kind in CHILD_KINDS and (key in self._children or self._creating.get(key, uid) != uid):
             self.put_child(kind, obj)
+
+    def _note_change(self, meta: Meta) -> None:
+        if (changed := self._changed.get(meta.owner_uid)) is not None:
+            changed.add(meta.key.name)
 
     def _leave_owner(self, meta: Meta) -> None:
         siblings = self._by_owner[meta.owner_uid]

@@ -37,7 +37,8 @@ class _Entry:
 class WorkQueue:
     """Hands out keys: one added twice comes once, one added while it is processed comes once more afterwards.
 
-    `jitter` returns a number in [0, 1). Every operation is O(log n).
+    `jitter` returns a number in [0, 1). Every operation is O(log n). A closed queue takes nothing in, so that one
+    that does not lead gathers no keys; whoever opens it adds all there are.
     """
 
     def __init__(self, clock: Clock, jitter: Callable[[], float]) -> None:
@@ -52,6 +53,19 @@ class WorkQueue:
         self._alarm_at: float | None = None
         self._failures: dict[Key, int] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._is_open = True
+
+    def open(self) -> None:
+        """Takes keys in from now on."""
+        self._is_open = True
+
+    def close(self) -> None:
+        """Forgets everything, backoffs too, and takes nothing in; no key may be in processing."""
+        self._is_open = False
+        for forgotten in (*self._ready.values(), self._again, self._due, self._failures):
+            forgotten.clear()
+        self._timeline.clear()
+        self._set_alarm()
 
     @property
     def depth(self) -> int:
@@ -77,6 +91,8 @@ class WorkQueue:
 
     def add(self, key: Key, priority: Priority = Priority.FRESH) -> None:
         """Asks for a look at a key; one that waits already keeps its place, or moves up to a better priority."""
+        if not self._is_open:
+            return
         entry = _Entry(priority, self._clock.monotonic())
         if key in self._processing:
             known = self._again.get(key)
@@ -100,7 +116,7 @@ class WorkQueue:
             self.add(key)
             return
         when = self._clock.monotonic() + seconds
-        if when >= self._due.get(key, float("inf")):
+        if not self._is_open or when >= self._due.get(key, float("inf")):
             return
         self._due[key] = when
         heapq.heappush(self._timeline, (when, key))

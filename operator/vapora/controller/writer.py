@@ -66,6 +66,10 @@ class StatusWriter:
         self._pacer.written(key, self._clock.monotonic() - started)
         return True
 
+    def admits(self, key: Key) -> bool:
+        """Returns whether progress of the object may be written now; if not, it is put in line and queued in its turn."""
+        return self._pacer.admit(key)
+
     def forget(self, key: Key) -> None:
         """Drops what is known of an object that is gone."""
         self._pacer.forget(key)
