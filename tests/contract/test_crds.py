@@ -11,6 +11,7 @@ import yaml
 
 from vapora.api.generate import find_drift
 from vapora.api.kinds import KINDS, Kind
+from vapora.api.workflow import StepStatus as StepRow
 from vapora.core.plan import Key
 from vapora.core.workflow.codec import encode_step
 from vapora.core.workflow.ranges import parse_ranges
@@ -197,3 +198,4 @@ def test_every_field_the_operator_writes_of_a_step_is_kept() -> None:
     schema = dict(NODES)["Workflow.status.steps{}"]
     assert {"items", "child", "assignment", "outputs"} <= row.keys()
     assert list(find_unknown(schema, row)) == []
+    assert StepRow.model_validate(row).state == "Retrying"

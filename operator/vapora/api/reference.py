@@ -18,7 +18,7 @@ API version `{API_VERSION}`; every kind is namespaced and in category `{CATEGORY
 - Where a type says `or ${{...}}`, the field also takes one interpolation that gives such a value when the step starts.
 - An environment value `secret:<name>:<key>` takes the value from a Secret.
 - A default is filled in when the object is stored, except inside the items of a list, where only the operator knows it.
-- `on` is no field of ours: `kubectl` reads an unquoted `on` in YAML as `true`.
+- No field is named `on`, which `kubectl` reads in YAML as `true`: hence `retryOn` and `runOn`.
 """
 _LIMITS = {
     "minLength": "at least {} characters",
