@@ -15,7 +15,7 @@ from vapora.api.workflow import StepStatus as StepRow
 from vapora.core.plan import Key
 from vapora.core.workflow.codec import encode_step
 from vapora.core.workflow.ranges import parse_ranges
-from vapora.core.workflow.status import ItemFailure, Items, State, StepStatus, Unit
+from vapora.core.workflow.status import ItemFailure, Items, Phase, State, StepStatus, Unit
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -191,6 +191,12 @@ ITEMS = Items(
     failures=(ItemFailure(4, "ExitCode", "exit code 1"),),
     active={6: UNIT},
 )
+
+
+def test_every_state_and_phase_the_operator_writes_is_allowed() -> None:
+    nodes = dict(NODES)
+    assert {*map(str, State)} <= {*nodes["Workflow.status.steps{}.state"]["enum"]}
+    assert {*map(str, Phase)} <= {*nodes["Workflow.status.phase"]["enum"]}
 
 
 def test_every_field_the_operator_writes_of_a_step_is_kept() -> None:

@@ -22,6 +22,7 @@ from vapora.api.base import (
     Resources,
     SecretKeyRef,
     SecretRef,
+    StatusLine,
     StatusModel,
     Timestamp,
     Word,
@@ -199,7 +200,7 @@ class LastDecision(StatusModel):
     """Its arithmetic: what was read, what was wanted, which limit cut it."""
     queue: Integer | None = None
     """The length of the queue it rests on."""
-    trigger: Line | None = None
+    trigger: StatusLine | None = None
     """The trigger that decided."""
 
 
@@ -210,14 +211,14 @@ class Spend(StatusModel):
     """This week."""
     month_cents: Integer | None = None
     """This month."""
-    tier: Line | None = None
+    tier: StatusLine | None = None
     """Which providers are used for it: normal, cheaper or held."""
 
 
 class Expertise(StatusModel):
     """How good the pool is at one kind of work."""
 
-    task_type: Line
+    task_type: StatusLine
     """The kind of work."""
     executions: Integer = 0
     """How many executions are known."""
@@ -227,7 +228,7 @@ class Expertise(StatusModel):
     """The share that succeeded, recent ones counting more."""
     confidence: Number | None = None
     """How much is known, 0 to 1."""
-    trend: Line | None = None
+    trend: StatusLine | None = None
     """Improving, Declining or Stable."""
 
 
@@ -248,7 +249,7 @@ class AgentPoolStatus(StatusModel):
     """The tasks that wait; absent while unknown."""
     in_flight: Integer | None = None
     """The tasks being worked on; absent while unknown."""
-    selector: Line | None = None
+    selector: StatusLine | None = None
     """The label selector of its pods, for the scale subresource."""
     last_decision: LastDecision | None = None
     """The last decision about the size."""

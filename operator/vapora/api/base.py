@@ -149,7 +149,10 @@ OutputName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_-]*$
 Line = Annotated[str, StringConstraints(max_length=256)]
 Text = Annotated[str, StringConstraints(max_length=4096)]
 LongText = Annotated[str, StringConstraints(max_length=32768)]
-Message = Annotated[str, StringConstraints(max_length=1024)]
+StatusLine = Annotated[str, StringConstraints(max_length=1024)]
+"""A line of a status; wider than what is written, since a status that is refused would say nothing at all."""
+Message = Annotated[str, StringConstraints(max_length=4096)]
+"""A message of a status; the operator cuts what it writes to 1 KiB."""
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 """A CEL expression."""
 EnvName = Annotated[str, StringConstraints(pattern="^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=253)]

@@ -10,6 +10,7 @@ from vapora.api.base import (
     JsonMap,
     Line,
     SecretRef,
+    StatusLine,
     StatusModel,
     Timestamp,
     Word,
@@ -49,11 +50,11 @@ class ProviderSpec(ApiModel):
 class Server(StatusModel):
     """One thing the provider has."""
 
-    name: Line
+    name: StatusLine
     """Its name."""
-    kind: Line | None = None
+    kind: StatusLine | None = None
     """What it is: server, taskserv or cluster."""
-    state: Line | None = None
+    state: StatusLine | None = None
     """How it is."""
 
 

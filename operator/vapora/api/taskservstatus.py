@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vapora.api.base import Conditions, Image, Integer, Line, Message, StatusModel, Timestamp
+from vapora.api.base import Conditions, Integer, Message, StatusLine, StatusModel, Timestamp
 
 TaskservPhase = Literal["Pending", "Waiting", "Deploying", "Healthy", "Degraded", "RollingBack", "Failed"]
 
@@ -12,15 +12,15 @@ TaskservPhase = Literal["Pending", "Waiting", "Deploying", "Healthy", "Degraded"
 class Revision(StatusModel):
     """One revision of a service."""
 
-    revision: Line
+    revision: StatusLine
     """Its name."""
-    version: Line | None = None
+    version: StatusLine | None = None
     """Its version."""
-    image: Image | None = None
+    image: StatusLine | None = None
     """Its image."""
     at: Timestamp | None = None
     """When it was made."""
-    outcome: Line | None = None
+    outcome: StatusLine | None = None
     """What became of it."""
 
 
@@ -31,11 +31,11 @@ class TaskservStatus(StatusModel):
     """Where the service stands."""
     observed_generation: Integer | None = None
     """The generation of the spec this status is about."""
-    version: Line | None = None
+    version: StatusLine | None = None
     """The version that runs."""
-    last_good_version: Line | None = None
+    last_good_version: StatusLine | None = None
     """The last version that was healthy."""
-    pinned_revision: Line | None = None
+    pinned_revision: StatusLine | None = None
     """The revision that rollbackTo holds."""
     replicas: Integer | None = None
     """The replicas that exist."""
@@ -45,11 +45,11 @@ class TaskservStatus(StatusModel):
         default=(), max_length=100, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """The revisions that are kept, the newest first."""
-    waiting_on: Line | None = None
+    waiting_on: Message | None = None
     """What it waits for."""
     message: Message | None = None
     """The first failing cause."""
-    handled_request: Line | None = None
+    handled_request: Message | None = None
     """The last request annotation that was carried out."""
     deploying_since: Timestamp | None = None
     """Since when the present revision is being deployed."""

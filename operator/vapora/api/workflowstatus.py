@@ -10,9 +10,9 @@ from vapora.api.base import (
     Boolean,
     Integer,
     JsonMap,
-    Line,
     Message,
     Number,
+    StatusLine,
     StatusModel,
     Timestamp,
 )
@@ -53,16 +53,16 @@ Digest = Annotated[str, StringConstraints(max_length=128)]
 class ChildRef(StatusModel):
     """The object that does a step's work."""
 
-    kind: Line
+    kind: StatusLine
     """Its kind."""
-    name: Line
+    name: StatusLine
     """Its name in the workflow's namespace."""
 
 
 class Assignment(StatusModel):
     """Which pool a task was given to, and why."""
 
-    pool: Line
+    pool: StatusLine
     """The pool."""
     score: Number | None = None
     """Its score."""
@@ -74,11 +74,11 @@ class Assignment(StatusModel):
     """The part of how much is known."""
     executions: Integer | None = None
     """How many executions that rests on."""
-    task_type: Line | None = None
+    task_type: StatusLine | None = None
     """The kind of work."""
     reason: Message | None = None
     """The decision in a sentence."""
-    runner_up: Line | None = None
+    runner_up: StatusLine | None = None
     """The second best pool."""
     runner_up_score: Number | None = None
     """Its score."""
@@ -91,7 +91,7 @@ class ActiveItem(StatusModel):
     """Its index."""
     state: StepState | None = None
     """Its state (default Running)."""
-    kind: Line | None = None
+    kind: StatusLine | None = None
     """The kind of the object that does its work; absent for an agent's task."""
     try_: Integer = Field(default=0, alias="try")
     """The children or effects ever started for it."""
@@ -150,9 +150,9 @@ class ItemsStatus(StatusModel):
 class MlEvidence(StatusModel):
     """One word that speaks for or against machine learning."""
 
-    term: Line
+    term: StatusLine
     """The word."""
-    where: Line
+    where: StatusLine
     """The field it stands in."""
     weight: Number
     """How much it counts."""
@@ -165,9 +165,9 @@ class MlEstimate(StatusModel):
 
     gpus: Integer = 0
     """How many GPUs."""
-    memory: Line | None = None
+    memory: StatusLine | None = None
     """How much memory, as a quantity."""
-    cpu: Line | None = None
+    cpu: StatusLine | None = None
     """How much CPU, as a quantity."""
 
 
@@ -180,7 +180,7 @@ class MlStatus(StatusModel):
     """What it needs."""
     confidence: Number | None = None
     """How sure that is, 0 to 1."""
-    profile: Line | None = None
+    profile: StatusLine | None = None
     """The profile its Job was made with."""
     estimate: MlEstimate | None = None
     """What it is expected to need."""
@@ -195,19 +195,19 @@ class MlStatus(StatusModel):
 class InventoryEntry(StatusModel):
     """An object a step has applied."""
 
-    api_version: Line | None = None
+    api_version: StatusLine | None = None
     """Its apiVersion."""
-    kind: Line
+    kind: StatusLine
     """Its kind."""
-    namespace: Line | None = None
+    namespace: StatusLine | None = None
     """Its namespace."""
-    name: Line
+    name: StatusLine
     """Its name."""
-    uid: Line | None = None
+    uid: StatusLine | None = None
     """Its uid once applied."""
     existed_before: Boolean = False
     """Whether it existed before."""
-    pre_image_ref: Line | None = None
+    pre_image_ref: StatusLine | None = None
     """The ConfigMap that holds its former manifest."""
 
 
@@ -244,7 +244,7 @@ class StepStatus(StatusModel):
     """The object that does its work."""
     outputs: JsonMap | None = None
     """Its outputs, where they are small."""
-    output_ref: Line | None = None
+    output_ref: StatusLine | None = None
     """The ConfigMap that holds its outputs, where they are not."""
     input_digest: Digest | None = None
     """The digest of its resolved input."""
@@ -308,7 +308,7 @@ class RollbackStatus(StatusModel):
         default_factory=dict, max_length=1000, json_schema_extra={"x-kubernetes-map-type": "atomic"}
     )
     """The compensations, by the name of the step they undo."""
-    not_undone: tuple[Line, ...] = Field(
+    not_undone: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """The steps that could not be undone."""
@@ -317,9 +317,9 @@ class RollbackStatus(StatusModel):
 class Approval(StatusModel):
     """One decision of one person."""
 
-    step: Line
+    step: StatusLine
     """The step it is about."""
-    by: Line
+    by: StatusLine
     """The user."""
     at: Timestamp | None = None
     """When it was seen."""
@@ -336,7 +336,7 @@ class WorkflowStatus(StatusModel):
     """Where the workflow stands."""
     observed_generation: Integer | None = None
     """The generation of the spec this status is about."""
-    revision: Line | None = None
+    revision: StatusLine | None = None
     """The ControllerRevision that holds the spec this run is pinned to."""
     started_at: Timestamp | None = None
     """When the first step started."""
@@ -346,15 +346,15 @@ class WorkflowStatus(StatusModel):
     """When it must have ended."""
     paused_at: Timestamp | None = None
     """Since when it is paused."""
-    progress: Line | None = None
+    progress: StatusLine | None = None
     """Ended steps of all, such as 6/9."""
-    current_step: Line | None = None
+    current_step: StatusLine | None = None
     """The step that runs, or the last one that did."""
-    waiting_on: Line | None = None
+    waiting_on: Message | None = None
     """What it waits for."""
     retries: Integer | None = None
     """The tries beyond the first of every step."""
-    trace_id: Line | None = None
+    trace_id: StatusLine | None = None
     """The trace of this run."""
     conditions: AtomicConditions = ()
     """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Recorded, LearningAvailable."""
@@ -368,9 +368,9 @@ class WorkflowStatus(StatusModel):
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """The decisions of people."""
-    handled_request: Line | None = None
+    handled_request: Message | None = None
     """The last request annotation that was carried out."""
-    outcome: Line | None = None
+    outcome: StatusLine | None = None
     """The outcome that stands while completion steps still run."""
     spec_digest: Digest | None = None
     """The digest of the user's spec that was run."""

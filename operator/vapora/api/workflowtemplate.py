@@ -12,6 +12,7 @@ from vapora.api.base import (
     Duration,
     Integer,
     Line,
+    StatusLine,
     StatusModel,
     Text,
     Timestamp,
@@ -86,9 +87,9 @@ class WorkflowTemplateSpec(ApiModel):
 class Run(StatusModel):
     """One run of a template."""
 
-    name: Line
+    name: StatusLine
     """The Workflow's name."""
-    outcome: Line | None = None
+    outcome: StatusLine | None = None
     """Its phase when it ended."""
     started_at: Timestamp | None = None
     """When it started."""
@@ -109,7 +110,7 @@ class WorkflowTemplateStatus(StatusModel):
     """The next slot."""
     recent: tuple[Run, ...] = Field(default=(), max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     """The latest finished runs."""
-    active: tuple[Line, ...] = Field(
+    active: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """The runs that go on."""
