@@ -11,9 +11,11 @@ import yaml
 
 from vapora.api.generate import find_drift
 from vapora.api.kinds import KINDS, Kind
+from vapora.api.reasons import Reason
 from vapora.api.workflow import StepStatus as StepRow
 from vapora.core.plan import Key
 from vapora.core.workflow.codec import encode_step
+from vapora.core.workflow.failure import CLASSES
 from vapora.core.workflow.ranges import parse_ranges
 from vapora.core.workflow.status import ItemFailure, Items, Phase, State, StepStatus, Unit
 
@@ -205,3 +207,7 @@ def test_every_field_the_operator_writes_of_a_step_is_kept() -> None:
     assert {"items", "child", "assignment", "outputs"} <= row.keys()
     assert list(find_unknown(schema, row)) == []
     assert StepRow.model_validate(row).state == "Retrying"
+
+
+def test_every_reason_of_a_failed_try_is_documented() -> None:
+    assert {*CLASSES} <= {reason.value for reason in Reason}
