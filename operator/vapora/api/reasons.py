@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     # The object as a whole
     Progressing = "Progressing", "Work is going on."
+    Pending = "Pending", "It has not begun, or is yet to be done."
     Succeeded = "Succeeded", "Everything has ended well."
     Failed = "Failed", "A step failed for good and its failure counts."
     Cancelled = "Cancelled", "Someone asked for the end, or a sibling failed first."
@@ -34,7 +35,6 @@ class Reason(StrEnum):
     StepFailed = "StepFailed", "A step failed for good."
     RequestRefused = "RequestRefused", "The request annotation asks for something that is not done."
     Recorded = "Recorded", "Every execution stands in the knowledge graph."
-    RecordPending = "RecordPending", "Executions still wait to be written to the knowledge graph."
 
     # What the user must change
     InvalidSpec = "InvalidSpec", "The spec cannot be run as it is; the message names the place."
