@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
@@ -28,7 +27,7 @@ class Credentials:
     token: str | None
 
 
-async def load_configuration(kubeconfig: Path | None, context: str | None) -> Configuration:
+async def load_configuration(kubeconfig: str | None, context: str | None) -> Configuration:
     """Reads the kubeconfig, or without one the service account of the Pod this runs in; raises NoCluster."""
     # retries stays None: this client reads False as the number 0, and then repeats a failing GET for ever.
     # It reads proxies from the environment unless told not to, which costs 0.7 ms and two thread hops a call.
@@ -38,7 +37,7 @@ async def load_configuration(kubeconfig: Path | None, context: str | None) -> Co
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped there
         else:
             await load_kube_config(  # type: ignore[no-untyped-call]  # untyped there
-                config_file=str(kubeconfig), context=context, client_configuration=configuration, persist_config=False
+                config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
             )
     except (ConfigException, OSError) as problem:
         where = f"the kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig is named, and the service account"

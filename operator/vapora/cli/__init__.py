@@ -1,0 +1,12 @@
+"""The command line: `vapora`."""
+
+from __future__ import annotations
+
+import typer
+
+from vapora.cli.agent import agents
+from vapora.cli.operator import run_operator
+
+main = typer.Typer(name="vapora", help="Runs fleets of AI agents on Kubernetes.", no_args_is_help=True)
+main.command("operator")(run_operator)
+main.add_typer(agents, name="agent")

@@ -97,7 +97,7 @@ class Store:
         return list(self._by_owner)
 
     def take_changes(self, owner_uid: str) -> frozenset[str]:
-        """Returns the names of the owner's children that changed since this was asked last; the first answer is empty."""
+        """Returns the names of the owner's children that changed since this was last asked; at first it is empty."""
         changed = frozenset(self._changed.get(owner_uid, ()))
         self._changed[owner_uid] = set()
         return changed

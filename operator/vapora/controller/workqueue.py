@@ -62,8 +62,11 @@ class WorkQueue:
     def close(self) -> None:
         """Forgets everything, backoffs too, and takes nothing in; no key may be in processing."""
         self._is_open = False
-        for forgotten in (*self._ready.values(), self._again, self._due, self._failures):
-            forgotten.clear()
+        for ready in self._ready.values():
+            ready.clear()
+        self._again.clear()
+        self._failures.clear()
+        self._due.clear()
         self._timeline.clear()
         self._set_alarm()
 
@@ -84,10 +87,6 @@ class WorkQueue:
     def failures(self, key: Key) -> int:
         """Returns how many times in a row a key was retried."""
         return self._failures.get(key, 0)
-
-    def waiting_keys(self) -> list[Key]:
-        """Returns the keys that wait for a worker, in the order in which they will be handed out."""
-        return [key for ready in self._ready.values() for key in ready] + list(self._again)
 
     def add(self, key: Key, priority: Priority = Priority.FRESH) -> None:
         """Asks for a look at a key; one that waits already keeps its place, or moves up to a better priority."""

@@ -67,7 +67,7 @@ class StatusWriter:
         return True
 
     def admits(self, key: Key) -> bool:
-        """Returns whether progress of the object may be written now; if not, it is put in line and queued in its turn."""
+        """Returns whether progress may be written now; if not, the object is put in line and queued in its turn."""
         return self._pacer.admit(key)
 
     def forget(self, key: Key) -> None:

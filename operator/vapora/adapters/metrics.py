@@ -1,0 +1,83 @@
+"""The operator's own metrics, in a registry of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+_DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """Is Meter for Prometheus. No label ever holds the name of an object."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        Info("vapora", "The operator.", registry=self.registry).info({"version": version})
+        self._reconciled = self._counter("reconcile", "Reconciles by outcome.", "kind", "result")
+        self._durations = Histogram(
+            "vapora_reconcile_duration_seconds",
+            "How long a reconcile took.",
+            ["kind"],
+            buckets=_DURATIONS,
+            registry=self.registry,
+        )
+        self._waits = Histogram(
+            "vapora_workqueue_wait_seconds",
+            "How long a key waited for a worker.",
+            buckets=_DURATIONS,
+            registry=self.registry,
+        )
+        self._retries = self._counter("workqueue_retries", "Keys queued again after a backoff.", "kind")
+        self._watch_events = self._counter("watch_events", "Events that the watches brought.", "kind", "event")
+        self._requests = self._counter(
+            "api_requests", "Requests to the API server; code 0: no answer.", "verb", "kind", "code"
+        )
+        self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
+        self._leader = self._gauge("leader", "Whether this process leads.")
+
+    def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
+        """Reads the queue's depth and the store's size at each scrape."""
+        self._gauge("workqueue_depth", "Keys that wait for a worker.").set_function(depth)
+        self._gauge("store_objects", "Objects and children kept in memory.").set_function(objects)
+
+    def render(self) -> bytes:
+        """Returns all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def reconciled(self, kind: str, result: str, seconds: float) -> None:
+        """Counts one reconcile."""
+        self._reconciled.labels(kind, result).inc()
+        self._durations.labels(kind).observe(seconds)
+
+    def waited(self, seconds: float) -> None:
+        """Takes the time that a key waited for a worker."""
+        self._waits.observe(seconds)
+
+    def retried(self, kind: str) -> None:
+        """Counts a key that is queued again after a backoff."""
+        self._retries.labels(kind).inc()
+
+    def watch_event(self, kind: str, event: str) -> None:
+        """Counts an event of a watch."""
+        self._watch_events.labels(kind, event).inc()
+
+    def api_request(self, verb: str, kind: str, code: int) -> None:
+        """Counts a request to the API server."""
+        self._requests.labels(verb, kind, str(code)).inc()
+
+    def event_dropped(self, cause: str) -> None:
+        """Counts an Event that was not sent."""
+        self._dropped.labels(cause).inc()
+
+    def leading(self, *, is_leader: bool) -> None:
+        """Says whether this process leads."""
+        self._leader.set(is_leader)
+
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"vapora_{name}", description, labels, registry=self.registry)
+
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(f"vapora_{name}", description, registry=self.registry)

@@ -1,0 +1,180 @@
+"""The composition root: builds the operator's parts, runs them together, and ends them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from vapora.adapters.clock import SystemClock
+from vapora.adapters.http_server import serve
+from vapora.adapters.kopf_frame import KopfFrame
+from vapora.adapters.kube_client import KubernetesApi
+from vapora.adapters.kube_config import Credentials, load_configuration, read_credentials
+from vapora.adapters.kube_informer import KubeInformer
+from vapora.adapters.metrics import Metrics
+from vapora.api.kinds import KINDS
+from vapora.controller.collect import Collector
+from vapora.controller.definitions import find_obstacle
+from vapora.controller.events import EventRecorder
+from vapora.controller.executor import Executor
+from vapora.controller.informers import ChildInformers
+from vapora.controller.intake import Intake
+from vapora.controller.leader import Elector
+from vapora.controller.orphans import OrphanReconciler
+from vapora.controller.pacer import Pacer
+from vapora.controller.reconcile import Kit
+from vapora.controller.resync import EVERY, Resync
+from vapora.controller.runner import Reconciler, Runner
+from vapora.controller.store import Store
+from vapora.controller.workqueue import Priority, WorkQueue
+from vapora.controller.writer import StatusWriter
+from vapora.core.plan import Key
+from vapora.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_POLL = 0.1
+_LATE_RESYNC = 3 * EVERY
+
+
+class CannotStart(Exception):
+    """The cluster is not as this operator needs it."""
+
+
+class _Ended(Exception):
+    """A signal asked the operator to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controllers:
+    """Is what the kinds bring: reconcilers, what runs beside the workers, and what is done on winning the lease."""
+
+    reconcilers: Mapping[str, Reconciler]
+    while_leading: tuple[Callable[[], Awaitable[None]], ...] = ()
+    on_lead: tuple[Callable[[], None], ...] = ()
+
+
+def build_controllers(kit: Kit, api: KubernetesApi) -> Controllers:
+    """Builds what reconciles each kind; a kind without a reconciler is watched and left alone."""
+    orphans = OrphanReconciler(api, kit.store)
+    return Controllers(reconcilers={"Pod": orphans, "Job": orphans})
+
+
+class Operator:
+    """Is the operator within its event loop, over a connection to a cluster."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        api: KubernetesApi,
+        metrics: Metrics,
+        credentials: Callable[[], Awaitable[Credentials]],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock = SystemClock()
+        self._store = store = Store()
+        self._queue = queue = WorkQueue(clock, random.random)
+        queue.close()
+        self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second)
+        self._events = EventRecorder(api, clock, metrics, identity=settings.identity)
+        kit = Kit(
+            store=store,
+            executor=Executor(api, None, store),
+            writer=StatusWriter(api, store, self._pacer, clock),
+            events=self._events,
+            clock=clock,
+        )
+        self._collector = Collector(api, clock)
+        self._controllers = build_controllers(kit, api)
+        self._runner = Runner(
+            queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
+        )
+        self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take)
+        self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
+        self._resync = Resync(api, store, queue, clock, [kind.name for kind in KINDS])
+        lease = Key("Lease", settings.lease_namespace, settings.lease_name)
+        self._elector = Elector(api, clock, metrics, lease=lease, identity=settings.identity)
+        metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
+
+    async def run(self) -> None:
+        """Works until a signal comes; the workers are stopped and the lease is released when it returns."""
+        settings = self._settings
+        async with serve(
+            settings.http_host,
+            settings.http_port,
+            is_alive=self.find_fault,
+            is_ready=self.find_hindrance,
+            metrics=self._metrics.render,
+        ):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._watch_own_kinds(), name="frame")
+                    group.create_task(self._informers.run(), name="informers")
+                    group.create_task(self._resync.run(), name="resync")
+                    group.create_task(self._elector.run(self._lead), name="elector")
+            except* _Ended:
+                log.info("ended by a signal")
+
+    def find_fault(self) -> str | None:
+        """Says why this process should be restarted; load or an API server that is away are no reasons.
+
+        That the answer is given at all proves that the event loop runs.
+        """
+        age = self._clock.monotonic() - self._resync.tried_at
+        return f"no resync was tried for {age:.0f} s" if age > _LATE_RESYNC else None
+
+    def find_hindrance(self) -> str | None:
+        """Says why this process could not work yet if it led."""
+        if not self._resync.is_synced:
+            return "our own kinds are not listed yet"
+        return None if self._informers.is_synced else "the children are not listed yet"
+
+    async def _watch_own_kinds(self) -> None:
+        await self._frame.run()
+        raise _Ended
+
+    async def _lead(self) -> None:
+        """Works as the leader until it is cancelled; decides nothing before it has seen everything."""
+        while self.find_hindrance():
+            await self._clock.sleep(_POLL)
+        for prepare in self._controllers.on_lead:
+            prepare()
+        self._queue.open()
+        for kind in KINDS:
+            for key in self._store.keys(kind.name):
+                self._queue.add(key, Priority.BACKGROUND)
+        log.info("working", extra={"objects": len(self._store)})
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (
+                    self._runner.run,
+                    self._pacer.run,
+                    self._events.run,
+                    self._collector.run,
+                    *self._controllers.while_leading,
+                ):
+                    group.create_task(_start(work))
+        finally:
+            self._queue.close()
+
+
+async def _start(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+async def run_operator(settings: Settings) -> None:
+    """Runs the operator until a signal ends it; raises NoCluster or CannotStart where it must not start."""
+    configuration = await load_configuration(settings.kubeconfig, settings.context)
+    metrics = Metrics(version("vapora-operator"))
+    api = KubernetesApi(configuration, SystemClock(), metrics, random.random)
+    try:
+        if obstacle := await find_obstacle(api):
+            raise CannotStart(obstacle)
+        await Operator(settings, api, metrics, lambda: read_credentials(configuration)).run()
+    finally:
+        await api.close()

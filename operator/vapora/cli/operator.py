@@ -1,0 +1,61 @@
+"""`vapora operator`: runs the operator in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+REFUSED = 4
+USAGE = 2
+
+log = logging.getLogger(__name__)
+
+
+def run_operator(
+    kubeconfig: Annotated[
+        str | None, typer.Option(help="The cluster to serve; else KUBECONFIG, else the Pod's own service account.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
+    nats_url: Annotated[str | None, typer.Option(help="The NATS server that carries tasks to agents.")] = None,
+    graph_path: Annotated[Path | None, typer.Option(help="The file that keeps what executions taught.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Objects reconciled at once.")] = None,
+    progress_writes_per_second: Annotated[
+        float | None, typer.Option(help="Status writes of running objects a second, over all of them.")
+    ] = None,
+    http_host: Annotated[str | None, typer.Option(help="The address of /livez, /readyz and /metrics.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Their port; 0 takes a free one.")] = None,
+    log_format: Annotated[
+        Literal["auto", "json", "human"] | None, typer.Option(help="auto is human on a terminal, else json.")
+    ] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None, typer.Option(help="The least level that is logged.")
+    ] = None,
+    lease_namespace: Annotated[str | None, typer.Option(help="Where the Lease of the leader is.")] = None,
+    lease_name: Annotated[str | None, typer.Option(help="Its name.")] = None,
+    identity: Annotated[str | None, typer.Option(help="The name of this process in the Lease.")] = None,
+) -> None:
+    """Run the operator in this process until it gets SIGTERM; every option is also a VAPORA_ variable."""
+    given = {name: value for name, value in locals().items() if value is not None}
+    # Only here: the other commands, and the agents' image, need none of the operator's libraries.
+    from vapora.adapters.kube_config import NoCluster  # noqa: PLC0415
+    from vapora.adapters.logs import configure_logging  # noqa: PLC0415
+    from vapora.app import CannotStart  # noqa: PLC0415
+    from vapora.app import run_operator as run  # noqa: PLC0415
+    from vapora.settings import Settings  # noqa: PLC0415
+
+    try:
+        settings = Settings(**given)
+    except ValidationError as problem:
+        typer.echo(f"vapora operator: {problem}", err=True)
+        raise typer.Exit(USAGE) from None
+    configure_logging("vapora-operator", settings.log_format, settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except (NoCluster, CannotStart) as problem:
+        log.error("the operator cannot start", extra={"problem": str(problem)})  # noqa: TRY400  # no defect, no trace
+        raise typer.Exit(REFUSED) from None

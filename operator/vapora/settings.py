@@ -1,0 +1,41 @@
+"""The operator's settings: flags of `vapora operator`, or VAPORA_ variables of the environment."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _find_namespace() -> str:
+    return _POD_NAMESPACE.read_text().strip() if _POD_NAMESPACE.exists() else "vapora-system"
+
+
+def _make_identity() -> str:
+    return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+
+
+class Settings(BaseSettings):
+    """Is validated once, at the start. Without a kubeconfig the Pod's service account is used, never a default file."""
+
+    model_config = SettingsConfigDict(env_prefix="VAPORA_", frozen=True, extra="forbid", populate_by_name=True)
+
+    kubeconfig: str | None = Field(None, validation_alias=AliasChoices("VAPORA_KUBECONFIG", "KUBECONFIG"))
+    context: str | None = None
+    nats_url: str | None = None
+    graph_path: Path | None = None
+    workers: int = Field(32, ge=1, le=256)
+    progress_writes_per_second: float = Field(10.0, gt=0, le=1000)
+    http_host: str = "0.0.0.0"  # noqa: S104  # probes and Prometheus come from other hosts
+    http_port: int = Field(8080, ge=0, le=65535)
+    log_format: Literal["auto", "json", "human"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lease_namespace: str = Field(default_factory=_find_namespace)
+    lease_name: str = "vapora-operator"
+    identity: str = Field(default_factory=_make_identity)
