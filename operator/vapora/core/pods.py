@@ -32,9 +32,9 @@ class PodParts:
     """Is what a pod is built of.
 
     `env` values may be `secret:<name>:<key>`; `env_sources` maps further names to their `valueFrom`. `container` holds
-    further fields of the main container, such as probes; `pod_template` (`metadata` and `spec`) is merged over all of
-    it. Only what decides the pod's rights and end (`service_account`, `restart_policy`, `termination_grace`) and the
-    `labels` cannot be overridden.
+    further fields of the main container, such as probes, `pod` of the pod's spec; `pod_template` (`metadata` and
+    `spec`) is merged over all of it. Only what decides the pod's rights and end (`service_account`, `restart_policy`,
+    `termination_grace`) and the `labels` cannot be overridden.
     """
 
     image: str
@@ -49,6 +49,7 @@ class PodParts:
     ports: Mapping[str, int] = field(default_factory=dict)
     volume_mounts: Sequence[Manifest] = ()
     container: Manifest = field(default_factory=dict)
+    pod: Manifest = field(default_factory=dict)
     volumes: Sequence[Manifest] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: Sequence[Manifest] = ()
@@ -159,6 +160,7 @@ def _build_spec(parts: PodParts) -> dict[str, object]:
                 "tolerations": [dict(toleration) for toleration in parts.tolerations],
             }
         ),
+        **parts.pod,
     }
 
 

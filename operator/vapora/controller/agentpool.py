@@ -1,0 +1,138 @@
+"""AgentPools: how they are observed, and the depths of their queues."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from vapora.controller.ports import Clock, JsonObject, TaskBroker
+from vapora.controller.reconcile import Kit, PlannedReconciler
+from vapora.controller.specs import SpecCache
+from vapora.controller.store import Store
+from vapora.core.agentpool.broker import BrokerUnavailable, QueueDepth
+from vapora.core.agentpool.depth import Known, Unknown
+from vapora.core.agentpool.observed import Observed, QueueState
+from vapora.core.agentpool.plan import plan_pool
+from vapora.core.agentpool.supported import read_pool_spec
+from vapora.core.plan import Key, Plan, RemoveQueue
+from vapora.core.views import Meta, PodView, WorkloadView, child, parse_time, project_meta, text
+
+log = logging.getLogger(__name__)
+
+KIND = "AgentPool"
+READ_INTERVAL = 1.0  # seconds; one call reads the depths of all pools
+NO_BROKER = "no broker is configured"
+
+
+class Depths:
+    """Keeps the newest depths of all queues, and has each pool looked at whose depth changed."""
+
+    def __init__(self, broker: TaskBroker | None, store: Store, enqueue: Callable[[Key], None], clock: Clock) -> None:
+        self._broker = broker
+        self._store = store
+        self._enqueue = enqueue
+        self._clock = clock
+        self._known: Mapping[tuple[str, str], QueueDepth] = {}
+        self._failure: QueueDepth | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Says why the broker cannot be used; None while it can."""
+        return NO_BROKER if self._broker is None else self._broker.problem
+
+    def find(self, key: Key) -> QueueDepth | None:
+        """Returns the depth of a pool's queue; None before it was read."""
+        return self._failure or self._known.get((key.namespace, key.name))
+
+    async def run(self) -> None:
+        """Reads once a second until it is cancelled."""
+        if self._broker is None:
+            return
+        while True:
+            await self.read(self._broker)
+            await self._clock.sleep(READ_INTERVAL)
+
+    async def read(self, broker: TaskBroker) -> None:
+        """Reads all depths once."""
+        before = {key: self.find(key) for key in self._store.keys(KIND)}
+        try:
+            self._known, self._failure = await broker.read_depths(), None
+        except BrokerUnavailable as refusal:
+            if self._failure is None:
+                log.warning("the depths of the queues cannot be read", extra={"problem": str(refusal)})
+            unknown = Unknown(str(refusal))
+            self._failure = QueueDepth(unknown, unknown)
+        for key in self._store.keys(KIND):
+            if before.get(key) != self.find(key):
+                self._enqueue(key)
+
+
+class PoolObserver:
+    """Gathers what a plan must know of a pool."""
+
+    def __init__(self, store: Store, depths: Depths, *, nats_url: str | None) -> None:
+        self._store = store
+        self._depths = depths
+        self._nats_url = nats_url
+        self._specs = SpecCache(read_pool_spec)
+        self._removed: dict[Key, str] = {}
+
+    def observe(self, key: Key) -> Observed | None:
+        """Returns the pool with everything around it; None where it is gone."""
+        obj = self._store.get(key)
+        if obj is None:
+            self._specs.forget(key)
+            self._removed.pop(key, None)
+            return None
+        meta = project_meta(obj, KIND)
+        depth = self._depths.find(key)
+        children = self._store.children(meta.uid).values()
+        return Observed(
+            meta=meta,
+            resource_version=text(child(obj, "metadata"), "resourceVersion"),
+            deleted_at=parse_time(child(obj, "metadata").get("deletionTimestamp")),
+            spec=self._specs.get(meta, obj),
+            status=child(obj, "status"),
+            workload=next((view for view in children if isinstance(view, WorkloadView)), None),
+            pods=tuple(view for view in children if isinstance(view, PodView)),
+            depth=depth,
+            queue=self._find_state(meta, depth),
+            broker_problem=self._depths.problem,
+            nats_url=self._nats_url,
+        )
+
+    def note_removed(self, obj: JsonObject) -> None:
+        """Remembers that the queue of a pool is gone, until the pool is."""
+        meta = project_meta(obj, KIND)
+        self._removed[meta.key] = meta.uid
+
+    def _find_state(self, meta: Meta, depth: QueueDepth | None) -> QueueState:
+        if self._removed.get(meta.key) == meta.uid:
+            return QueueState.REMOVED
+        return QueueState.MADE if depth and isinstance(depth.queued, Known) else QueueState.UNTOUCHED
+
+
+class PoolReconciler:
+    """Reconciles pools, and remembers between two looks that a queue was removed, as nothing else tells."""
+
+    def __init__(self, observer: PoolObserver, kit: Kit) -> None:
+        self._observer = observer
+        self._store = kit.store
+        self._inner = PlannedReconciler(observer.observe, self._plan, kit)
+        self._removing: set[Key] = set()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Looks at one pool once."""
+        seen = self._store.get(key)
+        self._removing.discard(key)
+        due = await self._inner.reconcile(key)  # raises where the queue could not be removed
+        if seen is not None and key in self._removing:
+            self._observer.note_removed(seen)
+        return due
+
+    def _plan(self, observed: Observed, now: datetime) -> Plan:
+        plan = plan_pool(observed, now)
+        if any(isinstance(action, RemoveQueue) for action in plan.actions):
+            self._removing.add(observed.meta.key)
+        return plan
