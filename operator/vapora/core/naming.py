@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 GROUP = "vapora.dev"
+API_VERSION = f"{GROUP}/v1alpha1"
 FIELD_MANAGER = "vapora"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_WORKFLOW = f"{GROUP}/workflow"  # uid of the Workflow
@@ -12,6 +13,8 @@ LABEL_STEP = f"{GROUP}/step"
 LABEL_ITEM = f"{GROUP}/item"
 LABEL_TRY = f"{GROUP}/try"
 LABEL_RECORDED = f"{GROUP}/recorded"
+LABEL_FINISHED = f"{GROUP}/finished"  # minute since 1970 in which it was recorded
+LABEL_OUTCOME = f"{GROUP}/outcome"  # succeeded or failed
 LABEL_POOL = f"{GROUP}/pool"  # name of the AgentPool
 LABEL_TASKSERV = f"{GROUP}/taskserv"  # name of the Taskserv
 LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv

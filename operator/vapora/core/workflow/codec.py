@@ -14,7 +14,6 @@ from vapora.core.workflow.status import Identity, ItemFailure, Items, Phase, Sta
 Json = dict[str, object]
 MAX_MESSAGES = 50  # rows that may carry a long message before all are cut
 SHORT_MESSAGE = 128
-MAX_FAILURES = 100
 
 
 def encode_time(moment: datetime | None) -> str | None:
@@ -42,7 +41,7 @@ def encode_step(step: StepStatus, *, message_limit: int = 1024) -> Json:
         "message": cut(unit.message, message_limit),
         "exitCode": unit.exit_code,
         "child": {"kind": unit.child.kind, "name": unit.child.name} if unit.child else None,
-        "assignment": {"pool": unit.pool, "reason": cut(unit.pool_reason, message_limit)} if unit.pool else None,
+        "assignment": _encode_assignment(unit, message_limit),
         "effect": unit.effect,
         "costCents": unit.cost_cents,
         "outputs": step.outputs,
@@ -50,7 +49,13 @@ def encode_step(step: StepStatus, *, message_limit: int = 1024) -> Json:
         "ml": step.ml,
         "items": encode_items(step.items, message_limit) if step.items else None,
     }
-    return {name: value for name, value in row.items() if value not in (None, "", 0) or name == "state"}
+    return {name: value for name, value in row.items() if value not in (None, "", 0, {}) or name == "state"}
+
+
+def _encode_assignment(unit: Unit, message_limit: int) -> Json | None:
+    if not unit.pool:
+        return None
+    return {"pool": unit.pool, "taskType": unit.task_type, "reason": cut(unit.pool_reason, message_limit)}
 
 
 def encode_items(items: Items, message_limit: int) -> Json:
@@ -82,7 +87,7 @@ def _encode_active(index: int, unit: Unit) -> Json:
         "effect": unit.effect,
         "reason": unit.reason,
         "kind": unit.child.kind if unit.child else "",
-        "assignment": {"pool": unit.pool} if unit.pool else None,
+        "assignment": {"pool": unit.pool, "taskType": unit.task_type} if unit.pool else None,
     }
     return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0)}}
 
@@ -129,6 +134,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         child=identity.child(kind, name, naming.NO_ITEM, number(row, "tries")) if kind else None,
         pool=text(assignment, "pool"),
         pool_reason=text(assignment, "reason"),
+        task_type=text(assignment, "taskType"),
         effect=number(row, "effect"),
         cost_cents=number(row, "costCents"),
     )
@@ -169,5 +175,6 @@ def _decode_active(identity: Identity, name: str, entry: Mapping[str, object]) -
         reason=text(entry, "reason"),
         child=identity.child(kind, name, index, try_) if kind else None,
         pool=text(child(entry, "assignment"), "pool"),
+        task_type=text(child(entry, "assignment"), "taskType"),
         effect=number(entry, "effect"),
     )

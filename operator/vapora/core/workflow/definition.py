@@ -10,6 +10,7 @@ from vapora.api.durations import parse_duration
 from vapora.api.steps import Step
 from vapora.api.workflow import WorkflowSpec
 from vapora.core.expressions import Expression, ExpressionError, compile_expression
+from vapora.core.gpu.decision import count_requested_gpus, find_ml_problem
 from vapora.core.plan import Manifest
 from vapora.core.supported import SpecProblem, Support, read_spec
 from vapora.core.views import rows
@@ -142,6 +143,12 @@ def compute_digest(value: object) -> str:
 
 def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:
     where = f"spec.steps[{step.name}]"
+    if step.run is not None:
+        requested = count_requested_gpus(step.run.resources.limits, step.run.resources.requests)
+        if problem := find_ml_problem(step.run.ml, requested):
+            raise InvalidSpec(f"{where}.run: {problem}")
+    if step.for_each is not None and (step.outputs or step.outputs_from):
+        raise InvalidSpec(f"{where}.outputs: a step with forEach has none; its items' results are not kept")
     outputs = [(name, f"result.{name}", f"{where}.outputs") for name in step.outputs]
     outputs += [(row.name, row.from_, f"{where}.outputsFrom[{row.name}]") for row in step.outputs_from]
     return StepDefinition(

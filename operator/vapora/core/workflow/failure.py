@@ -50,11 +50,13 @@ CLASSES: Mapping[str, FailureClass] = {
     "AdmissionRefused": _I,
     "PendingTimeout": _I,
     "Undeliverable": _I,
+    "TaskCancelled": _I,
     # The next try would be the same.
     "UnresolvedReference": _P,
     "AmbiguousReference": _P,
     "MissingOutput": _P,
     "OutputTooLarge": _P,
+    "TaskRefused": _P,
     "InvalidInput": _P,
 }
 

@@ -20,6 +20,17 @@ class Identity:
     name: str
     uid: str
 
+    @property
+    def owner_reference(self) -> dict[str, object]:
+        """Returns the reference by which what the run makes goes with it."""
+        return {
+            "apiVersion": naming.API_VERSION,
+            "kind": "Workflow",
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+        }
+
     def child(self, kind: str, step: str, item: int, try_: int) -> Key:
         """Returns the key of the child that does one try."""
         return Key(kind, self.namespace, naming.child_name(self.name, self.uid, step, item, "run", try_))
@@ -91,6 +102,7 @@ class Unit:
     child: Key | None = None  # the Pod or Job; None for an agent's task
     pool: str = ""
     pool_reason: str = ""
+    task_type: str = ""
     effect: int = 0
     cost_cents: int = 0
 

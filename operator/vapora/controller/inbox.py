@@ -1,0 +1,48 @@
+"""The results that agents sent: kept until what they say is durable, then acknowledged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+
+from vapora.core.agentpool.broker import Delivery
+from vapora.core.workflow.results import AgentResult, read_result
+
+
+class Inbox:
+    """Holds unacknowledged results by the uid of their workflow and the id of their task."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, dict[str, AgentResult]] = defaultdict(dict)
+        self._acks: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._changes: dict[str, set[str]] = defaultdict(set)
+
+    def put(self, delivery: Delivery) -> str:
+        """Keeps a result; returns the uid of its workflow. A second answer to the same task replaces nothing."""
+        uid = delivery.id.partition("/")[0]
+        self._results[uid].setdefault(delivery.id, read_result(delivery.result, delivery.error))
+        self._acks[delivery.id] = delivery.ack
+        self._changes[uid].add(delivery.id)
+        return uid
+
+    def has(self, uid: str) -> bool:
+        """Returns whether a workflow has results that are not acknowledged."""
+        return uid in self._results
+
+    def results(self, uid: str) -> Mapping[str, AgentResult]:
+        """Returns a workflow's results by task id."""
+        return self._results.get(uid, {})
+
+    def take_changes(self, uid: str) -> set[str]:
+        """Returns the ids of the results that came since the last call."""
+        return self._changes.pop(uid, set())
+
+    async def acknowledge(self, uid: str, task_id: str) -> None:
+        """Lets a result go for good."""
+        known = self._results.get(uid, {})
+        known.pop(task_id, None)
+        if not known:
+            self._results.pop(uid, None)
+        ack = self._acks.pop(task_id, None)
+        if ack is not None:
+            await ack()

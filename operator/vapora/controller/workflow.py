@@ -1,0 +1,285 @@
+"""The Workflow reconciler: keeps the memo of each run, has it planned, carried out, recorded and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from vapora.controller.inbox import Inbox
+from vapora.controller.ports import KubeApi
+from vapora.controller.reconcile import Kit
+from vapora.controller.recording import Recorder
+from vapora.controller.runner import Retryable
+from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
+from vapora.core.naming import ANNOTATION_REQUEST
+from vapora.core.plan import Action, Create, Event, Key, Problem, Publish
+from vapora.core.supported import SpecProblem
+from vapora.core.views import child, number, parse_time, text
+from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.definition import Definition, read_definition
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child
+from vapora.core.workflow.frontier import Frontier, build_frontier
+from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
+from vapora.core.workflow.planner import plan_workflow
+from vapora.core.workflow.release import find_settled, is_finished, plan_release
+from vapora.core.workflow.results import find_answered
+from vapora.core.workflow.revision import build_revision, read_revision, revision_key
+from vapora.core.workflow.status import Identity, Unit, WorkflowStatus
+from vapora.core.workflow.summary import build_status
+
+MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
+
+
+@dataclass(slots=True)
+class Run:
+    """Is the memo of one run. All of it follows from the object, its children and the results stream."""
+
+    identity: Identity
+    generation: int
+    definition: Definition | SpecProblem
+    status: WorkflowStatus
+    written: WorkflowStatus
+    frontier: Frontier
+    is_outdated: bool = False
+    must_look_at_all: bool = True
+    events: list[Event] = field(default_factory=list)
+    handed_over: set[str] = field(default_factory=set)  # executions given to the recorder
+    published: object = None  # what the written status was built from, beside the run itself
+
+
+class WorkflowReconciler:
+    """Reconciles Workflows. `surroundings` and `pools` are asked anew at each look."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        api: KubeApi,
+        *,
+        recorder: Recorder | None,
+        inbox: Inbox,
+        surroundings: Callable[[], Surroundings],
+        pools: Callable[[str], Sequence[PoolView]],
+    ) -> None:
+        self._kit = kit
+        self._api = api
+        self._recorder = recorder
+        self._inbox = inbox
+        self._surroundings = surroundings
+        self._pools = pools
+        self._runs: dict[Key, Run] = {}
+        self.waiting_for_pool: set[Key] = set()
+
+    def forget_all(self) -> None:
+        """Drops every memo: another leader may have written since."""
+        self._runs.clear()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Looks at one workflow once; it may plan again after a write that had to come first."""
+        obj = self._kit.store.get(key)
+        if obj is None:
+            self._forget(key)
+            return None
+        if self._is_at_rest(obj):
+            self._forget(key)
+            return None
+        run = await self._find_run(key, obj)
+        self._runs.pop(key, None)  # what stays half decided is decided anew, from what is written
+        look_again = await self._advance(key, run)
+        self._runs[key] = run
+        return look_again
+
+    def _forget(self, key: Key) -> None:
+        self._runs.pop(key, None)
+        self.waiting_for_pool.discard(key)
+        self._kit.writer.forget(key)
+
+    def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
+        """Returns whether a finished workflow has nothing left to clean up, record or say."""
+        meta, status = child(obj, "metadata"), child(obj, "status")
+        uid = text(meta, "uid")
+        return (
+            text(status, "phase") in {"Succeeded", "Failed", "Cancelled"}
+            and number(status, "observedGeneration") == number(meta, "generation")
+            and "deletionTimestamp" not in meta
+            and not self._kit.store.children(uid)
+            and not self._inbox.has(uid)
+            and (self._recorder is None or _is_recorded(status))
+        )
+
+    async def _find_run(self, key: Key, obj: Mapping[str, object]) -> Run:
+        meta = child(obj, "metadata")
+        run = self._runs.get(key)
+        if run is not None and run.identity.uid == text(meta, "uid"):
+            if run.generation == number(meta, "generation"):
+                return run
+            if run.status.steps or run.status.phase.is_final:  # begun: it keeps the spec it began with
+                run.generation, run.is_outdated = number(meta, "generation"), True
+                return run
+        return await self._begin(obj)
+
+    async def _begin(self, obj: Mapping[str, object]) -> Run:
+        """Makes the memo of a run from what is written."""
+        meta = child(obj, "metadata")
+        identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
+        status = decode_status(identity, child(obj, "status"))
+        raw, is_outdated = child(obj, "spec"), False
+        if status.revision and status.revision != revision_key(identity, raw).name:
+            key = Key("ControllerRevision", identity.namespace, status.revision)
+            raw, is_outdated = read_revision(await self._api.get(key)), True
+        definition = read_definition(raw)
+        if isinstance(definition, SpecProblem):
+            frontier = Frontier(waiting=[])
+        else:
+            frontier = build_frontier(definition.graph, status, _effect_ids(identity))
+        return Run(identity, number(meta, "generation"), definition, status, status, frontier, is_outdated)
+
+    async def _advance(self, key: Key, run: Run) -> float | None:
+        for _ in range(MAX_ROUNDS):
+            now = self._kit.clock.now()
+            observed = self._observe(key, run)
+            if observed is None:
+                return None
+            decided, problems = await self._carry_out(observed, now)
+            run.status, run.frontier = decided.status, decided.frontier
+            run.must_look_at_all = bool(problems)
+            run.events += decided.plan.events
+            await self._record(run, decided.executions, wait=0.05 if decided.status.phase.is_final else 0.0)
+            written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
+            if written:
+                await self._let_go(run)
+            self._note_waiting(key, run)
+            passing = [problem.message for problem in problems.values() if not problem.is_permanent]
+            if passing:
+                raise Retryable("; ".join(sorted(set(passing))[:3]))
+            if not decided.durable_first:
+                return decided.plan.requeue_after
+        return 0.0
+
+    def _observe(self, key: Key, run: Run) -> Observed | None:
+        obj = self._kit.store.get(key)
+        meta = child(obj or {}, "metadata")
+        if obj is None or text(meta, "uid") != run.identity.uid:
+            return None
+        finalizers = meta.get("finalizers")
+        changes = self._kit.store.take_changes(run.identity.uid) | self._inbox.take_changes(run.identity.uid)
+        return Observed(
+            identity=run.identity,
+            generation=number(meta, "generation"),
+            created_at=parse_time(meta.get("creationTimestamp")) or self._kit.clock.now(),
+            is_deleting="deletionTimestamp" in meta,
+            finalizers=tuple(str(name) for name in finalizers) if isinstance(finalizers, list) else (),
+            is_outdated=run.is_outdated,
+            request=text(child(meta, "annotations"), ANNOTATION_REQUEST),
+            definition=run.definition,
+            status=run.status,
+            written=run.written,
+            frontier=run.frontier,
+            children=self._kit.store.children(run.identity.uid),
+            surroundings=self._surroundings(),
+            changed=None if run.must_look_at_all else frozenset(changes),
+            results=self._inbox.results(run.identity.uid),
+            pools=self._pools(run.identity.namespace) if _needs_pools(run.definition) else (),
+        )
+
+    async def _carry_out(self, observed: Observed, now: datetime) -> tuple[WorkflowPlan, dict[str, Problem]]:
+        """Does what the plan says; where something is refused, plans again with that, and does what is new in it."""
+        problems: dict[str, Problem] = {}
+        done: list[Action] = []
+        while True:
+            decided = plan_workflow(replace(observed, problems=problems), now)
+            wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
+            if not wanted:
+                return decided, problems
+            found = await self._kit.executor.execute(wanted)
+            if not found:
+                return decided, problems
+            done += wanted
+            problems.update({name_of(problem.action): problem for problem in found})
+
+    async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
+        """Hands executions to the recorder, once each; waits a moment for them to be durable."""
+        fresh = [execution for execution in executions if execution.id not in run.handed_over]
+        if self._recorder is not None and fresh:
+            run.handed_over |= {execution.id for execution in fresh}
+            await self._recorder.record(fresh, wait=wait)
+
+    async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
+        """Writes the status if it is time; events follow only what is written."""
+        is_recorded = all(self._is_durable(known) for known in run.handed_over)
+        basis = (observed.generation, observed.is_outdated, observed.surroundings.graph_problem, is_recorded)
+        if run.status == run.written and run.published == basis:
+            return True
+        if not urgent and not self._kit.writer.admits(key):
+            return False
+        if not run.status.phase.is_final and run.status.steps:
+            await self._pin(run)
+        before = child(self._kit.store.get(key) or {}, "status")
+        status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
+        await self._kit.writer.write(key, status, urgent=True)
+        run.written, run.published = run.status, basis
+        if run.events and (regarding := self._kit.store.get(key)) is not None:
+            self._kit.events.emit(regarding, run.events)
+        run.events = []
+        return True
+
+    async def _pin(self, run: Run) -> None:
+        """Keeps the spec of a run that has begun, before anything is written that rests on it."""
+        if run.status.revision or isinstance(run.definition, SpecProblem):
+            return
+        manifest = build_revision(run.identity, run.definition.raw, run.generation)
+        problems = await self._kit.executor.execute([Create(manifest)])
+        if problems:
+            raise Retryable(problems[0].message)
+        run.status = replace(run.status, revision=revision_key(run.identity, run.definition.raw).name)
+
+    async def _let_go(self, run: Run) -> None:
+        """Frees children and answers whose outcome is durable, in the status and in the graph.
+
+        What another process saw and may not have recorded is recorded first: it is still here because of that.
+        """
+        identity, now = run.identity, self._kit.clock.now()
+        settled = find_settled(run.written, self._kit.store.children(identity.uid).values())
+        answers = find_answered(run.written, self._inbox.results(identity.uid))
+        tries = [execution_of_child(identity, view, now) for view in settled if is_finished(view)]
+        tasks = [execution_of_answer(identity, answered, now) for answered in answers]
+        await self._record(run, [*tries, *tasks], wait=0.0)
+        actions = plan_release(identity, settled, self._is_durable, now)
+        if actions:
+            await self._kit.executor.execute(actions)
+        for execution, answered in zip(tasks, answers, strict=True):
+            if self._is_durable(execution.id):
+                await self._inbox.acknowledge(identity.uid, answered.task_id)
+
+    def _is_durable(self, known: str) -> bool:
+        return self._recorder is None or self._recorder.is_durable(known)
+
+    def _note_waiting(self, key: Key, run: Run) -> None:
+        waits = any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
+        (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)
+
+
+def name_of(action: Action) -> str:
+    """Returns the name under which a plan finds the problem of an action: a child's, or a task's id."""
+    match action:
+        case Create(manifest):
+            return text(child(manifest, "metadata"), "name")
+        case Publish():
+            return action.message_id
+        case _:
+            return ""
+
+
+def _effect_ids(identity: Identity) -> Callable[[str, int, Unit], str | None]:
+    return lambda step, item, unit: identity.effect(step, max(item, 0), unit.effect) if unit.effect else None
+
+
+def _needs_pools(definition: Definition | SpecProblem) -> bool:
+    return isinstance(definition, Definition) and any(step.spec.agent is not None for step in definition.steps)
+
+
+def _is_recorded(status: Mapping[str, object]) -> bool:
+    conditions = status.get("conditions")
+    rows = conditions if isinstance(conditions, list) else []
+    return any(row.get("type") == "Recorded" and row.get("status") == "True" for row in rows)

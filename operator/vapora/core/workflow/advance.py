@@ -1,0 +1,246 @@
+"""What becomes of a unit as its try goes on, succeeds or fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from vapora.core.conditions import cut
+from vapora.core.naming import NO_ITEM
+from vapora.core.plan import CancelTask, Delete, EventType, Key, Publish
+from vapora.core.workflow.draft import Draft, effect_id
+from vapora.core.workflow.executions import record
+from vapora.core.workflow.failure import Failure, FailureClass
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.launch import build_envelope, launch
+from vapora.core.workflow.outputs import compute_outputs, measure
+from vapora.core.workflow.retry import Again, decide_retry
+from vapora.core.workflow.status import Phase, State, Unit
+from vapora.core.workflow.tries import (
+    Absent,
+    Broken,
+    Done,
+    Standing,
+    Stopped,
+    Underway,
+    look_at_child,
+    look_at_task,
+)
+
+CANCELLING = "Cancelling"
+
+
+def advance(draft: Draft, place: Place) -> None:
+    """Looks at one unit and moves it on as far as it goes without a new start."""
+    unit = draft.unit(place)
+    if unit is None or unit.state.is_final or unit.state in {State.WAITING, State.READY}:
+        return
+    draft.looked_at += 1
+    if unit.state is State.RETRYING:
+        _advance_retrying(draft, place, unit)
+    elif unit.child is not None:
+        needs_result = bool(draft.step(place[0]).outputs)
+        _apply(draft, place, unit, look_at_child(draft.observed, unit, draft.now, needs_result=needs_result))
+    else:
+        _advance_task(draft, place, unit)
+
+
+def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
+    if unit.reason == CANCELLING and not isinstance(standing, Done):
+        return  # however it ends now, it ends Cancelled
+    match standing:
+        case Absent():
+            refused = launch(draft, place, unit, again=True)
+            if isinstance(refused, Failure):
+                fail(draft, place, unit, Broken(refused))
+        case Underway(is_running, why):
+            state = State.RUNNING if is_running else State.STARTING
+            if (state, why) != (unit.state, unit.message):
+                draft.put_unit(place, replace(unit, state=state, message=why))
+        case Done():
+            _succeed(draft, place, unit, standing)
+        case Broken():
+            fail(draft, place, unit, standing)
+        case Stopped(at):
+            fail(draft, place, unit, Broken(Failure("TaskCancelled", "the agent gave the task up"), at))
+
+
+def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
+    """Queues a unit whose delay is over; a task that timed out may still be answered meanwhile."""
+    if unit.child is None and unit.effect and unit.reason == "TimedOut":
+        standing = look_at_task(draft.observed, replace(unit, until=None), _task_id(draft, place, unit), draft.now)
+        if isinstance(standing, Done):
+            return _succeed(draft, place, unit, standing)
+    if unit.next_attempt_at is not None and draft.now >= unit.next_attempt_at and place not in draft.frontier.retrying:
+        draft.frontier.retrying.append(place)
+    return None
+
+
+def _advance_task(draft: Draft, place: Place, unit: Unit) -> None:
+    task_id = _task_id(draft, place, unit)
+    standing = look_at_task(draft.observed, unit, task_id, draft.now)
+    if unit.state is State.STARTING and isinstance(standing, Underway):
+        return _publish(draft, place, unit, task_id)
+    if isinstance(standing, Broken) and standing.failure.reason == "TimedOut":
+        draft.actions.append(CancelTask(_pool_key(draft, unit), task_id))
+    return _apply(draft, place, unit, standing)
+
+
+def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
+    """Gives the task out once its assignment is durable, so that a restart repeats the same effect or none."""
+    observed = draft.observed
+    problem = observed.problems.get(task_id)
+    trouble = problem.message if problem else observed.surroundings.broker_problem
+    if problem is not None and problem.is_permanent:
+        return fail(draft, place, unit, Broken(Failure("TaskRefused", problem.message)))
+    if trouble:
+        draft.wake_at(draft.now + timedelta(seconds=5))
+        draft.frontier.starting.add(place)
+        return draft.put_unit(place, replace(unit, reason="BrokerUnavailable", message=trouble))
+    if not _is_durable(draft, place, unit):
+        draft.durable_first = True
+        draft.frontier.starting.add(place)
+        return None
+    draft.frontier.starting.discard(place)
+    draft.actions.append(Publish(_pool_key(draft, unit), task_id, build_envelope(draft, place, unit, task_id)))
+    return draft.put_unit(place, replace(unit, state=State.RUNNING, reason="", message=""))
+
+
+def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
+    step, item = place
+    written = draft.observed.written.step(draft.graph.names[step])
+    known = written.unit if item == NO_ITEM else (written.items.active.get(item) if written.items else None)
+    return known is not None and (known.effect, known.pool, known.tries) == (unit.effect, unit.pool, unit.tries)
+
+
+def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
+    step, item = place
+    outputs: Mapping[str, object] | None = None
+    if item == NO_ITEM:
+        found = compute_outputs(draft.step(step), done.result, draft.frontier.output_bytes)
+        if isinstance(found, Failure):
+            return fail(draft, place, unit, Broken(found, done.at, agent=done.agent))
+        outputs = found
+        draft.frontier.output_bytes += measure(outputs) if outputs else 0
+    ended = replace(
+        unit, state=State.SUCCEEDED, finished_at=done.at or draft.now, next_attempt_at=None, reason="", message=""
+    )
+    record(draft, place, ended, "success", done.agent)
+    if item == NO_ITEM:
+        return draft.settle(step, ended, outputs=outputs)
+    return draft.end_item(place, ended)
+
+
+def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
+    """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
+    step, item = place
+    failure, at = broken.failure, broken.at or draft.now
+    if broken.child is not None:
+        draft.actions.append(Delete(broken.child.meta.key, broken.child.meta.uid))
+    spoilt = failure.failure_class is FailureClass.INFRASTRUCTURE
+    ended = replace(
+        unit,
+        finished_at=at,
+        until=None,
+        pending_until=None,
+        reason=failure.reason,
+        message=cut(failure.message),
+        exit_code=failure.exit_code,
+        infrastructure_failures=unit.infrastructure_failures + spoilt,
+    )
+    record(draft, place, ended, "failure", broken.agent)
+    decision = decide_retry(
+        draft.step(step).retry,
+        failure,
+        attempt=ended.attempt,
+        infrastructure_failures=ended.infrastructure_failures,
+        seed=f"{draft.observed.identity.uid}/{draft.graph.names[step]}/{item}",
+    )
+    if isinstance(decision, Again) and draft.outcome is None:
+        due = at + timedelta(seconds=decision.delay)
+        draft.put_unit(place, replace(ended, state=State.RETRYING, next_attempt_at=due))
+        draft.tell(EventType.NORMAL, "Retrying", f"{describe(draft, place)} failed: {failure.message}")
+        return advance(draft, place)
+    ended = replace(ended, state=State.FAILED)
+    if item != NO_ITEM:
+        return draft.end_item(place, ended)
+    return fail_step(draft, step, ended)
+
+
+def fail_step(draft: Draft, step: int, unit: Unit) -> None:
+    """Ends a step that failed for good, and with it the workflow, unless the step says otherwise."""
+    name = draft.graph.names[step]
+    draft.settle(step, unit)
+    draft.tell(EventType.WARNING, "StepFailed", cut(f"step {name}: {unit.reason}: {unit.message}"))
+    if draft.step(step).on_failure == "fail":
+        draft.decide(Phase.FAILED, unit.reason, f"step {name} failed: {unit.message or unit.reason}")
+
+
+def describe(draft: Draft, place: Place) -> str:
+    """Names a unit for people."""
+    step, item = place
+    name = f"step {draft.graph.names[step]}"
+    return name if item == NO_ITEM else f"{name}, item {item}"
+
+
+def cancel(draft: Draft, place: Place, *, grace: timedelta) -> None:
+    """Stops a unit; it ends Cancelled once its child or agent has stopped, or the grace is over."""
+    unit = draft.unit(place)
+    if unit is None or unit.state.is_final:
+        return None
+    if unit.state is State.RETRYING or not unit.state.is_working:
+        return _end_cancelled(draft, place, unit, "")
+    if unit.reason != CANCELLING:
+        _ask_to_stop(draft, place, unit)
+        unit = replace(unit, reason=CANCELLING, until=None, pending_until=draft.now + grace)
+        draft.put_unit(place, unit)
+    return _finish_cancel(draft, place, unit)
+
+
+def _ask_to_stop(draft: Draft, place: Place, unit: Unit) -> None:
+    if unit.child is None:
+        draft.actions.append(CancelTask(_pool_key(draft, unit), _task_id(draft, place, unit)))
+    elif (view := draft.observed.children.get(unit.child)) is not None and not view.meta.is_deleting:
+        draft.actions.append(Delete(unit.child, view.meta.uid))
+
+
+def _finish_cancel(draft: Draft, place: Place, unit: Unit) -> None:
+    is_over = unit.pending_until is not None and draft.now >= unit.pending_until
+    if unit.child is None:
+        answer = draft.observed.results.get(_task_id(draft, place, unit))
+        if answer is not None or unit.state is State.STARTING:
+            return _end_cancelled(draft, place, unit, "")
+        return _end_cancelled(draft, place, unit, "CancelUnconfirmed") if is_over else None
+    view = draft.observed.children.get(unit.child)
+    standing = look_at_child(draft.observed, replace(unit, pending_until=None), draft.now, needs_result=False)
+    has_stopped = view is None or not isinstance(standing, Underway)
+    return _end_cancelled(draft, place, unit, "") if has_stopped or is_over else None
+
+
+def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
+    step, item = place
+    ended = replace(
+        unit,
+        state=State.CANCELLED,
+        finished_at=draft.now,
+        until=None,
+        pending_until=None,
+        next_attempt_at=None,
+        reason=reason or "Cancelled",
+        message="",
+    )
+    if unit.state.is_working:
+        record(draft, place, ended, "cancelled", None)
+    if item == NO_ITEM:
+        draft.settle(step, ended)
+    else:
+        draft.end_item(place, ended)
+
+
+def _task_id(draft: Draft, place: Place, unit: Unit) -> str:
+    return effect_id(draft.observed, draft.graph.names[place[0]], place[1], unit) or ""
+
+
+def _pool_key(draft: Draft, unit: Unit) -> Key:
+    return Key("AgentPool", draft.observed.identity.namespace, unit.pool)

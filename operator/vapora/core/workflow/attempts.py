@@ -1,0 +1,93 @@
+"""The Pod or Job of one try, with everything by which it is found, kept and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vapora.api.stepbodies import RunBody
+from vapora.core import naming
+from vapora.core.gpu.decision import MlDecision
+from vapora.core.gpu.job import build_gpu_pod_patch, build_job_policy
+from vapora.core.plan import Key
+from vapora.core.pods import PodParts, build_pod_template
+from vapora.core.views import rows
+from vapora.core.workflow.status import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Says what a try is: whose, which, as which account; `timeout` in seconds, `gpu` where it is to get one."""
+
+    identity: Identity
+    key: Key
+    step: str
+    item: int
+    try_: int
+    service_account: str
+    timeout: float | None = None
+    gpu: MlDecision | None = None
+
+
+def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
+    """Builds the manifest of the Pod or Job that `attempt.key` names."""
+    labels = _build_labels(attempt)
+    template = build_pod_template(_read_parts(attempt, body, labels))
+    template_meta = mapping(template["metadata"])
+    metadata = {
+        "name": attempt.key.name,
+        "namespace": attempt.key.namespace,
+        "ownerReferences": [attempt.identity.owner_reference],
+        # A try that is drained, deleted or collected before its end was seen would be run again.
+        "finalizers": [naming.FINALIZER_ATTEMPT],
+    }
+    if attempt.key.kind == "Pod":
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template_meta, **metadata}, "spec": template["spec"]}
+    template["metadata"] = {**template_meta, "finalizers": [naming.FINALIZER_ATTEMPT]}
+    deadline = None if attempt.timeout is None else max(1, round(attempt.timeout))
+    spec = {**build_job_policy(active_deadline_seconds=deadline), "template": template}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {**metadata, "labels": labels}, "spec": spec}
+
+
+def _build_labels(attempt: Attempt) -> dict[str, str]:
+    labels = {
+        naming.LABEL_MANAGED_BY: naming.FIELD_MANAGER,
+        naming.LABEL_WORKFLOW: attempt.identity.uid,
+        naming.LABEL_STEP: attempt.step,
+        naming.LABEL_TRY: str(attempt.try_),
+    }
+    return labels if attempt.item == naming.NO_ITEM else {**labels, naming.LABEL_ITEM: str(attempt.item)}
+
+
+def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> PodParts:
+    resources = {"limits": body.resources.limits, "requests": body.resources.requests}
+    pod: Mapping[str, object] = {}
+    container: Mapping[str, object] = {}
+    if attempt.gpu is not None:
+        patch = build_gpu_pod_patch(
+            attempt.gpu, limits=body.resources.limits, requests=body.resources.requests, mounts=body.volume_mounts
+        )
+        pod, container = mapping(patch["pod"]), mapping(patch["container"])
+    return PodParts(
+        image=body.image,
+        command=body.command,
+        args=body.args,
+        env=body.env,
+        env_from=body.env_from,
+        resources={name: value for name, value in mapping(container.get("resources", resources)).items() if value},
+        working_dir=body.working_dir,
+        node_selector=body.node_selector,
+        tolerations=[*body.tolerations, *rows(pod, "tolerations")],
+        volumes=[*body.volumes, *rows(pod, "volumes")],
+        volume_mounts=[*body.volume_mounts, *rows(container, "volumeMounts")],
+        service_account=body.service_account_name or attempt.service_account,
+        restart_policy="Never",
+        labels=labels,
+        annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+        pod_template=body.pod_template,
+    )
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """Returns an object field; anything else is empty."""
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,36 @@
+"""Whether a run step is machine learning: decided when it starts, kept in its status with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vapora.api.stepbodies import RunBody
+from vapora.core.gpu.decision import MlDecision, build_ml_status, count_requested_gpus, decide_ml
+from vapora.core.gpu.detector import DetectionInput, detect
+from vapora.core.workflow.definition import Definition, StepDefinition
+from vapora.core.workflow.observed import Surroundings
+
+
+def decide_step(definition: Definition, step: StepDefinition, body: RunBody, surroundings: Surroundings) -> MlDecision:
+    """Decides by the step's own words; the workflow's description only strengthens them."""
+    said = DetectionInput(
+        name=step.name,
+        description=step.spec.description or "",
+        workflow_description=definition.spec.description or "",
+        image=body.image,
+        command=body.command,
+        args=body.args,
+        env_names=tuple(body.env),
+    )
+    requested = count_requested_gpus(body.resources.limits, body.resources.requests)
+    return decide_ml(detect(said, surroundings.vocabulary), mode=body.ml, requested_gpus=requested)
+
+
+def describe_decision(decision: MlDecision) -> Mapping[str, object]:
+    """Returns `status.steps[].ml`; empty for a step that is no machine learning and asks for no GPU."""
+    return build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
+
+
+def needs_gpu_job(ml: Mapping[str, object]) -> bool:
+    """Returns whether a step with this `ml` becomes a GPU Job; one that only prefers a GPU runs without."""
+    return ml.get("class") == "gpuRequired"

@@ -1,0 +1,98 @@
+"""What is recorded of each try: one execution, under an id that is the same however often it is handed over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from vapora.core.learning.execution import Execution, execution_id
+from vapora.core.naming import NO_ITEM
+from vapora.core.views import JobView, PodView
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import find_job_failure, find_pod_failure
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.release import child_execution_id, read_labels
+from vapora.core.workflow.results import AgentResult, Answered
+from vapora.core.workflow.status import Identity, Unit
+
+
+def execution_of_child(identity: Identity, view: PodView | JobView, now: datetime) -> Execution:
+    """Builds the execution of a try from its child, where the process that saw it first is gone."""
+    step, item, try_ = read_labels(view)
+    failure = find_pod_failure(view) if isinstance(view, PodView) else find_job_failure(view, None)
+    ended = (view.end.finished_at if view.end else None) if isinstance(view, PodView) else view.finished_at
+    return Execution(
+        id=child_execution_id(identity, view),
+        namespace=identity.namespace,
+        workflow=identity.name,
+        step=step,
+        item=None if item == NO_ITEM else item,
+        try_=try_,
+        pool="",
+        role="",
+        task_type="run",
+        outcome="failure" if failure else "success" if view_succeeded(view) else "cancelled",
+        reason=failure.reason if failure else "",
+        started=view.meta.created_at or now,
+        finished=ended or now,
+    )
+
+
+def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -> Execution:
+    """Builds the execution of an agent's task from its answer, where the process that saw it first is gone."""
+    unit, answer = answered.unit, answered.answer
+    item = None if answered.item == NO_ITEM else answered.item
+    try_ = unit.tries if unit.effect == answered.effect else answered.effect
+    return Execution(
+        id=execution_id(identity.uid, answered.step, item, try_),
+        namespace=identity.namespace,
+        workflow=identity.name,
+        step=answered.step,
+        item=item,
+        try_=try_,
+        pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
+        role="",
+        task_type=unit.task_type or "agent",
+        outcome=answer.outcome,
+        reason="" if answer.outcome == "success" else "TaskFailed",
+        started=answer.started_at or now,
+        finished=answer.finished_at or now,
+        quality=answer.quality,
+        tokens=answer.tokens,
+        model=answer.model,
+        provider=answer.provider,
+        cost_cents=answer.cost_cents,
+    )
+
+
+def view_succeeded(view: PodView | JobView) -> bool:
+    """Returns whether the child ended well."""
+    return view.is_complete if isinstance(view, JobView) else view.phase == "Succeeded"
+
+
+def record(draft: Draft, place: Place, unit: Unit, outcome: str, agent: AgentResult | None) -> None:
+    """Adds the execution of a try that ended; `outcome` is success, failure or cancelled."""
+    identity, step = draft.observed.identity, draft.step(place[0])
+    body = step.spec.agent
+    answer = agent or AgentResult(outcome)
+    draft.executions.append(
+        Execution(
+            id=execution_id(identity.uid, step.name, None if place[1] == NO_ITEM else place[1], unit.tries),
+            namespace=identity.namespace,
+            workflow=identity.name,
+            step=step.name,
+            item=None if place[1] == NO_ITEM else place[1],
+            try_=unit.tries,
+            pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
+            role=(body.role or "") if body else "",
+            task_type=unit.task_type or step.spec.body_kind,
+            outcome=outcome,
+            reason=unit.reason,
+            started=unit.started_at or draft.now,
+            finished=unit.finished_at or draft.now,
+            quality=answer.quality,
+            tokens=answer.tokens,
+            model=answer.model,
+            provider=answer.provider,
+            cost_cents=answer.cost_cents,
+        )
+    )

@@ -1,0 +1,119 @@
+"""The edge of a run: what may start, what is under way, what is due; kept by counting so that a step costs O(its own).
+
+It is a memo: all of it follows from the graph and the status, and `build_frontier` makes it anew after a restart.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.graph import Graph
+from vapora.core.workflow.status import State, StepStatus, Unit, WorkflowStatus
+
+EffectIds = Callable[[str, int, Unit], str | None]  # (step, item, unit) -> the id of its effect, if it has one
+Place = tuple[int, int]  # a step by its index, and the item or NO_ITEM
+
+
+@dataclass(slots=True)
+class Frontier:
+    """Holds steps by index. `waiting` counts what each step still waits for; at 0 its gate opens."""
+
+    waiting: list[int]
+    gates: list[int] = field(default_factory=list)  # nothing left to wait for, not yet looked at
+    ready: list[int] = field(default_factory=list)  # may start, in the order of the list
+    active: set[int] = field(default_factory=set)  # started and not ended
+    fans: set[int] = field(default_factory=set)  # of the active ones, those with items
+    unwritten: set[int] = field(default_factory=set)  # ended, but dependents wait for the status write
+    starting: set[Place] = field(default_factory=set)  # wait for the status write before their effect
+    retrying: list[Place] = field(default_factory=list)  # due again, waiting for a place among maxParallel
+    due: list[tuple[datetime, Place]] = field(default_factory=list)  # heap of times to look at a unit again
+    units: dict[str, Place] = field(default_factory=dict)  # child name or effect id -> unit
+    working: int = 0  # units that take a place among maxParallel
+    states: Counter[State] = field(default_factory=Counter)  # of settled steps
+    output_bytes: int = 0
+
+    def copy(self) -> Frontier:
+        """Returns an independent copy, so that a plan leaves what it was given as it was."""
+        return Frontier(
+            waiting=self.waiting.copy(),
+            gates=self.gates.copy(),
+            ready=self.ready.copy(),
+            active=self.active.copy(),
+            fans=self.fans.copy(),
+            unwritten=self.unwritten.copy(),
+            starting=self.starting.copy(),
+            retrying=self.retrying.copy(),
+            due=self.due.copy(),
+            units=self.units.copy(),
+            working=self.working,
+            states=self.states.copy(),
+            output_bytes=self.output_bytes,
+        )
+
+    def settle(self, graph: Graph, step: int) -> None:
+        """Tells the dependents of an ended step, opening the gates of those that waited for it last."""
+        for later in graph.dependents[step]:
+            self.waiting[later] -= 1
+            if self.waiting[later] == 0:
+                self.gates.append(later)
+
+    def look_again(self, place: Place, moment: datetime | None) -> None:
+        """Notes when a unit must be looked at again."""
+        if moment is not None:
+            heapq.heappush(self.due, (moment, place))
+
+    def pop_due(self, now: datetime) -> set[Place]:
+        """Takes out the units whose time has come."""
+        places = set()
+        while self.due and self.due[0][0] <= now:
+            places.add(heapq.heappop(self.due)[1])
+        return places
+
+    def track(self, place: Place, before: Unit | None, after: Unit | None, effect_id: str | None) -> None:
+        """Keeps the counts and look-ups right as a unit turns from `before` into `after`."""
+        self.working += (after is not None and after.state.is_working) - (
+            before is not None and before.state.is_working
+        )
+        if before is not None and before.child is not None and (after is None or after.child != before.child):
+            self.units.pop(before.child.name, None)
+        if after is not None and not after.state.is_final:
+            if after.child is not None:
+                self.units[after.child.name] = place
+            if effect_id is not None:
+                self.units[effect_id] = place
+            for moment in (after.until, after.pending_until, after.next_attempt_at):
+                self.look_again(place, moment)
+
+
+def build_frontier(graph: Graph, status: WorkflowStatus, effect_ids: EffectIds) -> Frontier:
+    """Makes the frontier of a run from its status alone."""
+    frontier = Frontier(waiting=[len(needs) for needs in graph.needs])
+    ended = [place for place, name in enumerate(graph.names) if status.step(name).state.is_final]
+    for place in ended:
+        frontier.states[status.step(graph.names[place]).state] += 1
+        for later in graph.dependents[place]:
+            frontier.waiting[later] -= 1
+    for place, name in enumerate(graph.names):
+        step = status.step(name)
+        if step.state in {State.WAITING, State.READY}:
+            if frontier.waiting[place] == 0:
+                frontier.gates.append(place)
+        elif not step.state.is_final:
+            frontier.active.add(place)
+            if step.items is not None:
+                frontier.fans.add(place)
+            _track_step(frontier, place, name, step, effect_ids)
+    return frontier
+
+
+def _track_step(frontier: Frontier, place: int, name: str, step: StepStatus, effect_ids: EffectIds) -> None:
+    units = {NO_ITEM: step.unit} if step.items is None else step.items.active
+    for item, unit in units.items():
+        frontier.track((place, item), None, unit, effect_ids(name, item, unit))
+        if unit.state is State.STARTING:
+            frontier.starting.add((place, item))

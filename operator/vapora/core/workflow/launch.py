@@ -1,0 +1,173 @@
+"""Starting a try: the Pod or Job of a run step, the assignment and task of an agent step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from vapora.api.durations import parse_duration
+from vapora.api.stepbodies import AgentBody, RunBody
+from vapora.core.interpolation import ReferenceProblem, interpolate
+from vapora.core.learning.assignment import Request, assign
+from vapora.core.learning.task_types import infer_task_type
+from vapora.core.naming import NO_ITEM
+from vapora.core.plan import Create
+from vapora.core.supported import describe_validation
+from vapora.core.workflow.attempts import Attempt, build_attempt
+from vapora.core.workflow.detection import decide_step, describe_decision, needs_gpu_job
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.status import State, Unit
+
+
+def next_try(unit: Unit) -> Unit:
+    """Returns the unit at the start of its next try; a try that the cluster spoilt does not count as an attempt."""
+    spoilt = unit.tries > 0 and CLASSES.get(unit.reason) is FailureClass.INFRASTRUCTURE
+    repeats = unit.reason == "TimedOut"  # no answer is no definite failure: the same effect is asked for again
+    return Unit(
+        state=State.STARTING,
+        tries=unit.tries + 1,
+        attempt=max(unit.attempt + (not spoilt), 1),
+        infrastructure_failures=unit.infrastructure_failures,
+        effect=unit.effect if repeats else unit.effect + 1,
+        pool=unit.pool if repeats else "",
+        task_type=unit.task_type,
+        cost_cents=unit.cost_cents,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NoPool:
+    """No pool can take the task for now; `message` says why."""
+
+    message: str
+
+
+def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
+    """Starts the next try of a unit, or asks for the present one's child `again`; returns why it cannot be."""
+    step = draft.step(place[0])
+    try:
+        body = _resolve(draft, place)
+        if step.spec.run is not None:
+            return _launch_run(draft, place, unit if again else next_try(unit), RunBody.model_validate(body))
+        return _launch_task(draft, place, unit, AgentBody.model_validate(body))
+    except ReferenceProblem as problem:
+        return Failure(problem.reason, str(problem))
+    except ValidationError as problem:
+        return Failure("InvalidInput", describe_validation(problem))
+    except ValueError as problem:
+        return Failure("InvalidInput", str(problem))
+
+
+def _resolve(draft: Draft, place: Place) -> object:
+    step = draft.step(place[0])
+    body = step.body["run" if step.spec.run is not None else "agent"]
+    if not step.has_references:
+        return body
+    if place[1] == NO_ITEM:
+        return interpolate(body, draft.scope())
+    return interpolate(body, draft.scope(read_items(draft, place[0])[place[1]], place[1]))
+
+
+def read_items(draft: Draft, place: int) -> list[object]:
+    """Returns the items of a forEach; raises ReferenceProblem where they are not there or no list."""
+    spec = draft.step(place).spec.for_each
+    if spec is None or spec.items is not None:
+        return list(spec.items or ()) if spec else []
+    found = interpolate(spec.items_from, draft.scope())
+    if not isinstance(found, list):
+        raise ReferenceProblem("InvalidInput", f"forEach.itemsFrom {spec.items_from} is no list but {found!r:.80}")
+    return found
+
+
+def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
+    """Sets when the try times out, counted from its start."""
+    step, started = draft.step(place[0]), unit.started_at or draft.now
+
+    def after(known: float | None, source: int | str | None) -> timedelta | None:
+        if known is None and source is not None:
+            known = parse_duration(interpolate(source, draft.scope()))
+        return None if known is None else timedelta(seconds=known)
+
+    timeout, pending = after(step.timeout, step.spec.timeout), after(step.pending_timeout, step.spec.pending_timeout)
+    return replace(
+        unit,
+        started_at=started,
+        until=started + timeout if timeout is not None else None,
+        pending_until=started + pending if pending is not None else None,
+    )
+
+
+def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failure | None:
+    index, item = place
+    step, status = draft.step(index), draft.status(index)
+    decision = None
+    if status.ml is None or needs_gpu_job(status.ml):
+        decision = decide_step(draft.definition, step, body, draft.observed.surroundings)
+        status = replace(status, ml=describe_decision(decision))
+        draft.set_status(index, status)
+    is_gpu_job = needs_gpu_job(status.ml or {})
+    key = draft.observed.identity.child(
+        "Job" if is_gpu_job or body.executor == "Job" else "Pod", step.name, item, unit.tries
+    )
+    existing = draft.observed.children.get(key)
+    started = existing.meta.created_at if existing else unit.started_at
+    unit = _times(draft, place, replace(unit, child=key, effect=0, started_at=started))
+    draft.put_unit(place, unit)
+    if existing is None:
+        attempt = Attempt(
+            draft.observed.identity,
+            key,
+            step.name,
+            item,
+            unit.tries,
+            service_account=draft.definition.spec.service_account_name,
+            timeout=(unit.until - unit.started_at).total_seconds() if unit.until and unit.started_at else None,
+            gpu=decision if is_gpu_job else None,
+        )
+        draft.actions.append(Create(build_attempt(attempt, body)))
+    return None
+
+
+def _launch_task(draft: Draft, place: Place, unit: Unit, body: AgentBody) -> NoPool | None:
+    step = draft.graph.names[place[0]]
+    trying = next_try(unit)
+    if not trying.pool:
+        request = Request(
+            role=body.role,
+            pool=body.pool,
+            capabilities=frozenset(body.capabilities),
+            task_type=body.task_type or infer_task_type(body.title or step, body.description or ""),
+        )
+        choice = assign(request, draft.observed.pools, draft.assigned)
+        if choice.pool is None:
+            return NoPool(choice.reason)
+        trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
+        draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
+    draft.put_unit(place, _times(draft, place, trying))
+    draft.frontier.starting.add(place)
+    draft.durable_first = True
+    return None
+
+
+def build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
+    """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
+    step, identity = draft.graph.names[place[0]], draft.observed.identity
+    body = AgentBody.model_validate(_resolve(draft, place))
+    return {
+        "version": 1,
+        "id": task_id,
+        "namespace": identity.namespace,
+        "workflow": identity.name,
+        "step": step,
+        "attempt": unit.attempt,
+        "taskType": unit.task_type,
+        "title": body.title or step,
+        "description": body.description or "",
+        "input": body.input,
+        "deadline": unit.until.isoformat() if unit.until else None,
+    }

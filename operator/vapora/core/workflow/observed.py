@@ -1,0 +1,77 @@
+"""All that a plan for a workflow may look at, gathered before it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from vapora.core.gpu.vocabulary import Vocabulary
+from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
+from vapora.core.plan import Key, Plan, Problem
+from vapora.core.supported import SpecProblem
+from vapora.core.views import ChildView
+from vapora.core.workflow.definition import Definition
+from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.results import AgentResult
+from vapora.core.workflow.status import Identity, WorkflowStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Is what the operator as a whole offers to a run: detection words, allowed environment, broker and graph."""
+
+    vocabulary: Vocabulary
+    environment: Mapping[str, str] = field(default_factory=dict)
+    broker_problem: str | None = None  # None while tasks can be given to agents
+    graph_problem: str | None = None
+    has_graph: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Is everything about one workflow.
+
+    `status` is as last planned, `written` as last written: what stands only in the first may be lost with the
+    process. `changed` names the children, effects and actions that something happened to since the last plan; None
+    means that all must be looked at. `problems` are by child name or task id.
+    """
+
+    identity: Identity
+    generation: int
+    created_at: datetime
+    is_deleting: bool
+    finalizers: tuple[str, ...]
+    is_outdated: bool
+    request: str
+    definition: Definition | SpecProblem
+    status: WorkflowStatus
+    written: WorkflowStatus
+    frontier: Frontier
+    children: Mapping[Key, ChildView]
+    surroundings: Surroundings
+    changed: frozenset[str] | None = None
+    results: Mapping[str, AgentResult] = field(default_factory=dict)
+    pools: Sequence[PoolView] = ()
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+
+    @property
+    def workflow(self) -> Key:
+        """Returns the Workflow's key."""
+        return Key("Workflow", self.identity.namespace, self.identity.name)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowPlan:
+    """Is the decision: the plan's writes and times, the run's next status and frontier, and what to record.
+
+    `durable_first` asks that the status be written before the next look, which then goes on at once.
+    """
+
+    plan: Plan
+    status: WorkflowStatus
+    frontier: Frontier
+    executions: tuple[Execution, ...] = ()
+    durable_first: bool = False
+    looked_at: int = 0  # units and gates evaluated: the cost of the plan

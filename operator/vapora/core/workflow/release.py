@@ -1,0 +1,87 @@
+"""Which children may go: those whose outcome is durable in the status and in the knowledge graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from vapora.core import naming
+from vapora.core.learning.execution import execution_id
+from vapora.core.plan import Delete, Patch
+from vapora.core.views import ChildView, JobView, PodView
+from vapora.core.workflow.status import Identity, State, WorkflowStatus
+
+
+def find_settled(written: WorkflowStatus, children: Iterable[ChildView]) -> list[PodView | JobView]:
+    """Returns the children that we still hold although the outcome of their try stands in the written status."""
+    return [
+        view
+        for view in children
+        if isinstance(view, (PodView, JobView))
+        and naming.FINALIZER_ATTEMPT in view.meta.finalizers
+        and is_settled(written, *read_labels(view))
+    ]
+
+
+def plan_release(
+    identity: Identity, settled: Iterable[PodView | JobView], is_recorded: Callable[[str], bool], now: datetime
+) -> list[Patch | Delete]:
+    """Lets settled children go that are recorded, and stops those whose try is over although they still run."""
+    actions: list[Patch | Delete] = []
+    for view in settled:
+        if not is_finished(view) and not view.meta.is_deleting:
+            actions.append(Delete(view.meta.key, view.meta.uid))
+        if is_recorded(child_execution_id(identity, view)):
+            actions.append(build_release(view, now))
+    return actions
+
+
+def is_finished(view: PodView | JobView) -> bool:
+    """Returns whether nothing of the child runs any more."""
+    return view.is_complete or view.is_failed if isinstance(view, JobView) else view.is_finished
+
+
+def child_execution_id(identity: Identity, view: ChildView) -> str:
+    """Returns the id under which the try of a child is recorded."""
+    step, item, try_ = read_labels(view)
+    return execution_id(identity.uid, step, None if item == naming.NO_ITEM else item, try_)
+
+
+def read_labels(view: ChildView) -> tuple[str, int, int]:
+    """Returns the step, item and try that a child does."""
+    labels = view.meta.labels
+    item = labels.get(naming.LABEL_ITEM, "")
+    try_ = labels.get(naming.LABEL_TRY, "")
+    return (
+        labels.get(naming.LABEL_STEP, ""),
+        int(item) if item.isdigit() else naming.NO_ITEM,
+        int(try_) if try_.isdigit() else 0,
+    )
+
+
+def is_settled(written: WorkflowStatus, step: str, item: int, try_: int) -> bool:
+    """Returns whether the outcome of one try stands in the written status."""
+    status = written.step(step)
+    if written.phase.is_final or status.state.is_final:
+        return True
+    if item == naming.NO_ITEM:
+        unit = status.unit
+    elif status.items is None:
+        return False
+    elif item in status.items.active:
+        unit = status.items.active[item]
+    else:
+        return item in status.items.succeeded or item in status.items.failed or item in status.items.cancelled
+    return try_ < unit.tries or (try_ == unit.tries and unit.state is State.RETRYING)
+
+
+def build_release(view: PodView | JobView, now: datetime) -> Patch:
+    """Builds the one patch that lets a child go, with the labels by which it is collected later."""
+    has_failed = view.is_failed if isinstance(view, JobView) else view.phase != "Succeeded"
+    kept = [name for name in view.meta.finalizers if name != naming.FINALIZER_ATTEMPT]
+    labels = {
+        naming.LABEL_RECORDED: "true",
+        naming.LABEL_FINISHED: str(int(now.astimezone(UTC).timestamp()) // 60),
+        naming.LABEL_OUTCOME: "failed" if has_failed else "succeeded",
+    }
+    return Patch(view.meta.key, {"metadata": {"uid": view.meta.uid, "finalizers": kept, "labels": labels}})

@@ -1,0 +1,27 @@
+"""What people ask of a workflow through its request annotation: `<verb>[/<step>] [<object uid>] <unique id>`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Is one request: a verb, and the step it is about where it names one."""
+
+    verb: str
+    step: str
+
+
+def read_request(text: str, uid: str) -> Request | None:
+    """Reads the annotation; None for none, and for one that was made for another object of the same name."""
+    words = text.split()
+    if not words:
+        return None
+    verb, _, step = words[0].partition("/")
+    if len(words) > 2 and _UID.fullmatch(words[1]) and words[1] != uid:  # verb, uid, id
+        return None
+    return Request(verb, step)

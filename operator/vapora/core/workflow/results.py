@@ -1,0 +1,114 @@
+"""What agents answer: read leniently, since an agent may be of any version and any make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from vapora.core import naming
+from vapora.core.views import child, number, text
+from vapora.core.workflow.status import State, Unit, WorkflowStatus
+
+_OUTCOMES = frozenset({"success", "failure", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """Is what an agent answered; `outcome` is success, failure or cancelled, `quality` lies in 0..1."""
+
+    outcome: str
+    output: object = None
+    code: str = ""
+    message: str = ""
+    is_retryable: bool = True
+    quality: float | None = None
+    tokens: int = 0
+    model: str = ""
+    provider: str = ""
+    cost_cents: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_undeliverable(self) -> bool:
+        """Is true where the broker gave the task up: no agent ever finished with it."""
+        return self.code == "Undeliverable"
+
+
+def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentResult:
+    """Reads a TaskResult; a message that is none becomes a failure that says so."""
+    if raw is None or raw.get("outcome") not in _OUTCOMES:
+        return AgentResult("failure", code="Unreadable", message=error or "the agent's answer is no task result")
+    said, quality = child(raw, "error"), raw.get("quality")
+    tokens = child(raw, "tokens")
+    return AgentResult(
+        outcome=text(raw, "outcome"),
+        output=raw.get("output"),
+        code=text(said, "code"),
+        message=text(said, "message"),
+        is_retryable=said.get("retryable") is not False,
+        quality=min(1.0, max(0.0, float(quality))) if isinstance(quality, (int, float)) else None,
+        tokens=max(0, number(tokens, "prompt")) + max(0, number(tokens, "completion")),
+        model=text(raw, "model"),
+        provider=text(raw, "provider"),
+        cost_cents=max(0, number(raw, "costCents")),
+        started_at=_read_time(raw.get("startedAt")),
+        finished_at=_read_time(raw.get("finishedAt")),
+    )
+
+
+def _read_time(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def split_task_id(task_id: str) -> tuple[str, int, int] | None:
+    """Returns the step, item and effect of `<uid>/<step>/<item>/<effect>`; None for anything else."""
+    parts = task_id.split("/")
+    if len(parts) != 4 or not (parts[2].isdigit() and parts[3].isdigit()):  # the id's four parts
+        return None
+    return parts[1], int(parts[2]), int(parts[3])
+
+
+def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> bool:
+    """Returns whether what came of one effect stands in the written status, so that nobody waits for it any more."""
+    status = written.step(step)
+    if written.phase.is_final or status.state.is_final:
+        return True
+    unit = status.unit
+    if status.items is not None:
+        if item not in status.items.active:
+            return item in status.items.succeeded or item in status.items.failed or item in status.items.cancelled
+        unit = status.items.active[item]
+    elif item not in {0, naming.NO_ITEM}:
+        return True
+    still_wanted = unit.state.is_working or unit.reason == "TimedOut"
+    return effect < unit.effect or (effect == unit.effect and unit.state is State.RETRYING and not still_wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Is an answer that nobody waits for any more, and the unit it was for as far as it is still known."""
+
+    task_id: str
+    step: str
+    item: int
+    effect: int
+    unit: Unit
+    answer: AgentResult
+
+
+def find_answered(written: WorkflowStatus, results: Mapping[str, AgentResult]) -> list[Answered]:
+    """Returns the answers whose outcome stands in the written status, or that are to no task of the workflow."""
+    found = []
+    for task_id, answer in results.items():
+        step, item, effect = split_task_id(task_id) or ("", 0, 0)
+        if is_answered(written, step, item, effect):
+            status = written.step(step)
+            place, unit = (naming.NO_ITEM, status.unit) if status.items is None else (item, Unit())
+            found.append(Answered(task_id, step, place, effect, unit, answer))
+    return found

@@ -1,0 +1,124 @@
+"""Who starts next: tries that are due again, then items of steps under way, then ready steps in the list's order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vapora.core.interpolation import ReferenceProblem
+from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.advance import fail, fail_step
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.launch import NoPool, launch, read_items
+from vapora.core.workflow.status import Items, State, Unit
+from vapora.core.workflow.tries import Broken
+
+
+def start_what_may(draft: Draft) -> None:
+    """Starts as much as `maxParallel` allows."""
+    _start_retries(draft)
+    for place in sorted(draft.frontier.fans):
+        _start_items(draft, place)
+    waiting = draft.frontier.ready
+    draft.frontier.ready = []
+    for index, place in enumerate(waiting):
+        if not _has_room(draft):
+            draft.frontier.ready += waiting[index:]
+            break
+        if not _start_step(draft, place):
+            draft.frontier.ready.append(place)
+
+
+def _has_room(draft: Draft) -> bool:
+    return draft.frontier.working < draft.definition.spec.max_parallel
+
+
+def _start_retries(draft: Draft) -> None:
+    waiting = draft.frontier.retrying
+    draft.frontier.retrying = []
+    for place in waiting:
+        unit = draft.unit(place)
+        if unit is None or unit.state is not State.RETRYING:
+            continue
+        if not _has_room(draft) or not _try(draft, place, unit):
+            draft.frontier.retrying.append(place)
+
+
+def _try(draft: Draft, place: Place, unit: Unit) -> bool:
+    """Starts a unit; returns False where it must wait for a pool."""
+    draft.looked_at += 1
+    refused = launch(draft, place, unit)
+    if isinstance(refused, NoPool):
+        if place[1] == NO_ITEM:
+            state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, "NoMatchingPool")
+            draft.put_unit(place, replace(unit, state=state, reason=reason, message=refused.message))
+        else:
+            _explain(draft, place[0], refused.message)
+        return False
+    if isinstance(refused, Failure):
+        draft.frontier.active.add(place[0])
+        fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
+    return True
+
+
+def _explain(draft: Draft, step: int, message: str) -> None:
+    status = draft.status(step)
+    unit = replace(status.unit, reason="NoMatchingPool" if message else "", message=message)
+    if unit != status.unit:
+        draft.set_status(step, replace(status, unit=unit))
+
+
+def _start_step(draft: Draft, place: int) -> bool:
+    if draft.step(place).spec.for_each is None:
+        started = _try(draft, (place, NO_ITEM), draft.status(place).unit)
+        if started and not draft.status(place).state.is_final:
+            draft.frontier.active.add(place)
+        return started
+    if _begin_items(draft, place):
+        _start_items(draft, place)
+    return True
+
+
+def _begin_items(draft: Draft, place: int) -> bool:
+    """Turns a ready forEach into its items; returns False where it ended at once."""
+    try:
+        total = len(read_items(draft, place))
+    except ReferenceProblem as problem:
+        fail_step(draft, place, Unit(State.FAILED, finished_at=draft.now, reason=problem.reason, message=str(problem)))
+        return False
+    begun = replace(draft.status(place), unit=Unit(State.RUNNING, started_at=draft.now), items=Items(total=total))
+    draft.set_status(place, begun)
+    if total == 0:
+        draft.settle(place, Unit(State.SUCCEEDED, started_at=draft.now, finished_at=draft.now))
+        return False
+    draft.frontier.active.add(place)
+    draft.frontier.fans.add(place)
+    return True
+
+
+def _start_items(draft: Draft, place: int) -> None:
+    spec = draft.step(place).spec.for_each
+    limit = (spec.max_parallel if spec else None) or draft.definition.spec.max_parallel
+    active = draft.active_items(place)
+    while _has_room(draft) and not is_failing(draft, place):
+        items = draft.status(place).items
+        index = items.ended + len(active) if items else 0
+        if items is None or index >= items.total or len(active) >= limit:
+            return
+        if not _try(draft, (place, index), Unit()):
+            return
+        _explain(draft, place, "")
+
+
+def tolerance(draft: Draft, place: int, total: int) -> int:
+    """Returns how many items of a forEach may fail."""
+    spec = draft.step(place).spec.for_each
+    allowed = spec.failure_tolerance if spec else 0
+    return total * int(str(allowed).removesuffix("%")) // 100 if str(allowed).endswith("%") else int(allowed)
+
+
+def is_failing(draft: Draft, place: int) -> bool:
+    """Returns whether more items failed than a forEach tolerates."""
+    items = draft.status(place).items
+    return items is not None and len(items.failed) > tolerance(draft, place, items.total)

@@ -1,0 +1,131 @@
+"""What people see of a run: phase, progress, conditions, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from vapora.core.conditions import Condition, cut, merge_conditions
+from vapora.core.supported import SpecProblem
+from vapora.core.views import rows
+from vapora.core.workflow.codec import MAX_MESSAGES, SHORT_MESSAGE, encode_step, encode_time
+from vapora.core.workflow.observed import Observed
+from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
+
+Json = dict[str, object]
+
+
+def build_status(
+    observed: Observed, status: WorkflowStatus, before: Mapping[str, object], now: datetime, *, is_recorded: bool
+) -> Json:
+    """Builds the whole status; `before` is the one in the object, for the times of conditions that did not turn.
+
+    `is_recorded` says whether every ended try is durable in the knowledge graph.
+    """
+    deadline = None if isinstance(observed.definition, SpecProblem) else observed.definition.deadline
+    current, waiting = _find_current(status)
+    result: Json = {
+        "phase": str(status.phase),
+        "observedGeneration": observed.generation,
+        "revision": status.revision,
+        "startedAt": encode_time(status.started_at),
+        "finishedAt": encode_time(status.finished_at),
+        "deadlineAt": encode_time(observed.created_at + timedelta(seconds=deadline)) if deadline is not None else None,
+        "progress": _count_progress(observed, status),
+        "currentStep": current,
+        "waitingOn": cut(waiting, 256),
+        "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
+        "outcome": str(status.ending) if status.ending else None,
+        "handledRequest": status.handled_request,
+        "conditions": merge_conditions(
+            rows(before, "conditions"),
+            _list_conditions(observed, status, waiting, is_recorded=is_recorded),
+            generation=observed.generation,
+            now=now,
+        ),
+        "steps": encode_steps(status),
+    }
+    return {name: value for name, value in result.items() if value not in (None, "", 0)}
+
+
+def encode_steps(status: WorkflowStatus) -> Json:
+    """Returns `status.steps`; messages are cut short where very many rows carry one."""
+    told = sum(1 for step in status.steps.values() if step.unit.message)
+    limit = SHORT_MESSAGE if told > MAX_MESSAGES else 1024
+    return {name: encode_step(step, message_limit=limit) for name, step in status.steps.items()}
+
+
+def _count_progress(observed: Observed, status: WorkflowStatus) -> str:
+    if isinstance(observed.definition, SpecProblem):
+        return ""
+    total = len(observed.definition.steps)
+    if total == 1 and (only := next(iter(status.steps.values()), None)) is not None and only.items is not None:
+        return f"{only.items.ended}/{only.items.total}"
+    return f"{sum(step.state.is_final for step in status.steps.values())}/{total}"
+
+
+def _find_current(status: WorkflowStatus) -> tuple[str, str]:
+    """Returns the step that runs (the last that did, once ended), and what the first waiting one waits for."""
+    if status.phase.is_final:
+        return "", ""
+    running = [name for name, step in status.steps.items() if not step.state.is_final]
+    waits = (f"{name}: {why}" for name in running if (why := _why_waiting(status.steps[name])))
+    current = f"{running[0]} (+{len(running) - 1})" if len(running) > 1 else "".join(running)
+    return current, next(waits, "")
+
+
+def _why_waiting(step: StepStatus) -> str:
+    unit = step.unit
+    if unit.state is State.RETRYING:
+        return f"the next try, after {unit.reason}"
+    return unit.message or unit.reason if unit.state in {State.READY, State.STARTING, State.RUNNING} else ""
+
+
+def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *, is_recorded: bool) -> list[Condition]:
+    conditions = [_succeeded(status), *_readiness(observed, status, waiting)]
+    if observed.is_outdated:
+        message = "the spec changed after this run began; the run keeps the spec it began with"
+        conditions.append(Condition("SpecOutdated", "True", "SpecChanged", message))
+    surroundings = observed.surroundings
+    if surroundings.has_graph and status.phase.is_final:
+        conditions.append(
+            Condition("Recorded", "True", "Recorded")
+            if is_recorded
+            else Condition("Recorded", "False", "Pending", "the knowledge graph has yet to take it")
+        )
+    if surroundings.has_graph and surroundings.graph_problem and not (status.phase.is_final and is_recorded):
+        conditions.append(Condition("LearningAvailable", "False", "GraphUnavailable", surroundings.graph_problem))
+    return conditions
+
+
+def _succeeded(status: WorkflowStatus) -> Condition:
+    match status.phase:
+        case Phase.SUCCEEDED:
+            return Condition("Succeeded", "True", status.reason, status.message)
+        case Phase.FAILED | Phase.CANCELLED:
+            return Condition("Succeeded", "False", status.reason, status.message)
+        case _:
+            return Condition("Succeeded", "Unknown", status.reason or "Pending", status.message)
+
+
+def _readiness(observed: Observed, status: WorkflowStatus, waiting: str) -> list[Condition]:
+    """Says Ready, Reconciling and Stalled as kstatus reads them: a finished run is current, a failed one stalled."""
+    if isinstance(observed.definition, SpecProblem) and not status.phase.is_final:
+        problem = observed.definition
+        return [
+            Condition("Ready", "False", problem.reason, problem.message),
+            Condition("Stalled", "True", problem.reason, problem.message),
+        ]
+    match status.phase:
+        case Phase.SUCCEEDED | Phase.CANCELLED:
+            return [Condition("Ready", "True", status.reason, "")]
+        case Phase.FAILED:
+            return [
+                Condition("Ready", "False", status.reason, status.message),
+                Condition("Stalled", "True", status.reason, status.message),
+            ]
+        case _:
+            return [
+                Condition("Ready", "False", "Progressing", waiting),
+                Condition("Reconciling", "True", "Progressing", waiting),
+            ]

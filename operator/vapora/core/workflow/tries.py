@@ -1,0 +1,159 @@
+"""How the present try of a unit stands, read from its child or its agent's answer, never from what is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from vapora.core.plan import Key
+from vapora.core.views import ChildView, JobView, PodView
+from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_failure
+from vapora.core.workflow.observed import Observed
+from vapora.core.workflow.results import AgentResult
+from vapora.core.workflow.status import State, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The child was asked for and is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """The try goes on; `is_running` once its work was seen to run, `why` says what it waits for."""
+
+    is_running: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The try succeeded; `result` is None where it gave none, `agent` is the answer it came in."""
+
+    result: object
+    at: datetime | None
+    agent: AgentResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The try failed; `child` is what must still be stopped, `agent` the answer, where there is one."""
+
+    failure: Failure
+    at: datetime | None = None
+    child: ChildView | None = None
+    agent: AgentResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The try ended because it was asked to."""
+
+    at: datetime | None = None
+
+
+Standing = Absent | Underway | Done | Broken | Stopped
+
+
+def find_child(observed: Observed, key: Key) -> ChildView | None:
+    """Returns the unit's child, but not a namesake that somebody else made."""
+    view = observed.children.get(key)
+    return view if view is not None and view.meta.controller_uid == observed.identity.uid else None
+
+
+def find_job_pod(observed: Observed, job: JobView) -> PodView | None:
+    """Returns the Pod that a Job made."""
+    pods = (view for view in observed.children.values() if isinstance(view, PodView))
+    return next((pod for pod in pods if pod.meta.controller_uid == job.meta.uid), None)
+
+
+def look_at_child(observed: Observed, unit: Unit, now: datetime, *, needs_result: bool) -> Standing:
+    """Says how a Pod or Job stands; `needs_result` waits for the Pod that holds a finished Job's words."""
+    assert unit.child is not None  # noqa: S101  # only units with a child come here
+    view = find_child(observed, unit.child)
+    if view is None:
+        return _without_child(observed, unit)
+    standing = (
+        _look_at_pod(view) if isinstance(view, PodView) else _look_at_job(observed, view, needs_result=needs_result)
+    )
+    return _check_times(standing, view, unit, now)
+
+
+def _without_child(observed: Observed, unit: Unit) -> Standing:
+    assert unit.child is not None  # noqa: S101  # as above
+    problem = observed.problems.get(unit.child.name)
+    if problem is not None and problem.is_permanent:
+        return Broken(Failure("AdmissionRefused", problem.message))
+    if unit.state is State.STARTING:
+        return Absent()
+    return Broken(Failure("ChildLost", f"{unit.child.kind} {unit.child.name} is gone and nobody saw how it ended"))
+
+
+def _look_at_pod(pod: PodView) -> Standing:
+    if pod.phase == "Succeeded":
+        return Done(read_result(pod), pod.end.finished_at if pod.end else None)
+    if (failure := find_pod_failure(pod)) is not None:
+        ended = pod.end.finished_at if pod.end else None
+        return Broken(failure, ended, None if pod.is_finished or pod.meta.is_deleting else pod)
+    waits = pod.unschedulable or (f"{pod.waiting_reason}: {pod.waiting_message}" if pod.waiting_message else "")
+    return Underway(is_running=pod.phase == "Running", why=waits)
+
+
+def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> Standing:
+    if not isinstance(view, JobView):
+        return Underway(is_running=False)
+    pod = find_job_pod(observed, view)
+    if view.is_complete:
+        if pod is None and needs_result:
+            return Underway(is_running=True, why="the Job is complete; its Pod's words are awaited")
+        return Done(read_result(pod) if pod else None, view.finished_at)
+    if (failure := find_job_failure(view, pod)) is not None:
+        return Broken(failure, view.finished_at, None if view.is_failed else view)
+    if pod is None:
+        return Underway(is_running=False, why="the Job has no Pod yet")
+    return Underway(is_running=pod.phase == "Running", why=pod.unschedulable)
+
+
+def _check_times(standing: Standing, view: ChildView, unit: Unit, now: datetime) -> Standing:
+    if not isinstance(standing, Underway):
+        return standing
+    if unit.until is not None and now >= unit.until:
+        return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until, view)
+    if unit.pending_until is not None and now >= unit.pending_until and not standing.is_running:
+        why = f"it did not run within its pendingTimeout: {standing.why or 'no reason is known'}"
+        return Broken(Failure("PendingTimeout", why), unit.pending_until, view)
+    return standing
+
+
+def _describe_timeout(unit: Unit, until: datetime) -> str:
+    seconds = (until - unit.started_at).total_seconds() if unit.started_at else 0
+    return f"it ran longer than its timeout of {seconds:g} s"
+
+
+def read_result(pod: PodView) -> object:
+    """Returns a Pod's termination message as JSON where it is JSON, else as text, else None."""
+    words = pod.end.message.strip() if pod.end else ""
+    if not words:
+        return None
+    try:
+        value: object = json.loads(words)
+    except ValueError:
+        return words
+    return value
+
+
+def look_at_task(observed: Observed, unit: Unit, task_id: str, now: datetime) -> Standing:
+    """Says how an agent's task stands."""
+    answer = observed.results.get(task_id)
+    if answer is None:
+        if unit.until is not None and now >= unit.until:
+            return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until)
+        return Underway(is_running=unit.state is State.RUNNING)
+    if answer.outcome == "success":
+        return Done(answer.output, answer.finished_at, answer)
+    if answer.outcome == "cancelled":
+        return Stopped(answer.finished_at)
+    reason = "Undeliverable" if answer.is_undeliverable else "TaskFailed" if answer.is_retryable else "TaskRefused"
+    words = f"{answer.code}: {answer.message}" if answer.code else answer.message
+    return Broken(Failure(reason, words or "the agent gave no reason"), answer.finished_at, agent=answer)

@@ -1,0 +1,219 @@
+"""A world for planner tests: it does what a plan asks, instantly, and lets a test say how children end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from vapora.core import naming
+from vapora.core.gpu.vocabulary import load_vocabulary
+from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
+from vapora.core.plan import CancelTask, Create, Delete, Event, Key, Patch, Problem, Publish
+from vapora.core.supported import SpecProblem
+from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, project
+from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.definition import read_definition
+from vapora.core.workflow.frontier import Frontier, build_frontier
+from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
+from vapora.core.workflow.planner import plan_workflow
+from vapora.core.workflow.results import AgentResult
+from vapora.core.workflow.status import Identity, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.summary import build_status
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+UID = "11111111-2222-3333-4444-555555555555"
+VOCABULARY = load_vocabulary()
+
+
+def run_step(name: str, **fields: object) -> dict[str, object]:
+    """A step that runs a container."""
+    return {"name": name, "run": {"image": "busybox"}, **fields}
+
+
+def agent_step(name: str, **fields: object) -> dict[str, object]:
+    """A step that gives a task to a pool of developers."""
+    return {"name": name, "agent": {"role": "developer", "title": "work"}, **fields}
+
+
+class World:
+    """Holds one workflow, its children and the time; `plan` decides and does at once what was decided."""
+
+    def __init__(self, spec: Mapping[str, object], *, pools: tuple[PoolView, ...] = ()) -> None:
+        self.identity = Identity("default", "wf", UID)
+        self.definition = read_definition(spec)
+        self.now = START
+        self.children: dict[Key, ChildView] = {}
+        self.results: dict[str, AgentResult] = {}
+        self.problems: dict[str, Problem] = {}
+        self.pools = pools
+        self.request = ""
+        self.is_deleting = False
+        self.finalizers: tuple[str, ...] = ()
+        self.surroundings = Surroundings(VOCABULARY)
+        self.status = self.written = WorkflowStatus()
+        self.frontier = self._rebuild()
+        self.created: list[str] = []
+        self.manifests: list[Mapping[str, object]] = []
+        self.published: list[str] = []
+        self.cancelled: list[str] = []
+        self.events: list[Event] = []
+        self.executions: list[Execution] = []
+        self.most_at_once = 0
+
+    def _rebuild(self) -> Frontier:
+        if isinstance(self.definition, SpecProblem):
+            return Frontier(waiting=[])
+        return build_frontier(self.definition.graph, self.status, self._effect_id)
+
+    def _effect_id(self, step: str, item: int, unit: Unit) -> str | None:
+        return self.identity.effect(step, max(item, 0), unit.effect) if unit.effect else None
+
+    def restart(self) -> None:
+        """Forgets all that is not written, as a killed operator does."""
+        raw = build_status(self.observe(), self.written, {}, self.now, is_recorded=False)
+        self.status = self.written = decode_status(self.identity, raw)
+        self.frontier = self._rebuild()
+
+    def observe(self, changed: frozenset[str] | None = None) -> Observed:
+        return Observed(
+            identity=self.identity,
+            generation=1,
+            created_at=START,
+            is_deleting=self.is_deleting,
+            finalizers=self.finalizers,
+            is_outdated=False,
+            request=self.request,
+            definition=self.definition,
+            status=self.status,
+            written=self.written,
+            frontier=self.frontier,
+            children=self.children,
+            surroundings=self.surroundings,
+            changed=changed,
+            results=self.results,
+            pools=self.pools,
+            problems=self.problems,
+        )
+
+    def plan(self, *, write: bool = True, changed: frozenset[str] | None = None) -> WorkflowPlan:
+        """Plans once and carries the plan out."""
+        decided = plan_workflow(self.observe(changed), self.now)
+        for action in decided.plan.actions:
+            match action:
+                case Create(manifest):
+                    self._create(manifest)
+                case Delete(key, _):
+                    self.children[key] = deleting(self.children[key])
+                case Publish(message_id=message_id):
+                    self.published.append(message_id)
+                case CancelTask(message_id=message_id):
+                    self.cancelled.append(message_id)
+                case Patch(body=body):
+                    self.finalizers = tuple(body["metadata"]["finalizers"])  # type: ignore[index]
+        self.events += decided.plan.events
+        self.executions += decided.executions
+        self.status, self.frontier = decided.status, decided.frontier
+        if write:
+            self.written = decided.status
+        self.most_at_once = max(self.most_at_once, len(self.running()))
+        return decided
+
+    def settle(self) -> WorkflowPlan:
+        """Plans until nothing more changes, at this moment."""
+        for _ in range(100):
+            before = (self.status, len(self.created), len(self.published))
+            decided = self.plan()
+            if (self.status, len(self.created), len(self.published)) == before and not decided.durable_first:
+                return decided
+        raise AssertionError("the plan never comes to rest")
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.settle()
+
+    def _create(self, manifest: Mapping[str, object]) -> None:
+        meta = dict(manifest["metadata"])  # type: ignore[call-overload]
+        meta |= {"uid": f"uid-{meta['name']}", "creationTimestamp": self.now.isoformat()}
+        kind = str(manifest["kind"])
+        view = project({**manifest, "metadata": meta}, kind)
+        if isinstance(view, PodView):
+            view = replace(view, node="node-1")
+        assert view.meta.key not in self.children, "a child was created twice"
+        self.children[view.meta.key] = view
+        self.manifests.append(manifest)
+        self.created.append(view.meta.key.name)
+
+    # What a test does to children.
+
+    def child(self, step: str, item: int | None = None, try_: int | None = None) -> Key:
+        """The newest child of a unit, or that of one try."""
+        found = [
+            (int(view.meta.labels[naming.LABEL_TRY]), key)
+            for key, view in self.children.items()
+            if view.meta.labels.get(naming.LABEL_STEP) == step
+            and (item is None or view.meta.labels.get(naming.LABEL_ITEM) == str(item))
+        ]
+        return dict(found)[try_] if try_ else max(found, key=lambda row: row[0])[1]
+
+    def finish(
+        self, step: str, item: int | None = None, *, exit_code: int = 0, message: str = "", **pod: object
+    ) -> None:
+        """Ends a child as a kubelet writes it, and settles."""
+        key = self.child(step, item)
+        view = self.children[key]
+        if isinstance(view, JobView):
+            ended = replace(view, is_complete=exit_code == 0, is_failed=exit_code != 0, finished_at=self.now)
+        else:
+            ended = finished(view, self.now, exit_code=exit_code, message=message, **pod)
+        self.children[key] = ended
+        self.settle()
+
+    def answer(self, step: str, item: int = 0, **fields: object) -> None:
+        """Lets the agent of the newest effect answer, and settles."""
+        mine = [task for task in self.published if task.split("/")[1:3] == [step, str(item)]]
+        self.results[mine[-1]] = AgentResult(**{"outcome": "success", **fields})  # type: ignore[arg-type]
+        self.settle()
+
+    def running(self) -> list[Key]:
+        """The children that take a place."""
+        return [
+            key
+            for key, view in self.children.items()
+            if isinstance(view, PodView) and not view.is_finished and not view.meta.is_deleting
+        ]
+
+    def step(self, name: str) -> StepStatus:
+        return self.status.step(name)
+
+    def states(self) -> dict[str, str]:
+        return {name: str(step.state) for name, step in self.status.steps.items()}
+
+
+def deleting(view: ChildView) -> ChildView:
+    return replace(view, meta=replace(view.meta, is_deleting=True))
+
+
+def finished(view: ChildView, now: datetime, *, exit_code: int = 0, message: str = "", **pod: object) -> PodView:
+    """A Pod as it stands once its container ended."""
+    assert isinstance(view, PodView)
+    end = ContainerEnd(exit_code, str(pod.pop("reason", "Completed" if exit_code == 0 else "Error")), message, now)
+    phase = "Succeeded" if exit_code == 0 else "Failed"
+    return replace(view, **{"phase": phase, "node": "node-1", "end": end, **pod})  # type: ignore[arg-type]
+
+
+def pool(name: str, **fields: object) -> PoolView:
+    """A ready pool of developers."""
+    return PoolView(
+        **{  # type: ignore[arg-type]
+            "namespace": "default",
+            "name": name,
+            "role": "developer",
+            "capabilities": frozenset(),
+            "replicas": 5,
+            "max_concurrent": 2,
+            "in_flight": 0,
+            **fields,
+        }
+    )
