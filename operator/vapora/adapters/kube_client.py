@@ -22,7 +22,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _LIST_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=5)
 WATCH_SECONDS = 290
 # The server sends a bookmark about once a minute, so a longer silence is a connection that died without a word.
-_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=100)
+WATCH_SILENCE = 100.0
 _MAX_RETRY_AFTER = 10.0
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -72,12 +72,21 @@ def build_error(status: int, payload: bytes, retry_after: str | None) -> ApiErro
 class KubernetesApi:
     """Is KubeApi over one pooled client; a call is tried a few times where the server is busy or out of reach."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, meter: Meter, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Clock,
+        meter: Meter,
+        jitter: Callable[[], float],
+        *,
+        watch_silence: float = WATCH_SILENCE,
+    ) -> None:
         self._client = ApiClient(configuration)
         self._client.user_agent = "vapora-operator"
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
+        self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=watch_silence)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -169,7 +178,7 @@ class KubernetesApi:
         ]
         query += [("labelSelector", selector)] if selector else []
         path = RESOURCES[kind].path()
-        response = await self._send(Request("watch", kind, "GET", path, tuple(query), timeout=_WATCH_TIMEOUT))
+        response = await self._send(Request("watch", kind, "GET", path, tuple(query), timeout=self._watch_timeout))
         try:
             rest = b""
             async for chunk in response.content.iter_any():

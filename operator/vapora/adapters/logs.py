@@ -10,7 +10,7 @@ from typing import Literal, TextIO
 
 Format = Literal["auto", "json", "human"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET = ("kopf", "aiohttp", "asyncio", "client", "httpx", "httpcore")  # libraries: warnings only
+_QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes", "httpx", "httpcore")  # libraries: warnings only
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -1,0 +1,113 @@
+"""What the tests of the engine on a real API server share."""
+
+import json
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+from tests.cluster.access import Cluster
+from tests.cluster.process import ManagedProcess, Supervisor
+from tests.cluster.waiting import wait_until
+from tests.fakes.meter import FakeMeter
+
+from vapora.adapters.clock import SystemClock
+from vapora.adapters.kube_client import WATCH_SILENCE, KubernetesApi
+from vapora.adapters.kube_config import load_configuration
+
+CRDS = Path(__file__).parents[2] / "crds"
+
+
+def install_definitions(cluster: Cluster) -> None:
+    """Apply our definitions and wait until the API server serves them."""
+    cluster.kubectl("apply", "-f", str(CRDS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+@asynccontextmanager
+async def connected(
+    cluster: Cluster, *, kubeconfig: Path | None = None, server: str | None = None, watch_silence: float = WATCH_SILENCE
+) -> AsyncIterator[KubernetesApi]:
+    """Our client of the cluster's API, as the administrator or as the given kubeconfig says, perhaps by another way."""
+    configuration = await load_configuration(str(kubeconfig or cluster.kubeconfig), None)
+    if server is not None:
+        configuration.host = server
+    api = KubernetesApi(configuration, SystemClock(), FakeMeter(), random.random, watch_silence=watch_silence)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+class OperatorProcess:
+    """A running `vapora operator`."""
+
+    def __init__(self, process: ManagedProcess) -> None:
+        self.process = process
+
+    @property
+    def logs(self) -> list[dict]:
+        """What it has logged so far."""
+        lines = self.process.log.read_text().splitlines() if self.process.log.exists() else []
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    @property
+    def port(self) -> int | None:
+        return next((line["port"] for line in self.logs if "port" in line), None)
+
+    @property
+    def is_leader(self) -> bool:
+        return any(line.startswith("vapora_leader 1") for line in self.metrics())
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", trust_env=False)
+
+    def metrics(self) -> list[str]:
+        return self.get("/metrics").text.splitlines()
+
+    def is_ready(self) -> bool:
+        if not self.process.is_running:
+            raise AssertionError(f"the operator ended: {self.process.tail()}")
+        return self.port is not None and self.get("/readyz").status_code == 200
+
+
+@contextmanager
+def operators(cluster: Cluster, lease_namespace: str) -> Iterator["Operators"]:
+    """Starts operators that end with the block."""
+    with Supervisor("vapora-operator-") as supervisor:
+        yield Operators(cluster, lease_namespace, supervisor)
+
+
+class Operators:
+    """Starts operators for a cluster, with a Lease of their own."""
+
+    def __init__(self, cluster: Cluster, lease_namespace: str, supervisor: Supervisor) -> None:
+        self._cluster = cluster
+        self._lease_namespace = lease_namespace
+        self._supervisor = supervisor
+
+    def launch(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
+        """Start one, whatever comes of it."""
+        command = [
+            sys.executable,
+            "-m",
+            "vapora",
+            "operator",
+            "--kubeconfig",
+            str(kubeconfig or self._cluster.kubeconfig),
+        ]
+        command += ["--http-host", "127.0.0.1", "--http-port", "0", "--lease-namespace", self._lease_namespace]
+        command += ["--identity", name, "--log-format", "json", *flags]
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith("VAPORA_") and name != "KUBECONFIG"
+        }
+        return OperatorProcess(self._supervisor.start(name, command, env=env))
+
+    def start(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
+        """Start one and wait until it is ready."""
+        operator = self.launch(name, *flags, kubeconfig=kubeconfig)
+        wait_until(operator.is_ready, f"{name} is ready", within=30)
+        return operator
