@@ -1,0 +1,108 @@
+"""From terms to a class: negation first, then explicit words, classical work, training, and the kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vapora.core.gpu.matching import Match
+from vapora.core.gpu.vocabulary import Effect
+
+MlClass = Literal["cpuOnly", "gpuRequired", "gpuOptional"]
+
+_DEEP: frozenset[Effect] = frozenset({"deep", "generative", "large", "model", "framework"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Is what the terms of a step say together. The `*_terms` name those that say it, strongest first."""
+
+    is_ml: bool
+    terms: dict[Effect, tuple[str, ...]]
+    denies_gpu: tuple[str, ...]
+    demands_cpu: bool
+    demands_gpu: bool
+    is_gpu_option: bool
+    is_multi_gpu: bool
+    trains: tuple[str, ...]
+    is_small: bool
+    is_preparation: bool
+
+    def has(self, *effects: Effect) -> bool:
+        """Whether a term of one of these effects stands."""
+        return any(self.terms.get(effect) for effect in effects)
+
+
+def gather_facts(matches: Sequence[Match], *, is_ml: bool, is_small: bool, is_preparation: bool) -> Facts:
+    """Sums up the terms; those that are denied only count as denied."""
+    stated = sorted((match for match in matches if not match.is_negated), key=lambda match: -match.weight)
+    terms: dict[Effect, tuple[str, ...]] = {}
+    for match in stated:
+        if match.effect != "cpu" or match.is_demanded:
+            terms[match.effect] = _append(terms.get(match.effect, ()), match.said)
+    gpu = [match for match in matches if match.effect == "gpu"]
+    trains = [match for match in stated if match.effect == "training" and (match.is_action or not is_preparation)]
+    is_hosted = bool(terms.get("hosted")) and not trains and not any(_is_local(match) for match in stated)
+    return Facts(
+        is_ml=is_ml and not is_hosted,
+        terms=terms,
+        denies_gpu=_unique(match.said for match in gpu if match.is_negated),
+        demands_cpu=bool(terms.get("cpu")),
+        demands_gpu=any(match.is_demanded and not match.is_negated for match in gpu),
+        is_gpu_option=any(match.is_option and not match.is_negated for match in gpu),
+        is_multi_gpu=any(match.term == "multi-GPU" for match in gpu if not match.is_negated),
+        trains=_unique(match.said for match in trains),
+        is_small=is_small,
+        is_preparation=is_preparation,
+    )
+
+
+def classify(facts: Facts) -> MlClass:
+    """Decides the class; the first rule that applies wins."""
+    explicit = _classify_explicit(facts)
+    if explicit is not None:
+        return explicit
+    if not facts.is_ml or (facts.has("classical", "hint") and not facts.has(*_DEEP)):
+        return "cpuOnly"
+    if facts.trains:
+        return "gpuRequired"
+    if facts.is_preparation and not facts.has("inference"):
+        return "cpuOnly"
+    return _classify_by_model(facts)
+
+
+def _classify_explicit(facts: Facts) -> MlClass | None:
+    """Decides by the words GPU and CPU; None where they say nothing."""
+    if facts.denies_gpu:
+        return "cpuOnly"
+    if facts.is_gpu_option:
+        return "gpuOptional" if facts.is_ml else "cpuOnly"
+    if facts.demands_gpu or (facts.is_ml and facts.has("gpu")):
+        return "gpuRequired"
+    return "cpuOnly" if facts.demands_cpu else None
+
+
+def _classify_by_model(facts: Facts) -> MlClass:
+    infers = facts.has("inference")
+    if facts.has("generative"):
+        return "gpuRequired"
+    if facts.has("large"):
+        return "gpuOptional" if facts.is_small else "gpuRequired"
+    if facts.has("deep", "gpuBuild"):
+        return "gpuOptional" if infers else "gpuRequired"
+    if facts.has("model", "framework"):
+        return "gpuOptional"
+    return "gpuOptional" if infers else "cpuOnly"
+
+
+def _is_local(match: Match) -> bool:
+    return match.where in {"image", "command", "args", "frameworks"} and match.effect in _DEEP
+
+
+def _append(terms: tuple[str, ...], term: str) -> tuple[str, ...]:
+    return terms if term in terms else (*terms, term)
+
+
+def _unique(terms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(terms))
