@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from vapora.adapters.clock import SystemClock
@@ -16,7 +15,9 @@ from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.kube_config import Credentials, load_configuration, read_credentials
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
+from vapora.adapters.nats_broker import NatsBroker
 from vapora.api.kinds import KINDS
+from vapora.composition import Fleet
 from vapora.controller.collect import Collector
 from vapora.controller.definitions import find_obstacle
 from vapora.controller.events import EventRecorder
@@ -24,11 +25,10 @@ from vapora.controller.executor import Executor
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.leader import Elector
-from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
-from vapora.controller.runner import Reconciler, Runner
+from vapora.controller.runner import Runner
 from vapora.controller.store import Store
 from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.controller.writer import StatusWriter
@@ -49,21 +49,6 @@ class _Ended(Exception):
     """A signal asked the operator to end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Controllers:
-    """Is what the kinds bring: reconcilers, what runs beside the workers, and what is done on winning the lease."""
-
-    reconcilers: Mapping[str, Reconciler]
-    while_leading: tuple[Callable[[], Awaitable[None]], ...] = ()
-    on_lead: tuple[Callable[[], None], ...] = ()
-
-
-def build_controllers(kit: Kit, api: KubernetesApi) -> Controllers:
-    """Builds what reconciles each kind; a kind without a reconciler is watched and left alone."""
-    orphans = OrphanReconciler(api, kit.store)
-    return Controllers(reconcilers={"Pod": orphans, "Job": orphans})
-
-
 class Operator:
     """Is the operator within its event loop, over a connection to a cluster."""
 
@@ -82,15 +67,17 @@ class Operator:
         queue.close()
         self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second)
         self._events = EventRecorder(api, clock, metrics, identity=settings.identity)
+        self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
         kit = Kit(
             store=store,
-            executor=Executor(api, None, store),
+            executor=Executor(api, self._broker, store),
             writer=StatusWriter(api, store, self._pacer, clock),
             events=self._events,
             clock=clock,
         )
         self._collector = Collector(api, clock)
-        self._controllers = build_controllers(kit, api)
+        self._fleet = Fleet(settings, kit, api, queue, clock, self._broker)
+        self._controllers = self._fleet.build(api)
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
         )
@@ -119,6 +106,8 @@ class Operator:
                     group.create_task(self._elector.run(self._lead), name="elector")
             except* _Ended:
                 log.info("ended by a signal")
+            finally:
+                await self._fleet.close()
 
     def find_fault(self) -> str | None:
         """Says why this process should be restarted; load or an API server that is away are no reasons.
@@ -142,23 +131,19 @@ class Operator:
         """Works as the leader until it is cancelled; decides nothing before it has seen everything."""
         while self.find_hindrance():
             await self._clock.sleep(_POLL)
-        for prepare in self._controllers.on_lead:
-            prepare()
-        self._queue.open()
-        for kind in KINDS:
-            for key in self._store.keys(kind.name):
-                self._queue.add(key, Priority.BACKGROUND)
-        log.info("working", extra={"objects": len(self._store)})
+        await self._fleet.prepare()
         try:
             async with asyncio.TaskGroup() as group:
-                for work in (
-                    self._runner.run,
-                    self._pacer.run,
-                    self._events.run,
-                    self._collector.run,
-                    *self._controllers.while_leading,
-                ):
+                beside = (self._pacer.run, self._events.run, self._collector.run, *self._controllers.while_leading)
+                for work in beside:
                     group.create_task(_start(work))
+                await self._fleet.drain_results()
+                self._queue.open()
+                for kind in KINDS:
+                    for key in self._store.keys(kind.name):
+                        self._queue.add(key, Priority.BACKGROUND)
+                log.info("working", extra={"objects": len(self._store)})
+                group.create_task(self._runner.run())
         finally:
             self._queue.close()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from vapora.controller.inbox import Inbox
+from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
@@ -61,6 +62,7 @@ class WorkflowReconciler:
         inbox: Inbox,
         surroundings: Callable[[], Surroundings],
         pools: Callable[[str], Sequence[PoolView]],
+        outstanding: Outstanding,
     ) -> None:
         self._kit = kit
         self._api = api
@@ -68,6 +70,7 @@ class WorkflowReconciler:
         self._inbox = inbox
         self._surroundings = surroundings
         self._pools = pools
+        self._outstanding = outstanding
         self._runs: dict[Key, Run] = {}
         self.waiting_for_pool: set[Key] = set()
 
@@ -93,6 +96,7 @@ class WorkflowReconciler:
     def _forget(self, key: Key) -> None:
         self._runs.pop(key, None)
         self.waiting_for_pool.discard(key)
+        self._outstanding.note(key, None)
         self._kit.writer.forget(key)
 
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
@@ -149,7 +153,7 @@ class WorkflowReconciler:
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
             if written:
                 await self._let_go(run)
-            self._note_waiting(key, run)
+            self._note_tasks(key, run)
             passing = [problem.message for problem in problems.values() if not problem.is_permanent]
             if passing:
                 raise Retryable("; ".join(sorted(set(passing))[:3]))
@@ -200,10 +204,13 @@ class WorkflowReconciler:
 
     async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
         """Hands executions to the recorder, once each; waits a moment for them to be durable."""
-        fresh = [execution for execution in executions if execution.id not in run.handed_over]
-        if self._recorder is not None and fresh:
+        if self._recorder is None:
+            return
+        recorder = self._recorder
+        fresh = [row for row in executions if not recorder.is_durable(row.id) and not recorder.holds(row)]
+        if fresh:
             run.handed_over |= {execution.id for execution in fresh}
-            await self._recorder.record(fresh, wait=wait)
+            await recorder.record(fresh, wait=wait)
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
@@ -255,7 +262,10 @@ class WorkflowReconciler:
     def _is_durable(self, known: str) -> bool:
         return self._recorder is None or self._recorder.is_durable(known)
 
-    def _note_waiting(self, key: Key, run: Run) -> None:
+    def _note_tasks(self, key: Key, run: Run) -> None:
+        if not _needs_pools(run.definition):
+            return
+        self._outstanding.note(key, run.status)
         waits = any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
         (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)
 

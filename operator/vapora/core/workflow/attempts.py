@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vapora.api.stepbodies import RunBody
 from vapora.core import naming
-from vapora.core.gpu.decision import MlDecision
-from vapora.core.gpu.job import build_gpu_pod_patch, build_job_policy
+from vapora.core.gpu.job import build_gpu_job, build_job_policy
 from vapora.core.plan import Key
 from vapora.core.pods import PodParts, build_pod_template
-from vapora.core.views import rows
 from vapora.core.workflow.status import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Says what a try is: whose, which, as which account; `timeout` in seconds, `gpu` where it is to get one."""
+    """Says what a try is: whose, which, as which account; `timeout` in seconds, `ml` where it is to get a GPU."""
 
     identity: Identity
     key: Key
@@ -26,7 +24,7 @@ class Attempt:
     try_: int
     service_account: str
     timeout: float | None = None
-    gpu: MlDecision | None = None
+    ml: Mapping[str, object] = field(default_factory=dict)
 
 
 def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
@@ -60,26 +58,21 @@ def _build_labels(attempt: Attempt) -> dict[str, str]:
 
 
 def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> PodParts:
-    resources = {"limits": body.resources.limits, "requests": body.resources.requests}
-    pod: Mapping[str, object] = {}
-    container: Mapping[str, object] = {}
-    if attempt.gpu is not None:
-        patch = build_gpu_pod_patch(
-            attempt.gpu, limits=body.resources.limits, requests=body.resources.requests, mounts=body.volume_mounts
-        )
-        pod, container = mapping(patch["pod"]), mapping(patch["container"])
+    limits, requests = body.resources.limits, body.resources.requests
+    gpu = build_gpu_job(attempt.ml, attempt.timeout, limits=limits, requests=requests, mounts=body.volume_mounts)
+    resources = gpu.resources or {"limits": limits, "requests": requests}
     return PodParts(
         image=body.image,
         command=body.command,
         args=body.args,
         env=body.env,
         env_from=body.env_from,
-        resources={name: value for name, value in mapping(container.get("resources", resources)).items() if value},
+        resources={name: value for name, value in resources.items() if value},
         working_dir=body.working_dir,
         node_selector=body.node_selector,
-        tolerations=[*body.tolerations, *rows(pod, "tolerations")],
-        volumes=[*body.volumes, *rows(pod, "volumes")],
-        volume_mounts=[*body.volume_mounts, *rows(container, "volumeMounts")],
+        tolerations=[*body.tolerations, *gpu.tolerations],
+        volumes=[*body.volumes, *gpu.volumes],
+        volume_mounts=[*body.volume_mounts, *gpu.volume_mounts],
         service_account=body.service_account_name or attempt.service_account,
         restart_policy="Never",
         labels=labels,

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vapora.api.stepbodies import RunBody
-from vapora.core.gpu.decision import MlDecision, build_ml_status, count_requested_gpus, decide_ml
+from vapora.core.gpu.decision import build_ml_status, count_requested_gpus, decide_ml
 from vapora.core.gpu.detector import DetectionInput, detect
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.observed import Surroundings
 
 
-def decide_step(definition: Definition, step: StepDefinition, body: RunBody, surroundings: Surroundings) -> MlDecision:
-    """Decides by the step's own words; the workflow's description only strengthens them."""
+def detect_step(
+    definition: Definition, step: StepDefinition, body: RunBody, surroundings: Surroundings
+) -> Mapping[str, object]:
+    """Returns `status.steps[].ml`; empty for a step that is no machine learning and asks for no GPU.
+
+    The step's own words decide; the workflow's description only strengthens them.
+    """
     said = DetectionInput(
         name=step.name,
         description=step.spec.description or "",
@@ -23,11 +28,7 @@ def decide_step(definition: Definition, step: StepDefinition, body: RunBody, sur
         env_names=tuple(body.env),
     )
     requested = count_requested_gpus(body.resources.limits, body.resources.requests)
-    return decide_ml(detect(said, surroundings.vocabulary), mode=body.ml, requested_gpus=requested)
-
-
-def describe_decision(decision: MlDecision) -> Mapping[str, object]:
-    """Returns `status.steps[].ml`; empty for a step that is no machine learning and asks for no GPU."""
+    decision = decide_ml(detect(said, surroundings.vocabulary), mode=body.ml, requested_gpus=requested)
     return build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
 
 

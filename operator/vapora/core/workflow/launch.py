@@ -17,7 +17,7 @@ from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Create
 from vapora.core.supported import describe_validation
 from vapora.core.workflow.attempts import Attempt, build_attempt
-from vapora.core.workflow.detection import decide_step, describe_decision, needs_gpu_job
+from vapora.core.workflow.detection import detect_step, needs_gpu_job
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
@@ -105,10 +105,9 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
 def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failure | None:
     index, item = place
     step, status = draft.step(index), draft.status(index)
-    decision = None
-    if status.ml is None or needs_gpu_job(status.ml):
-        decision = decide_step(draft.definition, step, body, draft.observed.surroundings)
-        status = replace(status, ml=describe_decision(decision))
+    if status.ml is None:
+        ml = detect_step(draft.definition, step, body, draft.observed.surroundings)
+        status = replace(status, ml=ml)
         draft.set_status(index, status)
     is_gpu_job = needs_gpu_job(status.ml or {})
     key = draft.observed.identity.child(
@@ -127,7 +126,7 @@ def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failur
             unit.tries,
             service_account=draft.definition.spec.service_account_name,
             timeout=(unit.until - unit.started_at).total_seconds() if unit.until and unit.started_at else None,
-            gpu=decision if is_gpu_job else None,
+            ml=status.ml or {} if is_gpu_job else {},
         )
         draft.actions.append(Create(build_attempt(attempt, body)))
     return None

@@ -1,0 +1,140 @@
+"""What the kinds bring to the operator: the reconcilers with their broker, graph, depths and inbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from vapora.adapters.nats_broker import NatsBroker
+from vapora.adapters.sqlite_graph import SqliteGraph
+from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.inbox import Inbox
+from vapora.controller.orphans import OrphanReconciler
+from vapora.controller.pools import Outstanding
+from vapora.controller.ports import Clock, KubeApi
+from vapora.controller.reconcile import Kit
+from vapora.controller.recording import Recorder
+from vapora.controller.runner import Reconciler
+from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
+from vapora.controller.workflow import WorkflowReconciler
+from vapora.controller.workqueue import WorkQueue
+from vapora.core.agentpool.broker import BrokerUnavailable
+from vapora.core.gpu.vocabulary import load_vocabulary
+from vapora.core.learning.assignment import PoolView
+from vapora.core.plan import Key
+from vapora.core.workflow.observed import Surroundings
+from vapora.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_DRAIN_SECONDS = 5.0  # how long old results are waited for before the first task is given out
+
+
+@dataclass(frozen=True, slots=True)
+class Controllers:
+    """Is what runs for the kinds: reconcilers, and what runs beside the workers."""
+
+    reconcilers: Mapping[str, Reconciler]
+    while_leading: tuple[Callable[[], Awaitable[None]], ...]
+
+
+class Fleet:
+    """Holds the parts that the kinds share; the broker and the graph are there only where the settings name them."""
+
+    def __init__(
+        self, settings: Settings, kit: Kit, api: KubeApi, queue: WorkQueue, clock: Clock, broker: NatsBroker | None
+    ) -> None:
+        self._kit, self._queue, self._clock, self._broker = kit, queue, clock, broker
+        self._graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
+        self._recorder = Recorder(self._graph, wake=queue.add) if self._graph else None
+        self._inbox = Inbox()
+        self._outstanding = Outstanding()
+        self._depths = Depths(broker, kit.store, queue.add, clock)
+        self._vocabulary = load_vocabulary()
+        self._workflows = WorkflowReconciler(
+            kit,
+            api,
+            recorder=self._recorder,
+            inbox=self._inbox,
+            surroundings=self._look_around,
+            pools=self._view_pools,
+            outstanding=self._outstanding,
+        )
+        self._nats_url = settings.nats_url
+
+    def build(self, api: KubeApi) -> Controllers:
+        """Builds the reconcilers of all kinds."""
+        store, dependents, orphans = self._kit.store, Dependents(), OrphanReconciler(api, self._kit.store)
+        pools = PoolObserver(store, self._depths, nats_url=self._nats_url)
+        services = TaskservObserver(store, dependents)
+        return Controllers(
+            reconcilers={
+                "Workflow": self._workflows,
+                "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
+                "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
+                "Pod": orphans,
+                "Job": orphans,
+            },
+            while_leading=(self._depths.run, self._read_results, self._record),
+        )
+
+    async def prepare(self) -> None:
+        """Begins a term as leader: forgets what an earlier one knew, and opens what the settings name."""
+        self._workflows.forget_all()
+        if self._broker is not None:
+            await self._broker.connect()
+        if self._graph is not None:
+            await self._graph.open()
+
+    async def drain_results(self) -> None:
+        """Waits until the answers that wait have come in: what was answered must not be asked again."""
+        if self._broker is None or self._broker.problem is not None:
+            return
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while await self._broker.pending_results() > 0:
+                    await self._clock.sleep(0.05)
+        except (TimeoutError, BrokerUnavailable) as problem:
+            log.warning("results may still be waiting", extra={"problem": str(problem)})
+
+    async def close(self) -> None:
+        """Lets go of the broker and the graph, after what waits for the graph is kept if it can be."""
+        if self._broker is not None:
+            await self._broker.close()
+        if self._graph is not None:
+            await self._graph.close()
+
+    def _look_around(self) -> Surroundings:
+        return Surroundings(
+            vocabulary=self._vocabulary,
+            broker_problem=self._depths.problem,
+            graph_problem=self._recorder.problem if self._recorder else None,
+            has_graph=self._recorder is not None,
+        )
+
+    def _view_pools(self, namespace: str) -> list[PoolView]:
+        return list(self._outstanding.add_to(pool_views(self._kit.store, self._depths, namespace)))
+
+    def _wake_waiting(self, pool: Key) -> None:
+        """Has the workflows of a namespace looked at that wait for a pool, when one of its pools turns."""
+        for waiting in self._workflows.waiting_for_pool:
+            if waiting.namespace == pool.namespace:
+                self._queue.add(waiting)
+
+    async def _read_results(self) -> None:
+        if self._broker is None:
+            return
+        async for delivery in self._broker.results():
+            uid = self._inbox.put(delivery)
+            key = self._kit.store.key_of(uid)
+            if key is not None and key.namespace == delivery.namespace:
+                self._queue.add(key)
+            else:
+                log.info("a result for no known workflow was dropped", extra={"task": delivery.id})
+                await self._inbox.acknowledge(uid, delivery.id)
+
+    async def _record(self) -> None:
+        if self._recorder is not None:
+            await self._recorder.run()
