@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
@@ -15,8 +16,9 @@ from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
+from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key, Plan, RemoveQueue
-from vapora.core.views import Meta, PodView, WorkloadView, child, parse_time, project_meta, text
+from vapora.core.views import Meta, PodView, WorkloadView, child, number, parse_time, project_meta, rows, text
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class Depths:
         self._enqueue = enqueue
         self._clock = clock
         self._known: Mapping[tuple[str, str], QueueDepth] = {}
-        self._failure: QueueDepth | None = None
+        self._failure = None if broker else _build_unknown(NO_BROKER)
 
     @property
     def problem(self) -> str | None:
@@ -61,8 +63,7 @@ class Depths:
         except BrokerUnavailable as refusal:
             if self._failure is None:
                 log.warning("the depths of the queues cannot be read", extra={"problem": str(refusal)})
-            unknown = Unknown(str(refusal))
-            self._failure = QueueDepth(unknown, unknown)
+            self._failure = _build_unknown(str(refusal))
         for key in self._store.keys(KIND):
             if before.get(key) != self.find(key):
                 self._enqueue(key)
@@ -113,26 +114,77 @@ class PoolObserver:
         return QueueState.MADE if depth and isinstance(depth.queued, Known) else QueueState.UNTOUCHED
 
 
-class PoolReconciler:
-    """Reconciles pools, and remembers between two looks that a queue was removed, as nothing else tells."""
+def pool_views(store: Store, depths: Depths, namespace: str) -> list[PoolView]:
+    """Returns the pools of a namespace as an assignment sees them, with the newest depths."""
+    return [_view_pool(obj, depths) for obj in store.objects(KIND, namespace)]
 
-    def __init__(self, observer: PoolObserver, kit: Kit) -> None:
+
+class PoolReconciler:
+    """Reconciles pools. `on_turned` is called with each pool that an assignment would see otherwise than before.
+
+    It remembers between two looks that a queue was removed, as nothing else tells.
+    """
+
+    def __init__(
+        self, observer: PoolObserver, depths: Depths, kit: Kit, on_turned: Callable[[Key], None] | None = None
+    ) -> None:
         self._observer = observer
+        self._depths = depths
         self._store = kit.store
         self._inner = PlannedReconciler(observer.observe, self._plan, kit)
+        self._on_turned = on_turned
         self._removing: set[Key] = set()
+        self._views: dict[Key, PoolView] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one pool once."""
         seen = self._store.get(key)
         self._removing.discard(key)
-        due = await self._inner.reconcile(key)  # raises where the queue could not be removed
+        try:
+            due = await self._inner.reconcile(key)  # raises where the queue could not be removed
+        finally:
+            self._tell_turn(key)
         if seen is not None and key in self._removing:
             self._observer.note_removed(seen)
         return due
+
+    def _tell_turn(self, key: Key) -> None:
+        obj, before = self._store.get(key), self._views.pop(key, None)
+        if obj is not None:
+            self._views[key] = replace(_view_pool(obj, self._depths), in_flight=None)
+        if self._on_turned and self._views.get(key) != before:
+            self._on_turned(key)
 
     def _plan(self, observed: Observed, now: datetime) -> Plan:
         plan = plan_pool(observed, now)
         if any(isinstance(action, RemoveQueue) for action in plan.actions):
             self._removing.add(observed.meta.key)
         return plan
+
+
+def _view_pool(obj: JsonObject, depths: Depths) -> PoolView:
+    """Reads the raw object: a pool whose spec is refused is not Ready, and so no candidate."""
+    meta, spec, status = project_meta(obj, KIND), child(obj, "spec"), child(obj, "status")
+    capabilities = spec.get("capabilities")
+    ready = next((row for row in rows(status, "conditions") if row.get("type") == "Ready"), {})
+    return PoolView(
+        namespace=meta.key.namespace,
+        name=meta.key.name,
+        role=text(spec, "role"),
+        capabilities=frozenset(map(str, capabilities)) if isinstance(capabilities, list) else frozenset(),
+        replicas=number(status, "readyReplicas"),
+        max_concurrent=number(spec, "maxConcurrent") or 1,
+        in_flight=_count_tasks(depths.find(meta.key)),
+        is_ready=ready.get("status") == "True" and not meta.is_deleting,
+        is_paused=spec.get("paused") is True,
+    )
+
+
+def _build_unknown(reason: str) -> QueueDepth:
+    return QueueDepth(Unknown(reason), Unknown(reason))
+
+
+def _count_tasks(depth: QueueDepth | None) -> int | None:
+    if depth and isinstance(depth.queued, Known) and isinstance(depth.in_flight, Known):
+        return depth.queued.value + depth.in_flight.value
+    return None

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
-from vapora.core.agentpool.depth import Depth, Known
+from vapora.core.agentpool.depth import Depth, Known, Unknown
 from vapora.core.agentpool.manifests import name_selector
 from vapora.core.agentpool.observed import Observed
 from vapora.core.agentpool.scaling import HOLD, Decision, name_change
 from vapora.core.agentpool.sizing import find_queue_scaling
 from vapora.core.causes import find_cause
 from vapora.core.conditions import Condition, merge_conditions, timestamp
-from vapora.core.plan import Manifest
+from vapora.core.plan import EnsureQueue, Manifest
 from vapora.core.refusals import find_refusal
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, rows
@@ -120,16 +120,17 @@ def _describe_scaling(
 
 
 def _describe_metrics(observed: Observed) -> Condition:
-    if observed.broker_problem:
-        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"nats: {observed.broker_problem}")
+    refused = next((problem for problem in observed.problems if isinstance(problem.action, EnsureQueue)), None)
+    if refused:
+        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"nats: {refused.message}")
     if observed.depth is None:
         return _keep(observed, "MetricsAvailable")
-    unknown = [
-        depth.reason for depth in (observed.depth.queued, observed.depth.in_flight) if not isinstance(depth, Known)
-    ]
-    if unknown:
-        return Condition("MetricsAvailable", "False", Reason.MetricsUnavailable, f"nats: {unknown[0]}")
-    return Condition("MetricsAvailable", "True", Reason.MetricsRead, "the queue's depth was read")
+    unknown = next((d for d in (observed.depth.queued, observed.depth.in_flight) if isinstance(d, Unknown)), None)
+    if unknown is None:
+        return Condition("MetricsAvailable", "True", Reason.MetricsRead, "the queue's depth was read")
+    if observed.broker_problem:
+        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"nats: {observed.broker_problem}")
+    return Condition("MetricsAvailable", "False", Reason.MetricsUnavailable, f"nats: {unknown.reason}")
 
 
 def _keep(observed: Observed, kind: str) -> Condition:

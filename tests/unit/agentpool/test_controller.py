@@ -1,0 +1,233 @@
+"""Pools in the engine: what is read of the broker, and who is looked at when."""
+
+from collections.abc import Mapping
+
+import pytest
+from tests.fakes.virtual_time import in_virtual_time
+from tests.unit.agentpool.pools import build_spec
+from tests.unit.controller.builders import Engine
+
+from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.executor import Executor
+from vapora.controller.ports import JsonObject
+from vapora.controller.reconcile import Kit
+from vapora.controller.runner import Retryable
+from vapora.core.agentpool.broker import BrokerUnavailable, QueueDepth
+from vapora.core.agentpool.depth import Known, Unknown
+from vapora.core.learning.assignment import PoolView
+from vapora.core.plan import Key
+
+KEY = Key("AgentPool", "default", "developer")
+POOL = ("default", "developer")
+
+
+class FakeBroker:
+    """Is the part of TaskBroker that pools use, in memory: tasks by pool, or down with a reason."""
+
+    def __init__(self) -> None:
+        self.queues: dict[tuple[str, str], QueueDepth] = {}
+        self.problem: str | None = None
+
+    async def ensure_pool(self, namespace: str, pool: str, *, max_deliver: int, ack_wait: float) -> None:
+        self._check()
+        self.queues.setdefault((namespace, pool), QueueDepth(Known(0), Known(0)))
+
+    async def remove_pool(self, namespace: str, pool: str) -> None:
+        self._check()
+        self.queues.pop((namespace, pool), None)
+
+    async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:
+        self._check()
+        return dict(self.queues)
+
+    def _check(self) -> None:
+        if self.problem:
+            raise BrokerUnavailable(self.problem)
+
+
+class World(Engine):
+    """Is the engine with a broker and the reconciler of pools."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broker = FakeBroker()
+        self.turned: list[Key] = []
+        self.asked: list[Key] = []
+        kit = Kit(self.store, Executor(self.api, self.broker, self.store), self.writer, self.events, self.clock)
+        self.depths = Depths(self.broker, self.store, self.asked.append, self.clock)
+        observer = PoolObserver(self.store, self.depths, nats_url="nats://nats:4222")
+        self.reconciler = PoolReconciler(observer, self.depths, kit, self.turned.append)
+
+    def add_pool(self, **fields: object) -> JsonObject:
+        return self.add(
+            {
+                "apiVersion": "vapora.dev/v1alpha1",
+                "kind": "AgentPool",
+                "metadata": {"name": "developer", "namespace": "default"},
+                "spec": build_spec(**fields),
+            }
+        )
+
+    async def settle(self) -> None:
+        """Looks as long as a look asks for another one at once."""
+        while await self.reconciler.reconcile(KEY) == 0:
+            pass
+
+    async def read(self) -> list[Key]:
+        """Reads the depths; returns who is to be looked at."""
+        self.asked.clear()
+        await self.depths.read(self.broker)
+        return self.asked
+
+    def bring_up(self, ready: int) -> None:
+        """Lets the Deployment report its agents."""
+        key = Key("Deployment", "default", "agentpool-developer")
+        counts = {"replicas": ready, "readyReplicas": ready, "updatedReplicas": ready, "availableReplicas": ready}
+        obj = self.api.change(key, {"status": {**counts, "observedGeneration": 9}})
+        self.store.put_child("Deployment", obj)
+
+    def said(self) -> dict[str, str]:
+        rows = self.status("developer", "AgentPool")["conditions"]
+        return {row["type"]: f"{row['status']} {row['reason']}" for row in rows}
+
+
+@in_virtual_time
+async def test_a_new_pool_gets_a_finalizer_a_queue_and_a_deployment() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    assert world.api.find("AgentPool", "developer")["metadata"]["finalizers"] == ["vapora.dev/cleanup"]
+    assert world.api.find("Deployment", "agentpool-developer")["spec"]["replicas"] == 5
+    assert world.broker.queues == {POOL: QueueDepth(Known(0), Known(0))}
+    assert world.said()["MetricsAvailable"] == "Unknown Initializing"
+
+
+@in_virtual_time
+async def test_a_pool_is_looked_at_when_its_depth_was_read_and_when_it_changed() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    assert await world.read() == [KEY]
+    assert await world.read() == []
+    world.broker.queues[POOL] = QueueDepth(Known(11), Known(0))
+    assert await world.read() == [KEY]
+
+
+@in_virtual_time
+async def test_a_deep_queue_reaches_the_deployment() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    world.broker.queues[POOL] = QueueDepth(Known(11), Known(0))
+    await world.read()
+    assert await world.reconciler.reconcile(KEY) == 5
+    assert world.api.find("Deployment", "agentpool-developer")["spec"]["replicas"] == 7
+    assert world.status("developer", "AgentPool")["desiredReplicas"] == 7
+
+
+@in_virtual_time
+async def test_a_broker_that_goes_and_returns_gets_its_queue_again() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    await world.read()
+    world.broker.problem = "connection refused"
+    assert await world.read() == [KEY]
+    await world.settle()
+    assert world.said()["MetricsAvailable"] == "False BrokerUnavailable"
+    world.broker.queues.clear()
+    world.broker.problem = None
+    await world.read()
+    await world.settle()
+    assert world.broker.queues == {POOL: QueueDepth(Known(0), Known(0))}
+    await world.read()
+    await world.settle()
+    assert world.said()["MetricsAvailable"] == "True MetricsRead"
+
+
+@in_virtual_time
+async def test_a_queue_that_cannot_be_made_is_said_and_tried_again() -> None:
+    world = World()
+    world.add_pool()
+    assert await world.reconciler.reconcile(KEY) == 0
+    world.broker.ensure_pool = world.broker.remove_pool = _refuse
+    with pytest.raises(Retryable, match="too many consumers"):
+        await world.reconciler.reconcile(KEY)
+    assert world.said()["MetricsAvailable"] == "False BrokerUnavailable"
+    assert world.api.find("Deployment", "agentpool-developer") is not None
+
+
+async def _refuse(*_: object, **__: object) -> None:
+    raise BrokerUnavailable("too many consumers")
+
+
+@in_virtual_time
+async def test_a_pool_goes_only_after_its_queue() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    await world.read()
+    world.api.remove(KEY)
+    world.store.put("AgentPool", world.api.find("AgentPool", "developer"))
+    world.broker.remove_pool, works = _refuse, world.broker.remove_pool
+    with pytest.raises(Retryable):
+        await world.settle()
+    assert world.api.find("AgentPool", "developer") is not None
+    world.broker.remove_pool = works
+    await world.settle()
+    assert world.broker.queues == {}
+    assert world.api.find("AgentPool", "developer") is None
+    assert world.api.find("Deployment", "agentpool-developer") is None
+
+
+@in_virtual_time
+async def test_an_operator_without_a_broker_says_so() -> None:
+    world = World()
+    depths = Depths(None, world.store, world.queue.add, world.clock)
+    kit = Kit(world.store, world.executor, world.writer, world.events, world.clock)
+    world.reconciler = PoolReconciler(PoolObserver(world.store, depths, nats_url=None), depths, kit)
+    world.add_pool()
+    await world.settle()
+    assert world.said()["MetricsAvailable"] == "False BrokerUnavailable"
+    assert world.api.find("Deployment", "agentpool-developer")["spec"]["replicas"] == 5
+    assert depths.find(KEY) == QueueDepth(Unknown("no broker is configured"), Unknown("no broker is configured"))
+
+
+@in_virtual_time
+async def test_an_assignment_sees_the_pools_of_a_namespace_with_the_newest_depth() -> None:
+    world = World()
+    world.add_pool(capabilities=["rust"])
+    await world.settle()
+    world.bring_up(5)
+    world.broker.queues[POOL] = QueueDepth(Known(3), Known(4))
+    await world.read()
+    await world.settle()
+    assert pool_views(world.store, world.depths, "default") == [
+        PoolView(
+            namespace="default",
+            name="developer",
+            role="developer",
+            capabilities=frozenset({"rust"}),
+            replicas=5,
+            max_concurrent=2,
+            in_flight=7,
+            is_ready=True,
+            is_paused=False,
+        )
+    ]
+    assert pool_views(world.store, world.depths, "elsewhere") == []
+
+
+@in_virtual_time
+async def test_who_waits_for_a_pool_is_told_when_it_turns_and_not_of_each_task() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    world.turned.clear()
+    world.bring_up(5)
+    await world.settle()
+    assert world.turned == [KEY]
+    world.broker.queues[POOL] = QueueDepth(Known(3), Known(4))
+    await world.read()
+    await world.settle()
+    assert world.turned == [KEY]
