@@ -212,6 +212,19 @@ async def test_a_task_whose_result_is_there_is_not_done_again(broker: NatsBroker
     assert (await collect_one(broker))["output"] == "the first"
 
 
+async def test_a_task_that_a_killed_broker_gives_out_as_new_is_not_done_again(
+    broker: NatsBroker, client: Client, fleet: Fleet
+) -> None:
+    # What a broker leaves behind when it is killed before it has kept an ack: a result, and its task as if never given.
+    await ensure(broker)
+    payload = TaskResult(id=ID, outcome="success").to_json()
+    await client.jetstream().publish(result_subject(NAMESPACE, ID), payload, headers={"Nats-Msg-Id": ID})
+    await publish(broker)
+    fleet.start("heir", namespace=NAMESPACE, pool=POOL)
+    await until_depth(broker, EMPTY)
+    assert fleet.read_work() == []
+
+
 async def test_a_long_task_stays_with_its_agent(broker: NatsBroker, fleet: Fleet) -> None:
     await ensure(broker, ack_wait=1)
     for pod in ("p-1", "p-2"):

@@ -385,3 +385,21 @@ async def test_a_stream_of_somebody_else_is_a_problem_that_is_named(server: Nats
             await publish(broker)
         await client.jetstream().delete_stream(TASKS_STREAM)
         await eventually(lambda: is_usable(broker))
+
+
+ADDRESSES = {
+    "a port that is no number": "nats://host:port",
+    "a host that does not exist": "nats://user:secret@nowhere.invalid:4222",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("url", ADDRESSES.values(), ids=ADDRESSES.keys())
+async def test_a_bad_address_is_a_problem_that_tells_no_secret(url: str) -> None:
+    broker = NatsBroker(url, timeout_seconds=3)
+    await broker.connect()
+    try:
+        assert "cannot use" in str(broker.problem)
+        assert "secret" not in str(broker.problem)
+    finally:
+        await broker.close()

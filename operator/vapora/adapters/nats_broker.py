@@ -55,6 +55,8 @@ class NatsBroker:
     @property
     def problem(self) -> str | None:
         """Says why the broker cannot be used; None while it can."""
+        if self._run is not None and self._run.done():
+            return "the connection to the broker has ended"
         return self._connection.problem
 
     async def connect(self) -> None:

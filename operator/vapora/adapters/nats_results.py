@@ -75,12 +75,18 @@ def encode_result(result: TaskResult) -> Json:
     return encoded
 
 
+# The broker's own word for a message that was removed while an agent held it: withdrawn, or done before a crash.
+_REMOVED = "Unacknowledged message was deleted"
+
+
 def _read_terminated(data: bytes) -> Reading:
     try:
         advisory = _Advisory.model_validate_json(data)
         namespace, pool = parse_consumer_name(advisory.consumer)
     except ValueError as error:
         return Reading(error=f"an advisory that cannot be read: {error}")
+    if advisory.reason == _REMOVED:
+        return Reading(namespace, is_answered=True)
     return Reading(namespace, error=f"an agent of pool {pool} refused message {advisory.stream_seq}: {advisory.reason}")
 
 

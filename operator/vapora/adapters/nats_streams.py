@@ -28,6 +28,7 @@ _DUPLICATE_WINDOW_SECONDS = 3600.0
 _RESULTS_AGE_SECONDS = 7 * 24 * 3600.0
 # One for each pool. The broker's own default of 1,000 would refuse the 1,001st pool.
 _MOST_POOLS = 100_000
+_MOST_READERS = 16
 # How long the results of an operator that died stay with it. It renews what it holds as long as it lives.
 RESULTS_ACK_WAIT_SECONDS = 5.0
 _MOST_UNACKED_RESULTS = 5000
@@ -40,33 +41,8 @@ class StreamUnusable(nats.errors.Error):
 
 async def ensure_streams(client: Client, *, replicas: int) -> None:
     """Makes both streams and the reader of results. StreamUnusable where somebody else's stream is in the way."""
-    await _ensure_stream(
-        client,
-        StreamConfig(
-            name=TASKS_STREAM,
-            subjects=[TASK_SUBJECTS],
-            retention=RetentionPolicy.WORK_QUEUE,
-            storage=StorageType.FILE,
-            duplicate_window=_DUPLICATE_WINDOW_SECONDS,
-            max_consumers=_MOST_POOLS,
-            num_replicas=replicas,
-        ),
-    )
-    await _ensure_stream(
-        client,
-        StreamConfig(
-            name=RESULTS_STREAM,
-            subjects=[RESULT_SUBJECTS, f"{MAX_DELIVERIES}.*", f"{TERMINATED}.*"],
-            retention=RetentionPolicy.LIMITS,
-            storage=StorageType.FILE,
-            duplicate_window=_DUPLICATE_WINDOW_SECONDS,
-            max_age=_RESULTS_AGE_SECONDS,
-            max_consumers=16,
-            # Agents look for their own results by subject, so their rights can end at their namespace.
-            allow_direct=True,
-            num_replicas=replicas,
-        ),
-    )
+    for wanted in (_build_tasks_stream(replicas), _build_results_stream(replicas)):
+        await _ensure_stream(client, wanted)
     await client.jetstream().add_consumer(
         RESULTS_STREAM,
         ConsumerConfig(
@@ -76,6 +52,33 @@ async def ensure_streams(client: Client, *, replicas: int) -> None:
             ack_wait=RESULTS_ACK_WAIT_SECONDS,
             max_ack_pending=_MOST_UNACKED_RESULTS,
         ),
+    )
+
+
+def _build_tasks_stream(replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=TASKS_STREAM,
+        subjects=[TASK_SUBJECTS],
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.FILE,
+        duplicate_window=_DUPLICATE_WINDOW_SECONDS,
+        max_consumers=_MOST_POOLS,
+        num_replicas=replicas,
+    )
+
+
+def _build_results_stream(replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=RESULTS_STREAM,
+        subjects=[RESULT_SUBJECTS, f"{MAX_DELIVERIES}.*", f"{TERMINATED}.*"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        duplicate_window=_DUPLICATE_WINDOW_SECONDS,
+        max_age=_RESULTS_AGE_SECONDS,
+        max_consumers=_MOST_READERS,
+        # Agents look for their own results by subject, so their rights can end at their namespace.
+        allow_direct=True,
+        num_replicas=replicas,
     )
 
 

@@ -165,5 +165,6 @@ async def _close(client: Client) -> None:
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await client.close()
-    except BROKER_ERRORS as error:
+    except (AssertionError, *BROKER_ERRORS) as error:
+        # AssertionError: the client refused the address before it began anything.
         logger.debug("closing failed", extra={"reason": describe(error)})

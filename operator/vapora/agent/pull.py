@@ -132,11 +132,3 @@ async def _wait_for_message(answers: asyncio.Queue[Msg | None]) -> Msg | None:
 
 def _status(message: Msg) -> str:
     return (message.headers or {}).get("Status", "")
-
-
-def count_deliveries(message: Msg) -> int:
-    """Returns how often the message was delivered, this time included; 1 where the broker does not say."""
-    try:
-        return int(message.metadata.num_delivered)
-    except nats.errors.Error:
-        return 1

@@ -25,7 +25,7 @@ from vapora.agent.heartbeat import Pulse
 from vapora.agent.inflight import Held, InFlight
 from vapora.agent.metrics import AgentMetrics
 from vapora.agent.outcome import Handler, Unfinished, perform
-from vapora.agent.pull import PullInbox, PullRefused, count_deliveries
+from vapora.agent.pull import PullInbox, PullRefused
 from vapora.agent.reporting import Reporter
 from vapora.agent.settings import AgentSettings
 
@@ -137,10 +137,12 @@ class Worker:
             return
         held = Held(message, envelope, self._in_flight)
         with self._in_flight.hold(held):
-            await self._see_through(held, is_repeated=count_deliveries(message) > 1)
+            await self._see_through(held)
 
-    async def _see_through(self, held: Held, *, is_repeated: bool) -> None:
-        if is_repeated and await self._reporter.has_result(held.envelope.id):
+    async def _see_through(self, held: Held) -> None:
+        # Asked for every task, not only for one that is said to come again: a broker that was killed forgets its last
+        # acks, and how often it gave a task to somebody.
+        if await self._reporter.has_result(held.envelope.id):
             logger.info("the task was done before", extra={"task": held.envelope.id})
             await self._reporter.ack(held.message)
             return
