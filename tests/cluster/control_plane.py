@@ -140,7 +140,7 @@ class ControlPlane:
     def _start_kwok(self) -> None:
         stages = self._folder / "kwok.yaml"
         stages.write_text(_KWOK_OPTIONS + _STAGES.read_text())
-        self._start("kwok", self._binaries.kwok, f"--config={stages}", self._kubeconfig_flag("kwok"))
+        self._start("kwok", self._binaries.kwok, f"--config={stages}", self._kubeconfig_flag("kwok"), "--v=WARN")
 
     def _kubeconfig_flag(self, user: str) -> str:
         return f"--kubeconfig={self._folder / f'{user}.kubeconfig'}"

@@ -54,7 +54,6 @@ def _build_node(pool: NodePool, name: str) -> Json:
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
         "node.kubernetes.io/instance-type": pool.name,
-        "topology.kubernetes.io/zone": "simulated",
         **pool.labels,
     }
     return {
