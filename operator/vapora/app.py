@@ -30,7 +30,7 @@ from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
 from vapora.controller.runner import Runner
 from vapora.controller.store import Store
-from vapora.controller.workqueue import Priority, WorkQueue
+from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
 from vapora.core.plan import Key
 from vapora.settings import Settings
@@ -139,9 +139,7 @@ class Operator:
                     group.create_task(_start(work))
                 await self._fleet.drain_results()
                 self._queue.open()
-                for kind in KINDS:
-                    for key in self._store.keys(kind.name):
-                        self._queue.add(key, Priority.BACKGROUND)
+                self._resync.queue_all()
                 log.info("working", extra={"objects": len(self._store)})
                 group.create_task(self._runner.run())
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from vapora.adapters.nats_broker import NatsBroker
@@ -20,7 +21,7 @@ from vapora.controller.runner import Reconciler
 from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
 from vapora.controller.workflow import WorkflowReconciler
 from vapora.controller.workqueue import WorkQueue
-from vapora.core.agentpool.broker import BrokerUnavailable
+from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
@@ -126,14 +127,19 @@ class Fleet:
     async def _read_results(self) -> None:
         if self._broker is None:
             return
-        async for delivery in self._broker.results():
-            uid = self._inbox.put(delivery)
-            key = self._kit.store.key_of(uid)
-            if key is not None and key.namespace == delivery.namespace:
-                self._queue.add(key)
-            else:
-                log.info("a result for no known workflow was dropped", extra={"task": delivery.id})
-                await self._inbox.acknowledge(uid, delivery.id)
+        async with aclosing(self._broker.results()) as deliveries:
+            async for delivery in deliveries:
+                await self._take(delivery)
+
+    async def _take(self, delivery: Delivery) -> None:
+        """Keeps a result for its workflow; one that no workflow of that namespace waits for is dropped."""
+        key = self._kit.store.key_of(delivery.id.partition("/")[0])
+        if key is not None and key.namespace == delivery.namespace:
+            self._inbox.put(delivery)
+            self._queue.add(key)
+        else:
+            log.info("a result for no known workflow was dropped", extra={"task": delivery.id})
+            await delivery.ack()
 
     async def _record(self) -> None:
         if self._recorder is not None:

@@ -17,7 +17,7 @@ from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.learning.assignment import PoolView
-from vapora.core.plan import Key, Plan, RemoveQueue
+from vapora.core.plan import EnsureQueue, Key, Plan, RemoveQueue
 from vapora.core.views import Meta, PodView, WorkloadView, child, number, parse_time, project_meta, rows, text
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Depths:
         self._clock = clock
         self._known: Mapping[tuple[str, str], QueueDepth] = {}
         self._failure = None if broker else _build_unknown(NO_BROKER)
+        self.outages = 0  # a broker that came back may have lost what was made there
 
     @property
     def problem(self) -> str | None:
@@ -62,6 +63,7 @@ class Depths:
             self._known, self._failure = await broker.read_depths(), None
         except BrokerUnavailable as refusal:
             if self._failure is None:
+                self.outages += 1
                 log.warning("the depths of the queues cannot be read", extra={"problem": str(refusal)})
             self._failure = _build_unknown(str(refusal))
         for key in self._store.keys(KIND):
@@ -77,14 +79,14 @@ class PoolObserver:
         self._depths = depths
         self._nats_url = nats_url
         self._specs = SpecCache(read_pool_spec)
-        self._removed: dict[Key, str] = {}
+        self._queues: dict[Key, tuple[str, int, QueueState]] = {}
 
     def observe(self, key: Key) -> Observed | None:
         """Returns the pool with everything around it; None where it is gone."""
         obj = self._store.get(key)
         if obj is None:
             self._specs.forget(key)
-            self._removed.pop(key, None)
+            self._queues.pop(key, None)
             return None
         meta = project_meta(obj, KIND)
         depth = self._depths.find(key)
@@ -103,15 +105,17 @@ class PoolObserver:
             nats_url=self._nats_url,
         )
 
-    def note_removed(self, obj: JsonObject) -> None:
-        """Remembers that the queue of a pool is gone, until the pool is."""
+    def note_queue(self, obj: JsonObject, state: QueueState) -> None:
+        """Remembers what was done about the queue of a pool, until the pool is gone or the broker was."""
         meta = project_meta(obj, KIND)
-        self._removed[meta.key] = meta.uid
+        self._queues[meta.key] = (meta.uid, self._depths.outages, state)
 
     def _find_state(self, meta: Meta, depth: QueueDepth | None) -> QueueState:
-        if self._removed.get(meta.key) == meta.uid:
-            return QueueState.REMOVED
-        return QueueState.MADE if depth and isinstance(depth.queued, Known) else QueueState.UNTOUCHED
+        uid, outages, state = self._queues.get(meta.key, ("", 0, QueueState.UNTOUCHED))
+        if uid != meta.uid:
+            return QueueState.UNTOUCHED
+        is_lost = outages != self._depths.outages or (depth is not None and isinstance(depth.queued, Unknown))
+        return QueueState.UNTOUCHED if is_lost and state is QueueState.MADE else state
 
 
 def pool_views(store: Store, depths: Depths, namespace: str) -> list[PoolView]:
@@ -122,7 +126,7 @@ def pool_views(store: Store, depths: Depths, namespace: str) -> list[PoolView]:
 class PoolReconciler:
     """Reconciles pools. `on_turned` is called with each pool that an assignment would see otherwise than before.
 
-    It remembers between two looks that a queue was removed, as nothing else tells.
+    It remembers between two looks what was done about a queue, as nothing else tells.
     """
 
     def __init__(
@@ -133,19 +137,19 @@ class PoolReconciler:
         self._store = kit.store
         self._inner = PlannedReconciler(observer.observe, self._plan, kit)
         self._on_turned = on_turned
-        self._removing: set[Key] = set()
+        self._attempted: dict[Key, QueueState] = {}
         self._views: dict[Key, PoolView] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one pool once."""
         seen = self._store.get(key)
-        self._removing.discard(key)
+        self._attempted.pop(key, None)
         try:
-            due = await self._inner.reconcile(key)  # raises where the queue could not be removed
+            due = await self._inner.reconcile(key)  # raises where the queue could not be made or removed
         finally:
             self._tell_turn(key)
-        if seen is not None and key in self._removing:
-            self._observer.note_removed(seen)
+        if seen is not None and key in self._attempted:
+            self._observer.note_queue(seen, self._attempted.pop(key))
         return due
 
     def _tell_turn(self, key: Key) -> None:
@@ -157,8 +161,10 @@ class PoolReconciler:
 
     def _plan(self, observed: Observed, now: datetime) -> Plan:
         plan = plan_pool(observed, now)
-        if any(isinstance(action, RemoveQueue) for action in plan.actions):
-            self._removing.add(observed.meta.key)
+        for action in plan.actions:
+            if isinstance(action, EnsureQueue | RemoveQueue):
+                is_made = isinstance(action, EnsureQueue)
+                self._attempted[action.pool] = QueueState.MADE if is_made else QueueState.REMOVED
         return plan
 
 

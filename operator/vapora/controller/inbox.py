@@ -17,13 +17,12 @@ class Inbox:
         self._acks: dict[str, Callable[[], Awaitable[None]]] = {}
         self._changes: dict[str, set[str]] = defaultdict(set)
 
-    def put(self, delivery: Delivery) -> str:
-        """Keeps a result; returns the uid of its workflow. A second answer to the same task replaces nothing."""
+    def put(self, delivery: Delivery) -> None:
+        """Keeps a result. A second answer to the same task replaces nothing."""
         uid = delivery.id.partition("/")[0]
         self._results[uid].setdefault(delivery.id, read_result(delivery.result, delivery.error))
         self._acks[delivery.id] = delivery.ack
         self._changes[uid].add(delivery.id)
-        return uid
 
     def has(self, uid: str) -> bool:
         """Returns whether a workflow has results that are not acknowledged."""

@@ -59,6 +59,13 @@ class Resync:
                     await self._read(key)
         self._queue_orphans()
 
+    def queue_all(self) -> None:
+        """Queues every object of our kinds, and every child whose owner is not known."""
+        for kind in self._kinds:
+            for key in self._store.keys(kind):
+                self._queue.add(key, Priority.BACKGROUND)
+        self._queue_orphans()
+
     async def _try_first(self) -> bool:
         """Waits until all that exists is in the store; returns False where it cannot be listed."""
         self.tried_at = self._clock.monotonic()

@@ -320,6 +320,16 @@ def test_a_task_that_timed_out_is_asked_for_again_under_the_same_key() -> None:
     assert len(world.cancelled) == 1
 
 
+def test_a_task_that_was_taken_back_after_its_timeout_is_asked_for_under_a_new_key() -> None:
+    world = World({"steps": [agent_step("t", timeout="10s", retry={"initialDelay": 5})]}, pools=(pool("p"),))
+    world.settle()
+    world.pass_time(10)
+    world.answer("t", outcome="cancelled")
+    world.pass_time(5)
+    assert [task.rsplit("/", 1)[1] for task in world.published] == ["1", "2"]
+    assert world.step("t").unit.attempt == 2
+
+
 def test_without_a_matching_pool_the_step_says_so_and_goes_on_when_one_comes() -> None:
     world = World({"steps": [agent_step("t")]}, pools=(pool("other", role="tester"),))
     world.settle()

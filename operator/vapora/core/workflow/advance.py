@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
@@ -72,6 +72,8 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
         standing = look_at_task(draft.observed, replace(unit, until=None), _task_id(draft, place, unit), draft.now)
         if isinstance(standing, Done):
             return _succeed(draft, place, unit, standing)
+        if isinstance(standing, (Stopped, Broken)) and unit.pool:  # answered: the next try is a new effect
+            draft.put_unit(place, replace(unit, pool="", pool_reason=""))
     if unit.next_attempt_at is not None and draft.now >= unit.next_attempt_at and place not in draft.frontier.retrying:
         draft.frontier.retrying.append(place)
     return None
@@ -123,19 +125,23 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
             return fail(draft, place, unit, Broken(found, done.at, agent=done.agent))
         outputs = found
         draft.frontier.output_bytes += measure(outputs) if outputs else 0
-    ended = replace(
-        unit, state=State.SUCCEEDED, finished_at=done.at or draft.now, next_attempt_at=None, reason="", message=""
-    )
+    finished = _when_ended(draft, unit, done.at)
+    ended = replace(unit, state=State.SUCCEEDED, finished_at=finished, next_attempt_at=None, reason="", message="")
     record(draft, place, ended, "success", done.agent)
     if item == NO_ITEM:
         return draft.settle(step, ended, outputs=outputs)
     return draft.end_item(place, ended)
 
 
+def _when_ended(draft: Draft, unit: Unit, at: datetime | None) -> datetime:
+    """Returns when a try ended; the kubelet tells whole seconds, which may lie before the start."""
+    return max(at, unit.started_at or at) if at is not None else draft.now
+
+
 def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
     """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
     step, item = place
-    failure, at = broken.failure, broken.at or draft.now
+    failure, at = broken.failure, _when_ended(draft, unit, broken.at)
     if broken.child is not None:
         draft.actions.append(Delete(broken.child.meta.key, broken.child.meta.uid))
     spoilt = failure.failure_class is FailureClass.INFRASTRUCTURE

@@ -27,7 +27,7 @@ from vapora.core.workflow.status import State, Unit
 def next_try(unit: Unit) -> Unit:
     """Returns the unit at the start of its next try; a try that the cluster spoilt does not count as an attempt."""
     spoilt = unit.tries > 0 and CLASSES.get(unit.reason) is FailureClass.INFRASTRUCTURE
-    repeats = unit.reason == "TimedOut"  # no answer is no definite failure: the same effect is asked for again
+    repeats = unit.reason == "TimedOut" and bool(unit.pool)  # no answer is no definite failure: the same effect again
     return Unit(
         state=State.STARTING,
         tries=unit.tries + 1,
