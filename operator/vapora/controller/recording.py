@@ -1,0 +1,183 @@
+"""The outbox of the knowledge graph: executions wait here, off the hot path, until the store has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
+from typing import Protocol
+
+from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
+from vapora.core.plan import Key
+
+BATCH = 500
+LIMIT = 100_000  # executions kept in memory; beyond them the statuses keep them
+_REMEMBERED = 100_000
+_STORE_SECONDS = 30.0
+_RETRY_FIRST, _RETRY_MAX = 0.1, 10.0
+
+
+class ExecutionStore(Protocol):
+    """Keeps executions durably."""
+
+    @property
+    def problem(self) -> str | None:
+        """Says why the store cannot be used; None while it can."""
+        ...
+
+    async def record(self, executions: Sequence[Execution]) -> None:
+        """Returns once they are durable; raises GraphUnavailable."""
+        ...
+
+
+class Recorder:
+    """Hands executions to the store, again and again while it is down, and tells when they are durable.
+
+    `wake` names a Workflow to look at again: its executions became durable after `record` had given up waiting, or
+    there is room again for those that were refused. Ids do not change, so handing one over twice does no harm.
+    """
+
+    def __init__(self, store: ExecutionStore, *, wake: Callable[[Key], None], limit: int = LIMIT) -> None:
+        self._store = store
+        self._wake = wake
+        self._limit = limit
+        self._outbox: OrderedDict[Key, dict[str, Execution]] = OrderedDict()
+        self._count = 0
+        self._durable: OrderedDict[str, None] = OrderedDict()
+        self._waiters: dict[Key, set[asyncio.Future[bool]]] = {}
+        self._late: set[Key] = set()
+        self._refused: set[Key] = set()
+        self._has_work = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Says why nothing is recorded now; None while all is well."""
+        return self._problem or self._store.problem
+
+    @property
+    def pending(self) -> int:
+        """Is how many executions wait for the store."""
+        return self._count
+
+    def is_durable(self, execution_id: str) -> bool:
+        """Whether the store has said, to this process, that it has the execution."""
+        return execution_id in self._durable
+
+    def holds(self, execution: Execution) -> bool:
+        """Whether the execution waits here for the store."""
+        return execution.id in self._outbox.get(_key_of(execution), {})
+
+    async def record(self, executions: Sequence[Execution], *, wait: float = 0.05) -> bool:
+        """Takes executions over and waits up to `wait` seconds; returns whether all of their workflows' are durable.
+
+        It does not wait while the store is known to be down. Where the outbox is full it takes none, and wakes the
+        workflow when there is room.
+        """
+        keys = {_key_of(execution) for execution in executions}
+        if self._count + len(executions) > self._limit:
+            self._refused |= keys
+            return False
+        for execution in executions:
+            self._put(execution)
+        if not keys.intersection(self._outbox):
+            return True
+        if wait > 0 and self.problem is None and await self._wait(keys, wait):
+            return True
+        self._late |= keys.intersection(self._outbox)
+        return keys.isdisjoint(self._outbox)
+
+    async def run(self) -> None:
+        """Hands over what waits, until it is cancelled."""
+        delay = _RETRY_FIRST
+        while True:
+            await self._has_work.wait()
+            batch = list(islice(chain.from_iterable(rows.values() for rows in self._outbox.values()), BATCH))
+            try:
+                async with asyncio.timeout(_STORE_SECONDS):
+                    await self._store.record(batch)
+            except (GraphUnavailable, TimeoutError) as problem:
+                self._problem = str(problem) or f"no answer in {_STORE_SECONDS:.0f} s"
+                self._release(list(self._waiters), is_durable=False)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, _RETRY_MAX)
+            else:
+                delay, self._problem = _RETRY_FIRST, None
+                self._settle(batch)
+
+    async def drain(self, seconds: float) -> bool:
+        """Waits, while `run` works, until nothing waits for the store; returns whether that is so."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._is_idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _put(self, execution: Execution) -> None:
+        execution = clamp(execution)
+        rows = self._outbox.setdefault(_key_of(execution), {})
+        self._count += execution.id not in rows
+        rows[execution.id] = execution
+        self._durable.pop(execution.id, None)
+        self._has_work.set()
+        self._is_idle.clear()
+
+    async def _wait(self, keys: set[Key], seconds: float) -> bool:
+        waiters = {key: asyncio.get_running_loop().create_future() for key in keys.intersection(self._outbox)}
+        for key, waiter in waiters.items():
+            self._waiters.setdefault(key, set()).add(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                return all(await asyncio.gather(*waiters.values()))
+        except TimeoutError:
+            return False
+        finally:
+            for key, waiter in waiters.items():
+                self._waiters.get(key, set()).discard(waiter)
+
+    def _settle(self, batch: Sequence[Execution]) -> None:
+        done: list[Key] = []
+        for execution in batch:
+            key = _key_of(execution)
+            rows = self._outbox[key]
+            if rows[execution.id] is not execution:
+                continue  # handed over again meanwhile, and perhaps changed
+            del rows[execution.id]
+            self._count -= 1
+            self._remember(execution.id)
+            if not rows:
+                del self._outbox[key]
+                done.append(key)
+        if not self._outbox:
+            self._has_work.clear()
+            self._is_idle.set()
+        self._release(done, is_durable=True)
+        self._tell(done)
+
+    def _remember(self, execution_id: str) -> None:
+        self._durable[execution_id] = None
+        if len(self._durable) > _REMEMBERED:
+            self._durable.popitem(last=False)
+
+    def _release(self, keys: Sequence[Key], *, is_durable: bool) -> None:
+        for key in keys:
+            for waiter in self._waiters.pop(key, ()):
+                if not waiter.done():
+                    waiter.set_result(is_durable)
+
+    def _tell(self, done: Sequence[Key]) -> None:
+        awaited = [key for key in done if key in self._late]
+        self._late.difference_update(awaited)
+        if self._count <= self._limit // 2:
+            awaited += sorted(self._refused)
+            self._refused.clear()
+        for key in awaited:
+            self._wake(key)
+
+
+def _key_of(execution: Execution) -> Key:
+    return Key("Workflow", execution.namespace, execution.workflow)

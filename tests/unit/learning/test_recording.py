@@ -1,0 +1,165 @@
+"""The outbox: nothing is lost, nothing waits long, and the workflow is told."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+from tests.unit.learning.builders import an_execution
+
+from vapora.controller.recording import Recorder
+from vapora.core.learning.execution import GraphUnavailable
+from vapora.core.plan import Key
+
+
+class MemoryStore:
+    """Keeps executions in memory; it can be down, and it can take its time."""
+
+    def __init__(self):
+        self.problem = None
+        self.rows = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def record(self, executions):
+        await self.gate.wait()
+        if self.problem is not None:
+            raise GraphUnavailable(self.problem)
+        self.rows |= {execution.id: execution for execution in executions}
+
+
+@contextlib.asynccontextmanager
+async def recording(store, **options):
+    woken = []
+    recorder = Recorder(store, wake=woken.append, **options)
+    task = asyncio.create_task(recorder.run())
+    try:
+        yield recorder, woken
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition, seconds=5.0):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)
+
+
+def key_of(execution):
+    return Key("Workflow", execution.namespace, execution.workflow)
+
+
+async def test_an_execution_is_durable_when_record_says_so():
+    store, execution = MemoryStore(), an_execution()
+    async with recording(store) as (recorder, woken):
+        assert await recorder.record([execution], wait=5.0)
+        assert store.rows == {execution.id: execution}
+        assert recorder.is_durable(execution.id)
+        assert recorder.pending == 0
+    assert not woken
+
+
+async def test_nothing_to_record_is_durable_at_once():
+    async with recording(MemoryStore()) as (recorder, _):
+        assert await recorder.record([])
+
+
+async def test_a_slow_store_is_waited_for_no_longer_than_asked_and_wakes_the_workflow_later():
+    store, execution = MemoryStore(), an_execution()
+    store.gate.clear()
+    async with recording(store) as (recorder, woken):
+        assert not await recorder.record([execution], wait=0.01)
+        assert not recorder.is_durable(execution.id)
+        store.gate.set()
+        await until(lambda: woken)
+        assert recorder.is_durable(execution.id)
+    assert woken == [key_of(execution)]
+
+
+async def test_without_waiting_the_answer_comes_later():
+    execution = an_execution()
+    async with recording(MemoryStore()) as (recorder, woken):
+        assert not await recorder.record([execution], wait=0.0)
+        await until(lambda: woken == [key_of(execution)])
+
+
+async def test_a_store_that_is_down_loses_nothing_and_delays_nobody():
+    store = MemoryStore()
+    store.problem = "the disk is full"
+    executions = [an_execution(number, uid=f"u{number}") for number in range(1200)]
+    async with recording(store) as (recorder, woken):
+        started = time.monotonic()
+        for execution in executions:
+            assert not await recorder.record([execution], wait=5.0)
+        assert time.monotonic() - started < 5.0
+        assert recorder.problem == "the disk is full"
+        assert recorder.pending == 1200
+        store.problem = None
+        await until(lambda: recorder.pending == 0)
+        assert recorder.problem is None
+    assert set(store.rows) == {execution.id for execution in executions}
+    assert sorted(woken) == sorted({key_of(execution) for execution in executions})
+
+
+async def test_who_waits_when_the_store_goes_down_waits_no_longer():
+    store = MemoryStore()
+    store.gate.clear()
+    async with recording(store) as (recorder, _):
+        waiting = asyncio.create_task(recorder.record([an_execution()], wait=60.0))
+        await until(lambda: recorder.pending == 1)
+        store.problem = "the disk is full"
+        store.gate.set()
+        async with asyncio.timeout(5.0):
+            assert not await waiting
+
+
+async def test_the_same_execution_handed_over_twice_is_kept_once():
+    store = MemoryStore()
+    async with recording(store) as (recorder, _):
+        for _ in range(2):
+            assert await recorder.record([an_execution()], wait=5.0)
+    assert len(store.rows) == 1
+
+
+async def test_what_changes_while_it_is_written_is_written_again():
+    store = MemoryStore()
+    store.gate.clear()
+    async with recording(store) as (recorder, _):
+        await recorder.record([an_execution(tokens=1)], wait=0.0)
+        await asyncio.sleep(0)
+        await recorder.record([an_execution(tokens=2)], wait=0.0)
+        store.gate.set()
+        await until(lambda: recorder.pending == 0)
+    assert [execution.tokens for execution in store.rows.values()] == [2]
+
+
+async def test_a_full_outbox_refuses_and_wakes_the_workflow_once_there_is_room():
+    store = MemoryStore()
+    store.problem = "the disk is full"
+    first, second = an_execution(uid="first"), an_execution(uid="second")
+    async with recording(store, limit=1) as (recorder, woken):
+        assert not await recorder.record([first])
+        assert not await recorder.record([second])
+        assert recorder.pending == 1
+        store.problem = None
+        await until(lambda: key_of(second) in woken)
+        assert await recorder.record([second], wait=5.0)
+    assert set(store.rows) == {first.id, second.id}
+
+
+async def test_what_agents_claim_is_clamped_before_it_is_kept():
+    store = MemoryStore()
+    async with recording(store) as (recorder, _):
+        await recorder.record([an_execution(quality=7.0, cost_cents=-3)], wait=5.0)
+    assert [(execution.quality, execution.cost_cents) for execution in store.rows.values()] == [(1.0, 0)]
+
+
+@pytest.mark.parametrize(("is_down", "want"), [(False, True), (True, False)])
+async def test_draining_says_whether_all_was_handed_over(is_down, want):
+    store = MemoryStore()
+    store.problem = "the disk is full" if is_down else None
+    async with recording(store) as (recorder, _):
+        await recorder.record([an_execution()], wait=0.0)
+        assert await recorder.drain(0.2 if is_down else 5.0) is want
