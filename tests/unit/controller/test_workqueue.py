@@ -173,3 +173,20 @@ async def test_delays_that_were_dropped_do_not_pile_up():
         queue.add(A)
         queue.done(await queue.get())
     assert len(queue._timeline) < 2_000
+
+
+@in_virtual_time
+async def test_a_closed_queue_forgets_what_it_had_and_takes_nothing_in():
+    clock = VirtualClock()
+    queue = WorkQueue(clock, jitter=lambda: 0.0)
+    queue.add(A)
+    queue.add_after(B, 5)
+    queue.retry(C)
+    queue.close()
+    queue.add(A)
+    queue.add_after(B, 5)
+    await clock.sleep(60)
+    assert (queue.depth, queue.delayed, queue.failures(C)) == (0, 0, 0)
+    queue.open()
+    queue.add(A)
+    assert await drain(queue) == ["a"]
