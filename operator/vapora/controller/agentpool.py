@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.specs import SpecCache
 from vapora.controller.store import Store
 from vapora.core.agentpool.broker import BrokerUnavailable, QueueDepth
 from vapora.core.agentpool.depth import Known, Unknown
+from vapora.core.agentpool.manifests import name_deployment
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
@@ -103,6 +105,7 @@ class PoolObserver:
             queue=self._find_state(meta, depth),
             broker_problem=self._depths.problem,
             nats_url=self._nats_url,
+            leftovers=tuple(find_leftovers(self._store, meta, [("Deployment", name_deployment(key.name))])),
         )
 
     def note_queue(self, obj: JsonObject, state: QueueState) -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vapora.api.taskserv import Dependency, TaskservSpec
+from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.specs import SpecCache
@@ -19,6 +20,7 @@ from vapora.core.taskserv.supported import read_taskserv_spec
 from vapora.core.views import PlainView, PodView, WorkloadView, child, project_meta, rows, text
 
 KIND = "Taskserv"
+CHILD_KINDS = ("Deployment", "StatefulSet", "Service")
 
 
 class Dependents:
@@ -72,6 +74,7 @@ class TaskservObserver:
             pods=tuple(view for view in children if isinstance(view, PodView)),
             needs=tuple(self._observe_needs(key, spec)),
             cycle=find_cycle(key, self._find_required),
+            leftovers=tuple(find_leftovers(self._store, meta, [(kind, key.name) for kind in CHILD_KINDS])),
         )
 
     def _observe_needs(self, key: Key, spec: TaskservSpec | SpecProblem) -> Iterator[Need]:

@@ -12,6 +12,7 @@ from vapora.core.plan import Apply, Delete, Manifest
 from vapora.core.views import ANNOTATION_APPLIED, Meta, PlainView, WorkloadView, child
 
 KeptView = WorkloadView | PlainView
+LEFTOVER_POLL = 1.0  # seconds; what belongs to another owner tells that one, not us, when it goes
 
 
 def build_labels(owner: Meta) -> dict[str, str]:
@@ -41,6 +42,11 @@ def build_metadata(owner: Meta, name: str) -> dict[str, object]:
             }
         ],
     }
+
+
+def describe_leftovers(leftovers: Iterable[Meta]) -> str:
+    """Says what still has the names that are needed: mostly what a deleted namesake has left for a moment."""
+    return f"waits until what others own is gone: {', '.join(f'{m.key.kind} {m.key.name}' for m in leftovers)}"
 
 
 def plan_apply(manifest: Manifest, existing: KeptView | None) -> tuple[Apply, ...]:

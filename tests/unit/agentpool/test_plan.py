@@ -315,6 +315,16 @@ def test_a_size_that_was_refused_is_not_counted_as_had() -> None:
     assert plan.requeue_after == 30
 
 
+def test_a_pool_waits_until_its_deleted_namesakes_deployment_is_gone() -> None:
+    before = settle(build_observed())
+    anew = replace(build_observed(), meta=replace(before.meta, uid="uid-2"), leftovers=(before.workload.meta,))
+    plan = plan_pool(anew, NOW)
+    assert plan.actions == ()
+    assert plan.requeue_after == 1
+    message = "waits until what others own is gone: Deployment agentpool-developer"
+    assert say(plan.status)["Reconciling"] == f"True NameConflict: {message}"
+
+
 def test_a_pool_that_is_deleted_removes_its_queue_and_then_goes() -> None:
     settled = settle(build_observed())
     going = replace(settled, meta=replace(settled.meta, is_deleting=True), deleted_at=NOW)

@@ -352,6 +352,18 @@ def test_what_is_not_wanted_any_more_goes() -> None:
     assert [action.key.kind for action in plan.actions if isinstance(action, Delete)] == ["Service"]
 
 
+def test_a_service_waits_until_what_its_deleted_namesake_has_left_is_gone() -> None:
+    before = settle(build_observed())
+    leftovers = tuple(view.meta for view in before.children)
+    anew = replace(build_observed(), meta=replace(before.meta, uid="uid-2"), leftovers=leftovers)
+    plan = plan_taskserv(anew, NOW)
+    assert plan.actions == ()
+    assert plan.requeue_after == 1
+    assert plan.status["phase"] == "Pending"
+    message = "waits until what others own is gone: Deployment backend, Service backend"
+    assert say(plan.status)["Reconciling"] == f"True NameConflict: {message}"
+
+
 def test_another_type_takes_the_place_of_the_former_workload() -> None:
     settled = settle(build_observed())
     plan = plan_taskserv(respec(settled, type="stateful"), NOW)

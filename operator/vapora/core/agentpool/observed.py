@@ -25,7 +25,8 @@ class QueueState(Enum):
 class Observed:
     """Is the pool, its Deployment and pods, and its queue.
 
-    `depth` is None until the first reading; `broker_problem` is None while the broker can be used.
+    `depth` is None until the first reading; `broker_problem` is None while the broker can be used. `leftovers` have the
+    names of what is made for it and belong to another owner.
     """
 
     meta: Meta
@@ -39,4 +40,5 @@ class Observed:
     queue: QueueState
     broker_problem: str | None
     nats_url: str | None
+    leftovers: tuple[Meta, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -13,7 +13,7 @@ from vapora.core.agentpool.sizing import decide
 from vapora.core.agentpool.status import QUIET, build_conditions, build_refused_conditions, build_status, is_urgent
 from vapora.core.conditions import Condition
 from vapora.core.naming import FINALIZER_CLEANUP
-from vapora.core.owned import plan_apply
+from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply
 from vapora.core.plan import Action, EnsureQueue, Event, EventType, Manifest, Patch, Plan, RemoveQueue
 from vapora.core.supported import SpecProblem
 from vapora.core.transitions import tell_transitions
@@ -31,6 +31,8 @@ def plan_pool(observed: Observed, now: datetime) -> Plan:
         return _plan_deletion(observed, now)
     if isinstance(observed.spec, SpecProblem):
         return _plan_refused(observed, observed.spec, now)
+    if observed.leftovers:
+        return _plan_waiting(observed, now)
     if _needs_finalizer(observed):
         return Plan(actions=(_patch_finalizers(observed, is_kept=True),), requeue_after=AT_ONCE)
     return _plan_running(observed, observed.spec, now)
@@ -57,6 +59,15 @@ def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Pla
 def _plan_refused(observed: Observed, problem: SpecProblem, now: datetime) -> Plan:
     conditions = build_refused_conditions(problem)
     return Plan(status=build_status(observed, conditions, None, now), events=_tell(observed, conditions))
+
+
+def _plan_waiting(observed: Observed, now: datetime) -> Plan:
+    message = describe_leftovers(observed.leftovers)
+    conditions = (
+        Condition("Ready", "False", Reason.NameConflict, message),
+        Condition("Reconciling", "True", Reason.NameConflict, message),
+    )
+    return Plan(status=build_status(observed, conditions, None, now), requeue_after=LEFTOVER_POLL)
 
 
 def _plan_deletion(observed: Observed, now: datetime) -> Plan:

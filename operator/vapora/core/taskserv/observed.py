@@ -16,7 +16,8 @@ from vapora.core.views import Meta, PodView, WorkloadView, child
 class Observed:
     """Is the service, what was made for it, its pods, and the services it needs.
 
-    `cycle` is the path of required dependencies that leads back to it; empty where there is none.
+    `cycle` is the path of required dependencies that leads back to it; empty where there is none. `leftovers` have the
+    names of what is made for it and belong to another owner.
     """
 
     meta: Meta
@@ -26,6 +27,7 @@ class Observed:
     pods: tuple[PodView, ...]
     needs: tuple[Need, ...]
     cycle: tuple[Key, ...]
+    leftovers: tuple[Meta, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property

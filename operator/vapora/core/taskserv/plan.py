@@ -8,7 +8,7 @@ from datetime import datetime
 from vapora.api.reasons import Reason
 from vapora.api.taskserv import TaskservSpec
 from vapora.core.conditions import Condition
-from vapora.core.owned import plan_apply, plan_removal
+from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply, plan_removal
 from vapora.core.plan import Action, Apply, Plan
 from vapora.core.refusals import find_refusal
 from vapora.core.supported import SpecProblem
@@ -39,7 +39,16 @@ def plan_taskserv(observed: Observed, now: datetime) -> Plan:
     if observed.cycle:
         path = describe_cycle(observed.cycle)
         return _plan_refused(observed, SpecProblem(Reason.DependencyCycle, f"needs itself: {path}"), now)
+    if observed.leftovers:
+        return _plan_waiting(observed, observed.spec, now)
     return _plan_sound(observed, observed.spec, now)
+
+
+def _plan_waiting(observed: Observed, spec: TaskservSpec, now: datetime) -> Plan:
+    health = Health(PENDING, Reason.NameConflict, describe_leftovers(observed.leftovers))
+    conditions = build_conditions(health, None, has_needs=False)
+    status = build_status(observed, spec, health, conditions, now)
+    return Plan(status=status, requeue_after=LEFTOVER_POLL)
 
 
 def _plan_sound(observed: Observed, spec: TaskservSpec, now: datetime) -> Plan:

@@ -10,7 +10,7 @@ from vapora.core.conditions import Condition, cut, merge_conditions, timestamp
 from vapora.core.plan import Manifest
 from vapora.core.supported import SpecProblem
 from vapora.core.taskserv.dependencies import HEALTHY
-from vapora.core.taskserv.health import DEGRADED, DEPLOYING, FAILED, WAITING, Health
+from vapora.core.taskserv.health import DEGRADED, DEPLOYING, FAILED, PENDING, WAITING, Health
 from vapora.core.taskserv.manifests import name_workload_kind
 from vapora.core.taskserv.observed import Observed
 from vapora.core.views import rows
@@ -26,7 +26,7 @@ def build_conditions(health: Health, refusal: Condition | None, *, has_needs: bo
         said.append(Condition("Degraded", "True", health.reason, health.message))
     if refusal:
         said.append(refusal)
-    elif health.phase in {WAITING, DEPLOYING}:
+    elif health.phase in {PENDING, WAITING, DEPLOYING}:
         said.append(Condition("Reconciling", "True", health.reason, health.message))
     if has_needs:
         said.append(_describe_needs(health))
