@@ -1,0 +1,215 @@
+"""Pools on a real API server and a real broker, with the operator and the agents as processes."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.access import Cluster
+from tests.cluster.nats import NatsServer
+from tests.cluster.waiting import until, wait_until
+from tests.integration.engine import Operators, install_definitions, operators
+from tests.integration.resources import Json, Resources
+
+from vapora.adapters.nats_broker import NatsBroker
+from vapora.agent.contract import TaskEnvelope
+
+WORKER = [sys.executable, "examples/agents/worker.py"]
+MISSING = "missing.example/agents:1"  # the simulated nodes cannot pull it
+SCALING: Json = {
+    "min": 1,
+    "max": 5,
+    "scaleUpAbove": 3,
+    "scaleDownBelow": 1,
+    "interval": "1s",
+    "scaleDownStabilization": "3s",
+}
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, nats: NatsServer) -> Iterator[Operators]:
+    install_definitions(cluster)
+    cluster.create_namespace("lease-agentpool")
+    with operators(cluster, "lease-agentpool") as started:
+        started.start("operator", "--nats-url", nats.url)
+        yield started
+    cluster.api.delete("/api/v1/namespaces/lease-agentpool").raise_for_status()
+
+
+@pytest.fixture
+def here(cluster: Cluster, namespace: str, operator: Operators) -> Iterator[Resources]:
+    """The namespace of the test; its pools go before it, so that no queue is left."""
+    here = Resources(cluster, namespace)
+    yield here
+    here.kubectl("delete", "agentpools", "--all", "--timeout=30s")
+
+
+@pytest.fixture
+async def broker(nats: NatsServer) -> AsyncIterator[NatsBroker]:
+    broker = NatsBroker(nats.url)
+    await broker.connect()
+    yield broker
+    await broker.close()
+
+
+def build_pool(**fields: object) -> Json:
+    template = {"image": "worker:1", "command": WORKER, **dict(fields.pop("template", {}))}
+    return {"role": "worker", "template": template, "drain": {"timeout": "20s"}, **fields}
+
+
+def deployed(here: Resources) -> int:
+    deployment = here.find("Deployment", "agentpool-developer")
+    return deployment["spec"]["replicas"] if deployment else -1
+
+
+def wait_ready(here: Resources) -> None:
+    here.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "agentpool/developer")
+
+
+async def publish(broker: NatsBroker, here: Resources, count: int, seconds: float) -> list[str]:
+    """Give tasks to the pool; returns their ids."""
+    ids = [f"uid-{here.namespace}/step/{item}/1" for item in range(count)]
+    for number, name in enumerate(ids):
+        envelope = TaskEnvelope(
+            id=name,
+            namespace=here.namespace,
+            workflow="w",
+            step="step",
+            task_type="general",
+            input={"seconds": seconds, "number": number},
+        )
+        task = json.loads(envelope.to_json())
+        await broker.publish(task, namespace=here.namespace, pool="developer", message_id=name)
+    return ids
+
+
+def read_work(log: Path) -> Counter[str]:
+    """Count what the agents wrote down, by task."""
+    return Counter(line.split()[0] for line in log.read_text().splitlines()) if log.exists() else Counter()
+
+
+async def test_a_wave_grows_the_pool_and_its_end_shrinks_it_and_every_task_is_done_once(
+    here: Resources, broker: NatsBroker, tmp_path: Path
+) -> None:
+    log = tmp_path / "work.log"
+    pool = build_pool(maxConcurrent=2, scaling=SCALING, template={"env": {"VAPORA_WORK_LOG": str(log)}})
+    here.apply("AgentPool", "developer", **pool)
+    wait_ready(here)
+    here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
+    ids = await publish(broker, here, 30, seconds=0.8)
+    sizes: list[int] = []
+
+    def has_peaked() -> bool:
+        sizes.append(deployed(here))
+        return sizes[-1] >= 5
+
+    await until(has_peaked, "the pool has grown to its max")
+    assert set(sizes) <= {1, 3, 5}
+    decision = here.await_status("AgentPool", "developer", desiredReplicas=5)["lastDecision"]
+    assert decision["action"] == "scale_up"
+    assert decision["reason"].endswith("> 3: 3 + 2 = 5")
+    await until(lambda: len(read_work(log)) == len(ids), "all tasks are done", within=60)
+    status = here.await_status("AgentPool", "developer", desiredReplicas=1, readyReplicas=1, queued=0, within=60)
+    assert status["lastDecision"]["reason"] == "queue 0 < 1: 2 - 1 = 1"
+    assert read_work(log) == Counter(ids)
+
+
+def test_a_pool_shows_itself_in_the_columns(here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(scaling={**SCALING, "min": 2}))
+    wait_ready(here)
+    here.await_status("AgentPool", "developer", readyReplicas=2, queued=0, inFlight=0, busy=0)
+    wait_until(
+        lambda: (
+            here.kubectl("get", "agentpool", "developer", "--no-headers").split()[:6]
+            == ["developer", "worker", "2", "2", "0", "0"]
+        ),
+        "the columns are filled",
+    )
+
+
+def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+    wait_ready(here)
+    here.kubectl("scale", "agentpool/developer", "--replicas=3")
+    status = here.await_status("AgentPool", "developer", desiredReplicas=3, replicas=3, readyReplicas=3)
+    scale = here.cluster.api.get(here.path("AgentPool", "developer", "scale")).json()
+    assert scale["status"] == {"replicas": 3, "selector": status["selector"]}
+    assert len(here.all("Pod", status["selector"])) == 3
+
+
+def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(replicas=1, template={"image": MISSING}))
+    said = here.await_said("AgentPool", "developer", "Ready", "False ImageFailing: 0 of 1 agents are ready; ")
+    assert f'ImagePullBackOff: Back-off pulling image "{MISSING}"' in said
+    here.patch("AgentPool", "developer", {"spec": {"template": {"image": "worker:1"}}})
+    wait_ready(here)
+
+
+def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Resources, nats: NatsServer) -> None:
+    here.apply("AgentPool", "developer", **build_pool(scaling=SCALING))
+    here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
+    nats.stop()
+    try:
+        here.await_said("AgentPool", "developer", "MetricsAvailable", "False BrokerUnavailable: nats: ")
+        assert here.said("AgentPool", "developer")["Ready"].startswith("True")
+        assert "queued" not in here.status("AgentPool", "developer")
+        here.patch("AgentPool", "developer", {"spec": {"template": {"env": {"A": "b"}}}})
+        wait_until(
+            lambda: "A" in json.dumps(here.find("Deployment", "agentpool-developer")["spec"]["template"]),
+            "a change is still deployed",
+        )
+        assert deployed(here) == 1
+    finally:
+        nats.start()
+    here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead", within=30)
+
+
+def test_replicas_that_someone_else_has_set_are_left_and_named(here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(scaling=SCALING))
+    wait_ready(here)
+    here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
+    said = here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: ")
+    assert 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in said
+    assert deployed(here) == 4
+
+
+REFUSED = {
+    "a field that is not built": ({"budget": {"weeklyCents": 1}}, "NotSupported: "),
+    "limits the wrong way round": (
+        {"scaling": {"min": 5, "max": 3}},
+        "InvalidSpec: spec.scaling: min 5 is above max 3",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "want"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused_with_its_place(fields: Json, want: str, here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(**fields))
+    here.await_said("AgentPool", "developer", "Stalled", f"True {want}")
+    assert deployed(here) == -1
+
+
+async def test_a_pool_that_is_deleted_takes_its_queue_and_its_agents_with_it(
+    here: Resources, broker: NatsBroker
+) -> None:
+    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+    wait_ready(here)
+    pool = here.find("AgentPool", "developer")
+    assert pool["metadata"]["finalizers"] == ["vapora.dev/cleanup"]
+    here.delete("AgentPool", "developer")
+    await until(lambda: here.find("AgentPool", "developer") is None, "the pool is gone")
+    await until(lambda: not here.all("Deployment"), "its Deployment is gone")
+    assert (here.namespace, "developer") not in await broker.read_depths()
+    await until(lambda: not here.all("Pod"), "its agents are gone", within=40)
+
+
+def test_a_pool_made_anew_under_the_same_name_comes_up(here: Resources) -> None:
+    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+    wait_ready(here)
+    here.delete("AgentPool", "developer")
+    wait_until(lambda: here.find("AgentPool", "developer") is None, "the pool is gone")
+    here.apply("AgentPool", "developer", **build_pool(replicas=2))
+    here.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "agentpool/developer")
+    here.await_status("AgentPool", "developer", readyReplicas=2)
