@@ -83,6 +83,7 @@ class Objects:
             for event in self.cluster.audit_events()
             if event["verb"] == "create"
             and event["objectRef"].get("resource") == resource
+            and "subresource" not in event["objectRef"]
             and event["objectRef"].get("namespace") == self.namespace
             and event["responseStatus"]["code"] == 201
             and event["objectRef"].get("name")
