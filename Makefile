@@ -26,3 +26,32 @@ lint: setup ## Style, formatting, types, layers
 	ruff format --check .
 	mypy
 	lint-imports --config pyproject.toml
+
+.PHONY: generate
+generate: setup ## Write what is generated: CRDs, API reference, install.yaml
+	python -m vapora.api.generate
+	kubectl kustomize kustomize/overlays/default > manifests/install.yaml
+
+.PHONY: verify
+verify: setup ## Check that what is generated is current
+	python -m vapora.api.generate --check
+
+.PHONY: test
+test: setup ## Pass all tests
+	pytest -m "not slow" tests/unit tests/contract -n 2
+	pytest tests/integration tests/chaos
+
+.PHONY: demo
+demo: setup ## Run the main job end to end on an embedded cluster
+	python -m examples.demo
+
+.PHONY: bench
+bench: setup ## Measure; writes bench/out/summary.json
+	python -m bench
+
+.PHONY: ci
+ci: lint verify bench-short test ## What continuous integration runs
+
+.PHONY: bench-short
+bench-short: setup ## Measure briefly; fails on broken ratios and counts
+	python -m bench --short
