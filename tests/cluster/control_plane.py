@@ -57,7 +57,7 @@ class ControlPlane:
         return self._folder / "audit.jsonl"
 
     def start(self) -> None:
-        """Start everything; the API server answers when this returns, the rest is about to."""
+        """Start all but the controller manager; the API server is about to answer when this returns."""
         write_tokens(self._folder / "tokens.csv", [self.admin, *self._components])
         write_service_account_key(self._folder / "service-account.pem")
         write_audit_policy(self._folder / "audit-policy.json")
@@ -66,7 +66,6 @@ class ControlPlane:
         for user in self._components:
             path = self._folder / f"{user.name}.kubeconfig"
             write_kubeconfig(path, url=self.url, ca=self.ca, token=user.token)
-        self._start_controller_manager()
         self._start("kube-scheduler", self._binaries.scheduler, *_UNLIMITED, self._kubeconfig_flag("scheduler"))
         self._start_kwok()
 
@@ -126,7 +125,8 @@ class ControlPlane:
         )
         self.check()
 
-    def _start_controller_manager(self) -> None:
+    def start_controller_manager(self) -> None:
+        """Start the controller manager; it waits for the API server."""
         self._start(
             "kube-controller-manager",
             self._binaries.controller_manager,

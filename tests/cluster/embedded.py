@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from tests.cluster.access import Cluster
@@ -15,14 +16,16 @@ from tests.cluster.nats import NatsServer
 from tests.cluster.process import Supervisor
 from tests.cluster.simulation.agents import AgentProcesses
 from tests.cluster.simulation.nodes import DEFAULT_NODES, NodePool, build_nodes
+from tests.cluster.simulation.pods import is_true
 from tests.cluster.waiting import wait_until
 
 
 class EmbeddedCluster(Cluster):
     """A real API server, controller manager, scheduler and etcd with simulated nodes, in a temporary folder.
 
-    Nothing of it outlives this process. `nats` is an own broker unless a running one is given; `agents` says whether
-    Pods of agent pools have a local process, `agent_env` what these get beside the Pod's own environment.
+    Nothing of it outlives this process. `nats` is an own broker unless a running one is given. `definitions` is a
+    folder of custom resource definitions to begin with. `agents` says whether Pods of agent pools have a local process,
+    `agent_env` what these get beside the Pod's own environment.
     """
 
     def __init__(
@@ -32,11 +35,13 @@ class EmbeddedCluster(Cluster):
         audit: bool = False,
         nats: NatsServer | None = None,
         agents: bool = True,
+        definitions: Path | None = None,
         agent_env: Mapping[str, str] | None = None,
     ) -> None:
         self._nodes = nodes
         self._audit = audit
         self._given_nats = nats
+        self._definitions = definitions
         self._with_agents = agents
         self._agent_env = dict(agent_env or {})
         self._supervisor: Supervisor | None = None
@@ -57,12 +62,18 @@ class EmbeddedCluster(Cluster):
         self.folder = supervisor.folder
         self.control_plane = plane
         plane.start()
+        if self._definitions is None:
+            plane.start_controller_manager()
         self.url, self.token, self.ca = plane.url, plane.admin.token, plane.ca
         self.kubeconfig = self.folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, url=self.url, ca=self.ca, token=self.token)
         self.nats = self._given_nats or NatsServer(supervisor)
         self.nats.start()
         self._await_ready()
+        if self._definitions is not None:
+            # First, because the garbage collector learns of later kinds only every 30 s.
+            self._create_definitions(self._definitions)
+            plane.start_controller_manager()
         self._create_nodes()
         self.agents = AgentProcesses(self, supervisor, env={"VAPORA_NATS_URL": self.nats.url, **self._agent_env})
         if self._with_agents:
@@ -103,6 +114,17 @@ class EmbeddedCluster(Cluster):
 
         wait_until(is_ready, "the API server is ready", within=60)
 
+    def _create_definitions(self, folder: Path) -> None:
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        for file in sorted(folder.glob("*.yaml")):
+            body = file.read_bytes()
+            self.api.post(path, content=body, headers={"Content-Type": "application/yaml"}).raise_for_status()
+        wait_until(
+            lambda: all(is_true(item, "Established") for item in self.api.get(path).json()["items"]),
+            "the definitions are established",
+            every=0.2,  # the answer is large
+        )
+
     def _create_nodes(self) -> None:
         self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=build_storage_class()).raise_for_status()
         for node in build_nodes(self._nodes):
@@ -132,7 +154,6 @@ class EmbeddedCluster(Cluster):
         await asyncio.to_thread(self.close)
 
 
-def _is_ready(node: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
-    conditions = node["status"].get("conditions", [])
-    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-    return ready and not any(taint["key"].startswith("node.kubernetes.io/") for taint in node["spec"].get("taints", []))
+def _is_ready(node: dict[str, Any]) -> bool:
+    taints = node["spec"].get("taints", [])
+    return is_true(node, "Ready") and not any(taint["key"].startswith("node.kubernetes.io/") for taint in taints)

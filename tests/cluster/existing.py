@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ class ExistingCluster(Cluster):
     """The cluster of a kubeconfig's context; the kubeconfig is read and never written."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
-        self._source = Path(kubeconfig) if kubeconfig else Path.home() / ".kube" / "config"
+        default = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        self._source = Path(kubeconfig or default)
         self._context = context
 
     def start(self) -> Self:
@@ -30,9 +32,9 @@ class ExistingCluster(Cluster):
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(json.dumps(config))
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        if "token" not in user:
+        if "token" not in user or "certificate-authority-data" not in cluster:
             self.close()
-            raise LookupError(f"the context of {self._source} must use a token: the tests read the API with it")
+            raise LookupError(f"the tests need a context with a token and a certificate authority in {self._source}")
         self.url, self.token = cluster["server"], user["token"]
         self.ca = self.folder / "ca.crt"
         self.ca.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))

@@ -56,8 +56,7 @@ def await_phase(cluster: Cluster, namespace: str, name: str, phase: str) -> Obje
         pod = read_pod(cluster, namespace, name)
         return pod if pod is not None and pod["status"]["phase"] == phase else None
 
-    found = wait_until(probe, f"pod {name} is {phase}")
-    return found or {}
+    return wait_until(probe, f"pod {name} is {phase}")
 
 
 def read_conditions(item: Object) -> dict[str, str]:

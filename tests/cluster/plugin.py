@@ -2,12 +2,15 @@
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.embedded import EmbeddedCluster
 from tests.cluster.existing import ExistingCluster
 from tests.cluster.nats import NatsServer
+
+_DEFINITIONS = Path(__file__).parents[2] / "crds"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +30,9 @@ def nats() -> Iterator[NatsServer]:
 def cluster(request: pytest.FixtureRequest, nats: NatsServer) -> Iterator[Cluster]:
     """An embedded cluster with an audit log, or the one chosen by --kubeconfig or --context."""
     kubeconfig, context = request.config.getoption("--kubeconfig"), request.config.getoption("--context")
-    chosen = ExistingCluster(kubeconfig, context) if kubeconfig or context else EmbeddedCluster(audit=True, nats=nats)
+    chosen: ExistingCluster | EmbeddedCluster = EmbeddedCluster(audit=True, nats=nats, definitions=_DEFINITIONS)
+    if kubeconfig or context:
+        chosen = ExistingCluster(kubeconfig, context)
     with chosen:
         yield chosen
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(probe: Callable[[], T], what: str, *, within: float = 20.0, every: float = 0.05) -> T:
+def wait_until(probe: Callable[[], T | None], what: str, *, within: float = 20.0, every: float = 0.05) -> T:
     """Call `probe` until its answer is true, and return that answer; TimeoutError names `what` and the last answer."""
     deadline = time.monotonic() + within
     while True:
@@ -20,7 +20,7 @@ def wait_until(probe: Callable[[], T], what: str, *, within: float = 20.0, every
         time.sleep(every)
 
 
-async def until(probe: Callable[[], T], what: str, *, within: float = 20.0, every: float = 0.05) -> T:
+async def until(probe: Callable[[], T | None], what: str, *, within: float = 20.0, every: float = 0.05) -> T:
     """As `wait_until`, for asynchronous tests: the event loop goes on meanwhile, `probe` runs in a thread."""
     deadline = time.monotonic() + within
     while True:

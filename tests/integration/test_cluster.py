@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster import EmbeddedCluster, wait_until
+from tests.cluster.existing import ExistingCluster
 from tests.cluster.objects import await_phase, build_pod, create_pod, read_conditions, read_pod
 
 
@@ -265,3 +266,27 @@ def test_the_users_kubeconfig_is_neither_read_nor_changed(
     assert "general-0" in cluster.kubectl("get", "nodes").stdout
     assert [path.name for path in tmp_path.iterdir()] == ["config"]
     assert theirs.read_text() == "not a kubeconfig: ["
+
+
+def test_the_garbage_collector_knows_our_kinds_from_the_start(cluster: EmbeddedCluster, namespace: str) -> None:
+    providers = f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/providers"
+    provider = {"apiVersion": "vapora.dev/v1alpha1", "kind": "Provider", "metadata": {"name": "owner"}}
+    answer = cluster.api.post(providers, json={**provider, "spec": {"type": "local"}})
+    answer.raise_for_status()
+    owner = {"apiVersion": "vapora.dev/v1alpha1", "kind": "Provider", "name": "owner"}
+    metadata = {"name": "owned", "ownerReferences": [{**owner, "uid": answer.json()["metadata"]["uid"]}]}
+    maps = f"/api/v1/namespaces/{namespace}/configmaps"
+    cluster.api.post(maps, json={"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}).raise_for_status()
+    cluster.api.delete(f"{providers}/owner").raise_for_status()
+    wait_until(lambda: cluster.api.get(f"{maps}/owned").status_code == 404, "the owned object is gone", within=15)
+
+
+def test_a_cluster_of_somebody_else_is_used_through_its_kubeconfig(cluster: EmbeddedCluster, namespace: str) -> None:
+    before = cluster.kubeconfig.read_bytes()
+    with ExistingCluster(str(cluster.kubeconfig), "vapora") as same:
+        create_pod(same, namespace, build_pod("worker"))
+        await_phase(same, namespace, "worker", "Succeeded")
+        assert "worker" in same.kubectl("-n", namespace, "get", "pods").stdout
+        assert same.kubeconfig != cluster.kubeconfig
+    assert cluster.kubeconfig.read_bytes() == before
+    assert cluster.api.get("/readyz").status_code == 200

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _PARENT_CHECK_SECONDS = 1.0
@@ -52,19 +53,19 @@ class Supervisor:
             self._report_exits()
         self._end_all()
 
-    def _obey(self, command: dict[str, object]) -> None:
+    def _obey(self, command: dict[str, Any]) -> None:
         try:
             answer = self._start(command) if command["do"] == "start" else self._signal(command)
         except OSError as error:
             answer = {"error": str(error)}
         self._say({"id": command["id"], **answer})
 
-    def _start(self, command: dict[str, object]) -> dict[str, object]:
-        with open(str(command["log"]), "ab") as log:  # noqa: PTH123  (pathlib would double the start time of the script)
+    def _start(self, command: dict[str, Any]) -> dict[str, object]:
+        with open(command["log"], "ab") as log:  # noqa: PTH123  (pathlib would double the start time of the script)
             child = subprocess.Popen(
-                command["argv"],  # type: ignore[arg-type]  (from JSON)
-                env=command["env"],  # type: ignore[arg-type]
-                cwd=str(command["cwd"]),
+                command["argv"],
+                env=command["env"],
+                cwd=command["cwd"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -74,11 +75,11 @@ class Supervisor:
         self._children[child.pid] = child
         return {"pid": child.pid}
 
-    def _signal(self, command: dict[str, object]) -> dict[str, object]:
-        pid = int(str(command["pid"]))
+    def _signal(self, command: dict[str, Any]) -> dict[str, object]:
+        pid: int = command["pid"]
         if pid in self._children:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, int(str(command["signal"])))
+                os.killpg(pid, command["signal"])
         return {"pid": pid}
 
     def _die_with_supervisor(self) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import httpx
 from tests.cluster.access import Cluster
 from tests.cluster.process import ManagedProcess, Supervisor
-from tests.cluster.simulation.pods import POOL_LABEL, base_env, is_ready, read_command, read_env
+from tests.cluster.simulation.pods import POOL_LABEL, base_env, is_true, read_command, read_env
 
 PROCESS_ANNOTATION = "sim.vapora.dev/process"
+HEALTH_PORT = "VAPORA_HEALTH_PORT"
 _CHECKOUT = Path(__file__).parents[3]
 _FIRST_RESTART_SECONDS = 0.25
 _LONGEST_RESTART_SECONDS = 30.0
@@ -146,8 +147,8 @@ class AgentProcesses:
     def _handle(self, client: httpx.Client, what: str, value: Any) -> None:
         if what == "pods":
             present = {pod["metadata"]["uid"] for pod in value}
-            for agent in [agent for uid, agent in self._agents.items() if uid not in present]:
-                self._end(client, agent, grace=0)
+            for lost in [agent for uid, agent in self._agents.items() if uid not in present]:
+                self._end(client, lost, grace=0)
             for pod in value:
                 self._see(client, pod)
         elif what == "pod":
@@ -170,7 +171,7 @@ class AgentProcesses:
         agent = self._agents.get(pod["metadata"]["uid"])
         is_deleted = pod["metadata"].get("deletionTimestamp") is not None
         if agent is None:
-            if not is_deleted and pod["status"].get("phase") == "Running" and is_ready(pod):
+            if not is_deleted and pod["status"].get("phase") == "Running" and is_true(pod, "Ready"):
                 self._begin(client, pod)
         elif is_deleted:
             self._end(client, agent, pod["metadata"].get("deletionGracePeriodSeconds", 30))
@@ -180,6 +181,8 @@ class AgentProcesses:
     def _begin(self, client: httpx.Client, pod: dict[str, Any]) -> None:
         metadata = pod["metadata"]
         own = {**read_env(pod), **self._env, "VAPORA_POD": metadata["name"]}
+        if HEALTH_PORT in own:  # all Pods share this machine's ports
+            own[HEALTH_PORT] = "0"
         argv = read_command(pod, own)
         if not argv:
             self.without_command[f"{metadata['namespace']}/{metadata['name']}"] = "no command and no annotation"

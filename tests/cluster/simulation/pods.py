@@ -13,10 +13,10 @@ EXEC_ANNOTATION = "sim.vapora.dev/exec"
 _FIELDS = {"metadata.name": "name", "metadata.namespace": "namespace", "metadata.uid": "uid"}
 
 
-def is_ready(pod: dict[str, Any]) -> bool:
-    """Tell whether the Pod's condition Ready is true."""
-    conditions = pod["status"].get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+def is_true(item: dict[str, Any], condition: str) -> bool:
+    """Tell whether the object has the condition and it is true."""
+    found = item.get("status", {}).get("conditions") or []
+    return any(each["type"] == condition and each["status"] == "True" for each in found)
 
 
 def read_command(pod: dict[str, Any], env: dict[str, str]) -> list[str]:
