@@ -1,0 +1,153 @@
+"""What the commands of `vapora workflow` do, each to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
+
+import typer
+
+from vapora.adapters.kube_config import NoCluster
+from vapora.api.kinds import GROUP, WORKFLOW
+from vapora.cli.client import follow, open_api
+from vapora.cli.exits import Exit, find_exit
+from vapora.cli.manifest import KIND
+from vapora.cli.show.printing import build_watcher, print_list, print_object, print_tree
+from vapora.cli.target import Target
+from vapora.controller.ports import AlreadyExists, ApiError, JsonObject, NotFound
+from vapora.core.plan import Key, Manifest
+from vapora.core.views import child, text
+
+LATEST = "@latest"
+_INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
+
+
+def submit(target: Target, manifest: Manifest, *, is_dry_run: bool, is_watched: bool, timeout: float | None) -> int:
+    """Creates a Workflow and, where it is wanted, watches it until it ends."""
+
+    async def work() -> Exit:
+        meta = child(manifest, "metadata")
+        placed = {**manifest, "metadata": {"namespace": target.namespace, **meta}}
+        async with open_api(target) as api:
+            made = await api.submit(placed, is_dry_run=is_dry_run)
+        name = text(child(made, "metadata"), "name")
+        typer.echo(f"{_name(made)} {'would be created (dry run)' if is_dry_run else 'created'}")
+        if is_dry_run or not is_watched:
+            return Exit.DONE
+        return await _watch(target, Key(KIND, text(child(made, "metadata"), "namespace"), name), timeout)
+
+    return _run(work())
+
+
+def show_list(target: Target, *, selector: str, output: str, is_everywhere: bool) -> int:
+    """Prints the workflows of a namespace, or of all."""
+
+    async def work() -> Exit:
+        found = await _list(target, selector, namespace="" if is_everywhere else target.namespace)
+        if output == "name":
+            typer.echo("".join(f"{_name(obj)}\n" for obj in found), nl=False)
+        else:
+            place = "the cluster" if is_everywhere else f"namespace {target.namespace}"
+            print_list(found, output, _now(), has_namespaces=is_everywhere, nothing=f"No workflows in {place}.")
+        return Exit.DONE
+
+    return _run(work())
+
+
+def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
+    """Prints one workflow."""
+
+    async def work() -> Exit:
+        key = await _resolve(target, name)
+        async with open_api(target) as api:
+            obj = await api.get(key)
+        if is_tree:
+            print_tree(obj, _now())
+        elif output == "name":
+            typer.echo(_name(obj))
+        else:
+            print_object(obj, output, _now())
+        return Exit.DONE
+
+    return _run(work())
+
+
+def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
+    """Watches one workflow until it ends."""
+
+    async def work() -> Exit:
+        return await _watch(target, await _resolve(target, name), timeout)
+
+    return _run(work())
+
+
+async def _watch(target: Target, key: Key, timeout: float | None) -> Exit:  # noqa: ASYNC109  # it is the user's
+    outcome: Exit | None = None
+    with build_watcher() as watcher:
+
+        def see(obj: JsonObject) -> bool:
+            nonlocal outcome
+            watcher.show(obj)
+            outcome = find_exit(obj)
+            return outcome is not None
+
+        async with asyncio.timeout(timeout):
+            await follow(target, key, see)
+    return outcome if outcome is not None else Exit.NOT_FOUND
+
+
+async def _resolve(target: Target, name: str) -> Key:
+    if name != LATEST:
+        return Key(KIND, target.namespace, name)
+    found = await _list(target, "", namespace=target.namespace)
+    if not found:
+        raise NotFound(f"there is no workflow in namespace {target.namespace}", status=404)
+    return Key(KIND, target.namespace, text(child(found[-1], "metadata"), "name"))
+
+
+async def _list(target: Target, selector: str, *, namespace: str) -> list[JsonObject]:
+    """Returns workflows, the oldest first; items of a list do not say their kind, so it is added."""
+    async with open_api(target, namespace=namespace) as api:
+        found = [obj async for obj in api.list(KIND, selector=selector)]
+    head: JsonObject = {"apiVersion": f"{GROUP}/v1alpha1", "kind": KIND}
+    return [{**head, **obj} for obj in sorted(found, key=_order)]
+
+
+def _order(obj: Mapping[str, object]) -> tuple[str, str, str]:
+    meta = child(obj, "metadata")
+    return text(meta, "creationTimestamp"), text(meta, "namespace"), text(meta, "name")
+
+
+def _name(obj: Mapping[str, object]) -> str:
+    return f"{WORKFLOW.singular}.{GROUP}/{text(child(obj, 'metadata'), 'name')}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _run(work: Coroutine[object, object, Exit]) -> int:
+    """Runs to the end; what goes wrong is told in a line."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (ApiError, NoCluster, TimeoutError) as problem:
+        code, message = _explain(problem)
+        typer.echo(f"vapora: {message}", err=True)
+        return code
+
+
+def _explain(problem: ApiError | NoCluster | TimeoutError) -> tuple[Exit, str]:
+    match problem:
+        case NotFound():
+            return Exit.NOT_FOUND, str(problem)
+        case AlreadyExists():
+            return Exit.REFUSED, f"{problem}; a Workflow is one run: give this one another name, or generateName"
+        case ApiError():  # one that is not permanent was tried again until the client gave up
+            return Exit.REFUSED if problem.is_permanent else Exit.TIMEOUT, str(problem)
+        case NoCluster():
+            return Exit.USAGE, str(problem)
+        case _:
+            return Exit.TIMEOUT, "it has not ended within the time given"

@@ -1,0 +1,94 @@
+"""The Kubernetes API as a person uses it: within one namespace, under a field manager of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+
+import aiohttp
+from kubernetes.aio.client.configuration import Configuration
+
+from vapora.adapters.clock import SystemClock
+from vapora.adapters.kube_client import KubernetesApi, Request
+from vapora.adapters.kube_config import load_configuration
+from vapora.adapters.kube_informer import KubeInformer
+from vapora.adapters.kube_kinds import RESOURCES
+from vapora.adapters.metrics import Metrics
+from vapora.cli.target import Target
+from vapora.controller.ports import JsonObject, NotFound
+from vapora.core.plan import Key, Manifest
+from vapora.core.views import child, text
+
+FIELD_MANAGER = "vapora-cli"
+
+
+class UserApi(KubernetesApi):
+    """Lists and watches in one namespace (empty: all), and with a `name` that object only, so that few rights do."""
+
+    def __init__(self, configuration: Configuration, *, namespace: str, name: str = "") -> None:
+        self.metrics = Metrics(version("vapora-operator"))
+        super().__init__(configuration, SystemClock(), self.metrics, random.random)
+        self._client.user_agent = FIELD_MANAGER
+        self._namespace = namespace
+        self._name = name
+
+    async def submit(self, manifest: Manifest, *, is_dry_run: bool) -> JsonObject:
+        """Creates an object, or only has the API server check it; raises AlreadyExists, or why it is refused."""
+        kind = text(manifest, "kind")
+        path = RESOURCES[kind].path(text(child(manifest, "metadata"), "namespace"))
+        query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
+        query += [("dryRun", "All")] if is_dry_run else []
+        return await self._call(Request("create", kind, "POST", path, tuple(query), body=manifest))
+
+    async def _send(self, request: Request) -> aiohttp.ClientResponse:
+        if request.verb in {"list", "watch"}:
+            named = (("fieldSelector", f"metadata.name={self._name}"),) if self._name else ()
+            path = RESOURCES[request.kind].path(self._namespace)
+            request = replace(request, path=path, query=(*request.query, *named))
+        return await super()._send(request)
+
+
+@asynccontextmanager
+async def open_api(target: Target, *, namespace: str | None = None, name: str = "") -> AsyncIterator[UserApi]:
+    """Connects to the target; `namespace` instead of the target's own, empty for all. Raises NoCluster."""
+    configuration = await load_configuration(target.kubeconfig, target.context)
+    api = UserApi(configuration, namespace=target.namespace if namespace is None else namespace, name=name)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+async def follow(target: Target, key: Key, see: Callable[[JsonObject], bool]) -> None:
+    """Shows the object as it is to `see`, then each change, until `see` returns True; raises NotFound.
+
+    It goes on through any loss of the connection, for as long as it takes.
+    """
+    async with open_api(target, namespace=key.namespace, name=key.name) as api:
+        if see(await api.get(key)):
+            return
+        changes: asyncio.Queue[JsonObject | None] = asyncio.Queue()
+
+        def note_listed(uids: frozenset[str], _: int) -> None:
+            if not uids:
+                changes.put_nowait(None)
+
+        watching = KubeInformer(api, SystemClock(), api.metrics, random.random).watch(
+            key.kind,
+            "",
+            on_object=lambda _, obj: changes.put_nowait(obj),
+            on_deleted=lambda _: changes.put_nowait(None),
+            on_listed=note_listed,
+        )
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(watching)
+            changed = await changes.get()
+            while changed is not None and not see(changed):
+                changed = await changes.get()
+            task.cancel()
+        if changed is None:
+            raise NotFound(f"the {key.kind} {key.name} was deleted", status=404)

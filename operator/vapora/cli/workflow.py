@@ -1,0 +1,134 @@
+"""`vapora workflow`: submits workflows and shows how they are, over the Kubernetes API alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vapora.cli.exits import Exit
+from vapora.cli.manifest import BadFile, Refused, check_spec, fill_in, read_manifest, read_params
+from vapora.cli.target import NoTarget, Target, find_target
+
+# The client takes a second to import, so each command imports it for itself: agents and --help do without.
+
+workflow = typer.Typer(
+    help="Submit workflows and see how they are. Needs nothing but the Kubernetes API.",
+    epilog="Exit codes: 0 done, 1 failed workflow, 2 usage, 3 not found, 4 refused, 5 timeout.",
+    no_args_is_help=True,
+)
+
+Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig; else KUBECONFIG, else ~/.kube/config.")]
+Context = Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="The namespace; else the context's.")]
+Name = Annotated[str, typer.Argument(help="The workflow; @latest is the newest of the namespace.")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Stop watching after so many seconds.")]
+Output = Literal["table", "wide", "json", "yaml", "name"]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How it is printed.")]
+
+
+@workflow.command(epilog="Example: vapora workflow run manifests/samples/hello.yaml --param name=you --watch")
+def run(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file of one Workflow; - reads from the input.")],
+    namespace: Namespace = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Set a param; JSON is taken as such, anything else as text. Repeatable."
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")] = False,
+    timeout: Timeout = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check it, here and at the API server, and create nothing.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Submit a Workflow, after checking it here."""
+    try:
+        manifest = fill_in(read_manifest(_read_source(file)), namespace, read_params(param or []))
+        check_spec(manifest)
+    except BadFile as problem:
+        raise _fail(f"{file} {problem}" if not str(problem).startswith("--") else str(problem), Exit.USAGE) from None
+    except Refused as problem:
+        raise _fail(f"{file}: {problem}", Exit.REFUSED) from None
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import submit  # noqa: PLC0415  # slow
+
+    raise typer.Exit(submit(target, manifest, is_dry_run=dry_run, is_watched=watch, timeout=timeout))
+
+
+@workflow.command("list", epilog="Example: vapora workflow list -A -l team=search -o wide")
+def list_(
+    namespace: Namespace = None,
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="Only those with these labels.")] = "",
+    output: OutputOption = "table",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """List workflows, the oldest first."""
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import show_list  # noqa: PLC0415  # slow
+
+    raise typer.Exit(show_list(target, selector=selector, output=output, is_everywhere=all_namespaces))
+
+
+@workflow.command(epilog="Example: vapora workflow get @latest --tree")
+def get(
+    name: Name,
+    namespace: Namespace = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Show its steps: how far, by whom, and why not.")] = False,
+    output: OutputOption = "table",
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Show one workflow."""
+    if tree and output not in {"table", "wide"}:
+        raise _fail(f"--tree is for people: not with -o {output}", Exit.USAGE)
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import show_one  # noqa: PLC0415  # slow
+
+    raise typer.Exit(show_one(target, name, output=output, is_tree=tree))
+
+
+@workflow.command(epilog="Example: vapora workflow watch @latest --timeout 600")
+def watch(
+    name: Name,
+    namespace: Namespace = None,
+    timeout: Timeout = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Watch a workflow until it ends: as a live tree on a terminal, else a line for each change."""
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import watch_one  # noqa: PLC0415  # slow
+
+    raise typer.Exit(watch_one(target, name, timeout=timeout))
+
+
+def _read_source(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadFile(f"cannot be read: {problem}") from problem
+
+
+def _find_target(kubeconfig: str | None, context: str | None, namespace: str | None) -> Target:
+    try:
+        return find_target(
+            kubeconfig=kubeconfig, context=context, namespace=namespace, environment=os.environ, home=Path.home()
+        )
+    except NoTarget as problem:
+        raise _fail(str(problem), Exit.USAGE) from None
+
+
+def _fail(message: str, code: Exit) -> typer.Exit:
+    typer.echo(f"vapora: {message}", err=True)
+    return typer.Exit(code)
