@@ -45,7 +45,7 @@ class Recorder:
         self._outbox: OrderedDict[Key, dict[str, Execution]] = OrderedDict()
         self._count = 0
         self._durable: OrderedDict[str, None] = OrderedDict()
-        self._waiters: dict[Key, set[asyncio.Future[bool]]] = {}
+        self._waiters: dict[Key, set[asyncio.Future[None]]] = {}
         self._late: set[Key] = set()
         self._refused: set[Key] = set()
         self._has_work = asyncio.Event()
@@ -83,12 +83,11 @@ class Recorder:
             return False
         for execution in executions:
             self._put(execution)
-        if not keys.intersection(self._outbox):
-            return True
-        if wait > 0 and self.problem is None and await self._wait(keys, wait):
-            return True
-        self._late |= keys.intersection(self._outbox)
-        return keys.isdisjoint(self._outbox)
+        if wait > 0 and self.problem is None:
+            await self._wait(keys, wait)
+        late = {key for key in keys if key in self._outbox}
+        self._late |= late
+        return not late
 
     async def run(self) -> None:
         """Hands over what waits, until it is cancelled."""
@@ -101,7 +100,7 @@ class Recorder:
                     await self._store.record(batch)
             except (GraphUnavailable, TimeoutError) as problem:
                 self._problem = str(problem) or f"no answer in {_STORE_SECONDS:.0f} s"
-                self._release(list(self._waiters), is_durable=False)
+                self._release(list(self._waiters))
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _RETRY_MAX)
             else:
@@ -126,18 +125,20 @@ class Recorder:
         self._has_work.set()
         self._is_idle.clear()
 
-    async def _wait(self, keys: set[Key], seconds: float) -> bool:
-        waiters = {key: asyncio.get_running_loop().create_future() for key in keys.intersection(self._outbox)}
+    async def _wait(self, keys: set[Key], seconds: float) -> None:
+        """Waits until the store has all that the workflows handed over, or does not answer."""
+        waiters = {key: asyncio.get_running_loop().create_future() for key in keys if key in self._outbox}
         for key, waiter in waiters.items():
             self._waiters.setdefault(key, set()).add(waiter)
         try:
-            async with asyncio.timeout(seconds):
-                return all(await asyncio.gather(*waiters.values()))
-        except TimeoutError:
-            return False
+            if waiters:
+                await asyncio.wait(waiters.values(), timeout=seconds)
         finally:
             for key, waiter in waiters.items():
-                self._waiters.get(key, set()).discard(waiter)
+                if waiting := self._waiters.get(key):
+                    waiting.discard(waiter)
+                    if not waiting:
+                        del self._waiters[key]
 
     def _settle(self, batch: Sequence[Execution]) -> None:
         done: list[Key] = []
@@ -155,7 +156,7 @@ class Recorder:
         if not self._outbox:
             self._has_work.clear()
             self._is_idle.set()
-        self._release(done, is_durable=True)
+        self._release(done)
         self._tell(done)
 
     def _remember(self, execution_id: str) -> None:
@@ -163,11 +164,11 @@ class Recorder:
         if len(self._durable) > _REMEMBERED:
             self._durable.popitem(last=False)
 
-    def _release(self, keys: Sequence[Key], *, is_durable: bool) -> None:
+    def _release(self, keys: Sequence[Key]) -> None:
         for key in keys:
             for waiter in self._waiters.pop(key, ()):
                 if not waiter.done():
-                    waiter.set_result(is_durable)
+                    waiter.set_result(None)
 
     def _tell(self, done: Sequence[Key]) -> None:
         awaited = [key for key in done if key in self._late]
