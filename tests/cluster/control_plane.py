@@ -57,15 +57,19 @@ class ControlPlane:
         return self._folder / "audit.jsonl"
 
     def start(self) -> None:
-        """Start all but the controller manager; the API server is about to answer when this returns."""
+        """Start etcd and the API server, which is about to answer when this returns."""
         write_tokens(self._folder / "tokens.csv", [self.admin, *self._components])
         write_service_account_key(self._folder / "service-account.pem")
         write_audit_policy(self._folder / "audit-policy.json")
         self._start_etcd()
         self._start_apiserver()
+
+    def start_controllers(self) -> None:
+        """Start what works on the API; it must answer, for the controller manager gives up after 10 s."""
         for user in self._components:
             path = self._folder / f"{user.name}.kubeconfig"
             write_kubeconfig(path, url=self.url, ca=self.ca, token=user.token)
+        self._start_controller_manager()
         self._start("kube-scheduler", self._binaries.scheduler, *_UNLIMITED, self._kubeconfig_flag("scheduler"))
         self._start_kwok()
 
@@ -95,11 +99,8 @@ class ControlPlane:
     def _start_apiserver(self) -> None:
         self.port = free_port()
         key = self._folder / "service-account.pem"
-        audit = (
-            (f"--audit-log-path={self.audit_log}", f"--audit-policy-file={self._folder / 'audit-policy.json'}")
-            if self._audit
-            else ()
-        )
+        policy = self._folder / "audit-policy.json"
+        audit = (f"--audit-log-path={self.audit_log}", f"--audit-policy-file={policy}", "--audit-log-maxsize=0")
         process = self._start(
             "kube-apiserver",
             self._binaries.apiserver,
@@ -117,16 +118,20 @@ class ControlPlane:
             "--service-cluster-ip-range=10.96.0.0/16",
             "--allow-privileged=true",
             "--profiling=false",
-            *audit,
-            *(["--audit-log-maxsize=0"] if audit else []),
+            *(audit if self._audit else ()),
         )
         wait_until(
-            lambda: self.ca.exists() or not process.is_running, "the API server has made its certificate", every=0.02
+            lambda: self._has_certificate() or not process.is_running,
+            "the API server has made its certificate",
+            within=60,
+            every=0.02,
         )
         self.check()
 
-    def start_controller_manager(self) -> None:
-        """Start the controller manager; it waits for the API server."""
+    def _has_certificate(self) -> bool:
+        return self.ca.exists() and self.ca.read_bytes().endswith(b"-----END CERTIFICATE-----\n")
+
+    def _start_controller_manager(self) -> None:
         self._start(
             "kube-controller-manager",
             self._binaries.controller_manager,

@@ -62,8 +62,6 @@ class EmbeddedCluster(Cluster):
         self.folder = supervisor.folder
         self.control_plane = plane
         plane.start()
-        if self._definitions is None:
-            plane.start_controller_manager()
         self.url, self.token, self.ca = plane.url, plane.admin.token, plane.ca
         self.kubeconfig = self.folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, url=self.url, ca=self.ca, token=self.token)
@@ -71,9 +69,9 @@ class EmbeddedCluster(Cluster):
         self.nats.start()
         self._await_ready()
         if self._definitions is not None:
-            # First, because the garbage collector learns of later kinds only every 30 s.
+            # Before the controllers: the garbage collector learns of later kinds only every 30 s.
             self._create_definitions(self._definitions)
-            plane.start_controller_manager()
+        plane.start_controllers()
         self._create_nodes()
         self.agents = AgentProcesses(self, supervisor, env={"VAPORA_NATS_URL": self.nats.url, **self._agent_env})
         if self._with_agents:

@@ -83,6 +83,7 @@ def test_no_process_outlives_a_killed_supervisor() -> None:
         os.kill(supervisor_pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(sleeper.pid), "the sleeper has ended", within=5)
         assert sleeper.wait(5) == -signal.SIGKILL
+    assert not supervisor.folder.exists()
 
 
 def test_a_program_that_is_not_there_says_so() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,7 @@ class Supervisor:
             self._child.stdin.close()
         self._child.wait()
         self._reader.join()
+        shutil.rmtree(self.folder, ignore_errors=True)  # as the supervisor does, unless it was killed
         if self._child.stdout is not None:
             self._child.stdout.close()
 
