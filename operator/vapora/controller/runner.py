@@ -61,8 +61,11 @@ class Runner:
 
     async def _look(self, key: Key) -> str:
         """Reconciles one key, queues it as the outcome asks, and names the outcome for the metric."""
+        reconciler = self._reconcilers.get(key.kind)
+        if reconciler is None:
+            return "ignored"  # a kind that is watched only for what others need of it
         try:
-            requeue_after = await self._reconcilers[key.kind].reconcile(key)
+            requeue_after = await reconciler.reconcile(key)
         except Conflict:
             return self._again(key, "conflict")
         except Terminal as problem:

@@ -90,6 +90,14 @@ async def test_a_defect_in_one_object_does_not_stop_the_others():
 
 
 @in_virtual_time
+async def test_a_kind_that_nobody_reconciles_is_left_alone():
+    engine = Engine()
+    engine.queue.add(Key("Provider", "default", "p"))
+    await work(engine, Scripted(engine))
+    assert engine.meter.seen["reconciled", "Provider", "ignored"] == 1
+
+
+@in_virtual_time
 async def test_no_reconcile_is_left_running_when_the_workers_are_stopped():
     engine = Engine()
     running = 0
