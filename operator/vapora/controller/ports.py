@@ -179,7 +179,7 @@ class Meter(Protocol):
     """Counts what the engine does. No call may fail or take time."""
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        """Counts one reconcile; `result` is success, retry, conflict, terminal or error."""
+        """Counts one reconcile; `result` is success, retry, conflict, terminal, error or ignored."""
         ...
 
     def waited(self, seconds: float) -> None:
