@@ -25,7 +25,7 @@ class SqliteGraph:
     def __init__(self, path: Path) -> None:
         self._readers = SqliteReaders(path)
         self._writer = SqliteWriter(path, self._readers)
-        self._executor = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="knowledge-graph-reader")
+        self._executor: ThreadPoolExecutor | None = None
 
     @property
     def problem(self) -> str | None:
@@ -33,13 +33,17 @@ class SqliteGraph:
         return self._writer.problem
 
     async def open(self) -> None:
-        """Opens the store; one that cannot be opened shows in `problem` and is tried again."""
+        """Opens the store; one that cannot be opened shows in `problem` and is tried again. An open one stays so."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="knowledge-graph-reader")
         await asyncio.to_thread(self._writer.start)
 
     async def close(self) -> None:
         """Writes what was handed in and closes the file."""
         await asyncio.to_thread(self._writer.stop)
-        await asyncio.to_thread(self._executor.shutdown)
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await asyncio.to_thread(executor.shutdown)
 
     async def record(self, executions: Sequence[Execution]) -> None:
         """Keeps executions by id, durably when it returns; what a repeated one does not say any more stays."""
@@ -60,12 +64,12 @@ class SqliteGraph:
         return int(rows[0][0] or 0)
 
     async def _read(self, statement: str, values: Row) -> list[Row]:
+        if self._executor is None or self.problem is not None:
+            raise GraphUnavailable(self.problem or "the knowledge graph is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._select, statement, values)
 
     def _select(self, statement: str, values: Row) -> list[Row]:
-        if self.problem is not None:
-            raise GraphUnavailable(self.problem)
         try:
             return self._readers.select(statement, values)
         except GraphUnavailable as problem:

@@ -62,17 +62,25 @@ class SqliteWriter:
         self._is_suspect = False
         self._retry_after = 0.0
         self._retry_delay = _RETRY_FIRST
-        self._thread = threading.Thread(target=self._run, name="knowledge-graph-writer", daemon=True)
-        self._has_tried = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Is true between start and stop."""
+        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Starts the thread, and waits for the first attempt to open the file."""
+        if self.is_running:
+            return
+        has_tried = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=[has_tried], name="knowledge-graph-writer", daemon=True)
         self._thread.start()
-        self._has_tried.wait()
+        has_tried.wait()
 
     def stop(self) -> None:
         """Writes what was handed in, closes the file and ends the thread."""
-        if not self._thread.is_alive():
+        if self._thread is None or not self.is_running:
             return
         self._queue.put(None)
         self._thread.join()
@@ -83,7 +91,7 @@ class SqliteWriter:
 
     async def write(self, rows: Sequence[Row]) -> None:
         """Returns once the rows are durable; raises GraphUnavailable."""
-        if not self._thread.is_alive():
+        if not self.is_running:
             raise GraphUnavailable(self.problem or _CLOSED)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -95,9 +103,10 @@ class SqliteWriter:
         if is_damage(problem.__cause__):
             self._is_suspect = True
 
-    def _run(self) -> None:
+    def _run(self, has_tried: threading.Event) -> None:
+        self._identity = None
         self._open()
-        self._has_tried.set()
+        has_tried.set()
         is_wanted = True
         while is_wanted:
             writes, is_wanted = self._gather()

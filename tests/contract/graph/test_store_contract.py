@@ -144,6 +144,16 @@ async def test_a_reopened_store_has_everything(store, tmp_path):
     await graph.close()
 
 
+async def test_a_store_may_be_opened_again_while_open_and_after_it_was_closed(store, tmp_path):
+    graph = store.make(tmp_path)
+    for number in (1, 2):
+        await graph.open()
+        await graph.open()
+        await graph.record([an_execution(number)])
+        assert await graph.count() == number
+        await graph.close()
+
+
 async def test_a_closed_store_refuses(store, tmp_path):
     graph = store.make(tmp_path)
     await graph.open()

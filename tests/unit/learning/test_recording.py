@@ -61,6 +61,18 @@ async def test_an_execution_is_durable_when_record_says_so():
     assert not woken
 
 
+async def test_what_waits_for_the_store_is_held_until_it_is_durable():
+    store, execution = MemoryStore(), an_execution()
+    store.gate.clear()
+    async with recording(store) as (recorder, _):
+        assert not recorder.holds(execution)
+        await recorder.record([execution], wait=0.0)
+        assert recorder.holds(execution)
+        store.gate.set()
+        await until(lambda: recorder.is_durable(execution.id))
+        assert not recorder.holds(execution)
+
+
 async def test_nothing_to_record_is_durable_at_once():
     async with recording(MemoryStore()) as (recorder, _):
         assert await recorder.record([])
