@@ -76,7 +76,7 @@ class Operator:
             clock=clock,
         )
         self._collector = Collector(api, clock)
-        self._fleet = Fleet(settings, kit, api, queue, clock, self._broker)
+        self._fleet = Fleet(settings, kit, api, queue, broker=self._broker, collector=self._collector)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.collect import Collector
 from vapora.controller.inbox import Inbox
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import Clock, KubeApi
+from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Reconciler
@@ -45,14 +46,21 @@ class Fleet:
     """Holds the parts that the kinds share; the broker and the graph are there only where the settings name them."""
 
     def __init__(
-        self, settings: Settings, kit: Kit, api: KubeApi, queue: WorkQueue, clock: Clock, broker: NatsBroker | None
+        self,
+        settings: Settings,
+        kit: Kit,
+        api: KubeApi,
+        queue: WorkQueue,
+        *,
+        broker: NatsBroker | None,
+        collector: Collector,
     ) -> None:
-        self._kit, self._queue, self._clock, self._broker = kit, queue, clock, broker
+        self._kit, self._queue, self._clock, self._broker = kit, queue, kit.clock, broker
         self._graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
         self._recorder = Recorder(self._graph, wake=queue.add) if self._graph else None
         self._inbox = Inbox()
         self._outstanding = Outstanding()
-        self._depths = Depths(broker, kit.store, queue.add, clock)
+        self._depths = Depths(broker, kit.store, queue.add, kit.clock)
         self._vocabulary = load_vocabulary()
         self._workflows = WorkflowReconciler(
             kit,
@@ -62,6 +70,7 @@ class Fleet:
             surroundings=self._look_around,
             pools=self._view_pools,
             outstanding=self._outstanding,
+            on_release=collector.note_release,
         )
         self._nats_url = settings.nats_url
 

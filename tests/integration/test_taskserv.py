@@ -185,6 +185,45 @@ def test_nothing_is_written_while_nothing_changes(here: Resources, operator: Ope
     assert here.find("Deployment", "backend")["metadata"]["generation"] == deployment["metadata"]["generation"]
 
 
+def build_volume(name: str, storage_class: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "hostPath": {"path": "/nowhere"},
+        },
+    }
+
+
+def test_a_stateful_service_has_stable_names_and_keeps_its_volumes(here: Resources) -> None:
+    for number in range(2):
+        here.apply_manifest(build_volume(f"{here.namespace}-{number}", here.namespace))
+    storage = {"size": "1Gi", "storageClass": here.namespace}
+    here.apply("Taskserv", "nats", **SERVING, type="stateful", storage=storage)
+    wait_ready(here, "nats")
+    assert {pod["metadata"]["name"] for pod in here.all("Pod")} == {"nats-0", "nats-1"}
+    assert here.find("Service", "nats")["spec"]["clusterIP"] == "None"
+    here.patch("Taskserv", "nats", {"spec": {"version": "0.2.0"}})
+    here.await_status("Taskserv", "nats", version="0.2.0", phase="Healthy")
+    assert {pod["spec"]["containers"][0]["image"] for pod in here.all("Pod")} == {"service:0.2.0"}
+    here.delete("Taskserv", "nats")
+    wait_until(lambda: not here.all("StatefulSet"), "the StatefulSet is gone")
+    claims = here.kubectl("get", "pvc", "-o", "name").split()
+    assert claims == ["persistentvolumeclaim/data-nats-0", "persistentvolumeclaim/data-nats-1"]
+
+
+def test_a_volume_that_nobody_provides_is_said_in_the_schedulers_words(here: Resources) -> None:
+    storage = {"size": "1Gi", "storageClass": f"{here.namespace}-none"}
+    upgrade = {"progressDeadline": "2s"}
+    here.apply("Taskserv", "nats", **SERVING, type="stateful", storage=storage, upgrade=upgrade)
+    said = here.await_said("Taskserv", "nats", "Degraded", "True Unschedulable: ")
+    assert "unbound immediate PersistentVolumeClaims" in said
+
+
 def test_what_was_made_goes_with_the_service(here: Resources) -> None:
     here.apply("Taskserv", "backend", **SERVING)
     wait_ready(here, "backend")

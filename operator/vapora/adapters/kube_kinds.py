@@ -41,6 +41,7 @@ RESOURCES = {
     "Namespace": Resource("v1", "namespaces", is_namespaced=False),
     "Pod": Resource("v1", "pods"),
     "Service": Resource("v1", "services"),
+    "StatefulSet": Resource("apps/v1", "statefulsets"),
 }
 
 

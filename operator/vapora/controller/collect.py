@@ -6,13 +6,12 @@ import logging
 from collections import Counter, defaultdict
 
 from vapora.controller.ports import ApiError, Clock, KubeApi
-from vapora.core.naming import GROUP, LABEL_RECORDED
+from vapora.core.naming import LABEL_FINISHED, LABEL_OUTCOME, LABEL_RECORDED
+from vapora.core.plan import Patch
 from vapora.core.views import child, text
 
 log = logging.getLogger(__name__)
 
-LABEL_FINISHED = f"{GROUP}/finished"  # the minute since the epoch in which the attempt ended
-LABEL_OUTCOME = f"{GROUP}/outcome"
 KINDS = ("Pod", "Job")
 LIMIT = 2000  # recorded attempts of one kind that may stay in a namespace
 KEEP_MINUTES = {"succeeded": 10, "failed": 60}
@@ -28,6 +27,12 @@ class Collector:
         self._api = api
         self._clock = clock
         self._counts: dict[tuple[str, str], dict[str, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+
+    def note_release(self, patch: Patch) -> None:
+        """Counts the attempt that a patch has just labelled as recorded."""
+        labels = child(patch.body, "metadata", "labels")
+        minute, outcome = int(text(labels, LABEL_FINISHED)), text(labels, LABEL_OUTCOME)
+        self.note(patch.key.namespace, minute, outcome, patch.key.kind)
 
     def note(self, namespace: str, minute: int, outcome: str, kind: str = "Pod") -> None:
         """Counts an attempt that was just labelled as recorded."""

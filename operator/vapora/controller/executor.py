@@ -87,7 +87,10 @@ class Executor:
                 case Publish() | CancelTask() | EnsureQueue() | RemoveQueue():
                     await self._use_broker(action)
         except ApiError as refusal:
-            return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=refusal.is_permanent)
+            # Another manager owns a field that we apply: only it, or the user, can end that.
+            is_owned = isinstance(refusal, Conflict) and isinstance(action, Apply)
+            is_permanent = refusal.is_permanent or is_owned
+            return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=is_permanent)
         except BrokerUnavailable as refusal:
             return Problem(action, "BrokerUnavailable", str(refusal), is_permanent=False)
         except TaskTooLarge as refusal:

@@ -33,6 +33,7 @@ WATCHED = (
     Watched("Job", LABEL_WORKFLOW, _UNRECORDED),
     Watched("Pod", LABEL_OWNER),
     Watched("Deployment", LABEL_OWNER),
+    Watched("StatefulSet", LABEL_OWNER),
     Watched("Service", LABEL_OWNER),
 )
 

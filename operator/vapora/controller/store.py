@@ -11,7 +11,9 @@ from vapora.core.naming import LABEL_RECORDED
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, project, project_meta, text
 
-CHILD_KINDS = frozenset({"Pod", "Job", "Deployment", "Service"})  # what informers watch; nothing else is ever forgotten
+CHILD_KINDS = frozenset(
+    {"Pod", "Job", "Deployment", "StatefulSet", "Service"}
+)  # what informers watch; nothing else is ever forgotten
 
 
 def resource_version(obj: Mapping[str, object]) -> int:

@@ -15,7 +15,7 @@ from vapora.controller.runner import Retryable
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_REQUEST
-from vapora.core.plan import Action, Create, Event, Key, Problem, Publish
+from vapora.core.plan import Action, Create, Event, Key, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, parse_time, text
 from vapora.core.workflow.codec import decode_status
@@ -63,6 +63,7 @@ class WorkflowReconciler:
         surroundings: Callable[[], Surroundings],
         pools: Callable[[str], Sequence[PoolView]],
         outstanding: Outstanding,
+        on_release: Callable[[Patch], None],
     ) -> None:
         self._kit = kit
         self._api = api
@@ -71,6 +72,7 @@ class WorkflowReconciler:
         self._surroundings = surroundings
         self._pools = pools
         self._outstanding = outstanding
+        self._on_release = on_release
         self._runs: dict[Key, Run] = {}
         self.waiting_for_pool: set[Key] = set()
 
@@ -253,11 +255,16 @@ class WorkflowReconciler:
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
         await self._record(run, [*tries, *tasks], wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
-        if actions:
-            await self._kit.executor.execute(actions)
+        problems = await self._kit.executor.execute(actions) if actions else []
+        refused = [problem.action for problem in problems]
+        for action in actions:
+            if isinstance(action, Patch) and action not in refused:
+                self._on_release(action)
         for execution, answered in zip(tasks, answers, strict=True):
             if self._is_durable(execution.id):
                 await self._inbox.acknowledge(identity.uid, answered.task_id)
+        if problems:
+            raise Retryable(problems[0].message)
 
     def _is_durable(self, known: str) -> bool:
         return self._recorder is None or self._recorder.is_durable(known)

@@ -88,8 +88,8 @@ def raise_weight(weight: float, where: Where, vocabulary: Vocabulary) -> float:
 def _find_terms(words: Words, where: Where, vocabulary: Vocabulary) -> Iterator[tuple[Term, int, int]]:
     position = 0
     while position < len(words.plain):
-        phrase: Phrase | None = vocabulary.phrases.find(words.plain, position)
-        if phrase is None or words.has_break(position + 1, position + len(phrase), COMMA):
+        phrase: Phrase | None = vocabulary.phrases.find(words.plain, position, words.run_end(position))
+        if phrase is None:
             position += 1
             continue
         term = vocabulary.terms[phrase]

@@ -142,10 +142,11 @@ class Phrases:
             by_first.setdefault(phrase[0], []).append(phrase)
         self._by_first = {first: sorted(rest, key=len, reverse=True) for first, rest in by_first.items()}
 
-    def find(self, words: Phrase, start: int) -> Phrase | None:
-        """Returns the longest phrase that starts at a word; None without one."""
+    def find(self, words: Phrase, start: int, end: int | None = None) -> Phrase | None:
+        """Returns the longest phrase that starts at a word and ends before word `end`; None without one."""
         for phrase in self._by_first.get(words[start], ()):
-            if words[start : start + len(phrase)] == phrase:
+            stop = start + len(phrase)
+            if words[start:stop] == phrase and (end is None or stop <= end):
                 return phrase
         return None
 

@@ -21,6 +21,7 @@ _IRREGULAR = {
     "cpus": "cpu",
     "tpus": "tpu",
     "apis": "api",
+    "logistics": "logistics",
 }
 
 NO_BREAK, COMMA, CLAUSE = 0, 1, 2
@@ -47,6 +48,13 @@ class Words:
     def has_break(self, start: int, end: int, level: int) -> bool:
         """Whether a break of at least `level` stands before one of the words start..end-1."""
         return any(found >= level for found in self.breaks[start:end])
+
+    def run_end(self, position: int) -> int:
+        """Returns the first word after `position` with a break before it."""
+        end = position + 1
+        while end < len(self.breaks) and not self.breaks[end]:
+            end += 1
+        return end
 
     def sentence(self, position: int) -> tuple[int, int]:
         """Returns where the clause around a word begins and ends."""
