@@ -15,6 +15,7 @@ _REACH_DEMAND = 4
 _REACH_OPTION = 8
 _REACH_LINK = 3
 _NO_TEXT = -1
+_MAX_TEXT = 4_000  # characters of one field; what a step is stands at its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def find_in_text(text: str, where: Where, vocabulary: Vocabulary) -> tuple[Match
     """Finds the terms of a text."""
     if not text:
         return ()
-    words = read_words(text)
+    words = read_words(text[:_MAX_TEXT])
     found = [
         (term, start, end)
         for term, start, end in _find_terms(words, where, vocabulary)
@@ -88,7 +89,9 @@ def raise_weight(weight: float, where: Where, vocabulary: Vocabulary) -> float:
 def _find_terms(words: Words, where: Where, vocabulary: Vocabulary) -> Iterator[tuple[Term, int, int]]:
     position = 0
     while position < len(words.plain):
-        phrase: Phrase | None = vocabulary.phrases.find(words.plain, position, words.run_end(position))
+        phrase: Phrase | None = vocabulary.phrases.find(words.plain, position)
+        if phrase is not None and words.has_break(position + 1, position + len(phrase), COMMA):
+            phrase = vocabulary.phrases.find(words.plain, position, words.run_end(position))
         if phrase is None:
             position += 1
             continue
@@ -119,7 +122,7 @@ def _means_it(term: Term, words: Words, start: int, end: int) -> bool:
         return False
     if not term.not_with:
         return True
-    first, last = words.sentence(start)
+    first, last = words.clause(start)
     return term.not_with.isdisjoint((*words.plain[first:start], *words.plain[end:last]))
 
 
@@ -168,7 +171,7 @@ def _told_after(
     words: Words, found: Sequence[tuple[Term, int, int]], head: int, end: int, vocabulary: Vocabulary
 ) -> set[int]:
     """Returns the terms after a page, course or the like that is about them."""
-    first, last = words.sentence(head)
+    first, last = words.clause(head)
     if any(first <= start < head for _, start, _ in found):
         return set()  # something is done with the pages: `classify articles about ...`
     reach = words.plain[end : min(end + _REACH_LINK, last)]
@@ -218,6 +221,6 @@ def _is_demanded(words: Words, effect: Effect, span: tuple[int, int], vocabulary
 
 
 def _is_option(words: Words, start: int, end: int, vocabulary: Vocabulary) -> bool:
-    first, last = words.sentence(start)
+    first, last = words.clause(start)
     low, high = max(first, start - _REACH_OPTION), min(last, end + _REACH_OPTION)
     return has_phrase(words, vocabulary.optional, low, high)

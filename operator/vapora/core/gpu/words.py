@@ -24,6 +24,7 @@ _IRREGULAR = {
     "logistics": "logistics",
 }
 
+_REACH = 40
 NO_BREAK, COMMA, CLAUSE = 0, 1, 2
 
 
@@ -56,13 +57,13 @@ class Words:
             end += 1
         return end
 
-    def sentence(self, position: int) -> tuple[int, int]:
-        """Returns where the clause around a word begins and ends."""
-        start = position
-        while start > 0 and self.breaks[start] < CLAUSE:
+    def clause(self, position: int) -> tuple[int, int]:
+        """Returns where the clause around a word begins and ends, at most 40 words away."""
+        start, first = position, max(0, position - _REACH)
+        while start > first and self.breaks[start] < CLAUSE:
             start -= 1
-        end = position + 1
-        while end < len(self.plain) and self.breaks[end] < CLAUSE:
+        end, last = position + 1, min(len(self.plain), position + _REACH)
+        while end < last and self.breaks[end] < CLAUSE:
             end += 1
         return start, end
 
