@@ -56,6 +56,7 @@ class Operator:
         self,
         settings: Settings,
         api: KubernetesApi,
+        lease_api: KubernetesApi,
         metrics: Metrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
@@ -70,7 +71,7 @@ class Operator:
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
         kit = Kit(
             store=store,
-            executor=Executor(api, self._broker, store),
+            executor=Executor(api, self._broker, store, wake=queue.add),
             writer=StatusWriter(api, store, self._pacer, clock),
             events=self._events,
             clock=clock,
@@ -85,7 +86,7 @@ class Operator:
         self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
         self._resync = Resync(api, store, queue, clock, [kind.name for kind in KINDS])
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
-        self._elector = Elector(api, clock, metrics, lease=lease, identity=settings.identity)
+        self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
 
     async def run(self) -> None:
@@ -154,10 +155,12 @@ async def run_operator(settings: Settings) -> None:
     """Runs the operator until a signal ends it; raises NoCluster or CannotStart where it must not start."""
     configuration = await load_configuration(settings.kubeconfig, settings.context)
     metrics = Metrics(version("vapora-operator"))
-    api = KubernetesApi(configuration, SystemClock(), metrics, random.random)
-    try:
+
+    def connect() -> KubernetesApi:
+        return KubernetesApi(configuration, SystemClock(), metrics, random.random)
+
+    # The lease has connections of its own, so that a burst of work which waits for one cannot end the term.
+    async with connect() as api, connect() as lease_api:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
-        await Operator(settings, api, metrics, lambda: read_credentials(configuration)).run()
-    finally:
-        await api.close()
+        await Operator(settings, api, lease_api, metrics, lambda: read_credentials(configuration)).run()

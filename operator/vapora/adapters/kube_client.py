@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -87,6 +89,14 @@ class KubernetesApi:
         self._meter = meter
         self._jitter = jitter
         self._watch_timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=watch_silence)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Closes all connections."""

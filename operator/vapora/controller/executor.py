@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, TaskBroker
 from vapora.controller.store import Store
@@ -48,12 +48,23 @@ def key_of(manifest: Manifest) -> Key:
 
 
 class Executor:
-    """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside."""
+    """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside.
 
-    def __init__(self, api: KubeApi, broker: TaskBroker | None, store: Store) -> None:
+    `wake` queues the owner of a child that existed already: it may have ended long ago, and no event will say so again.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        broker: TaskBroker | None,
+        store: Store,
+        *,
+        wake: Callable[[Key], None] = lambda _: None,
+    ) -> None:
         self._api = api
         self._broker = broker
         self._store = store
+        self._wake = wake
 
     async def execute(self, actions: Iterable[Action]) -> list[Problem]:
         """Does every action, and returns the problems of those that were refused, in the order of the actions."""
@@ -102,14 +113,20 @@ class Executor:
         self._store.mark_creating(key)
         try:
             try:
-                answer = await self._api.create(action.manifest)
+                self._store.put_answer(await self._api.create(action.manifest))
             except AlreadyExists:
-                answer = await self._api.get(key)
-                if not _is_same_child(action.manifest, answer):
-                    raise NameTaken(key) from None
-            self._store.put_answer(answer)
+                await self._adopt(key, action.manifest)
         finally:
             self._store.unmark_creating(key)
+
+    async def _adopt(self, key: Key, wanted: Manifest) -> None:
+        """Takes a child that exists for the one that was to be made, if it is that one."""
+        found = await self._api.get(key)
+        if not _is_same_child(wanted, found):
+            raise NameTaken(key)
+        self._store.put_answer(found)
+        if (owner := self._store.touch_child(key)) is not None:
+            self._wake(owner)
 
     async def _apply(self, action: Apply) -> None:
         key = key_of(action.manifest)

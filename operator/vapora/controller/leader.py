@@ -21,11 +21,11 @@ class LeaseTimes:
 
     A leader that could not renew stops working `give_up` after its last renewal, well before `duration`, when another
     may take the lease. A candidate looks every `poll`, so a killed leader is replaced within duration + 2 * poll, and
-    one that released the lease within one poll.
+    one that released the lease within one poll. The API server may be busy for some seconds without ending a term.
     """
 
-    duration: float = 10.0
-    give_up: float = 6.0
+    duration: float = 12.0
+    give_up: float = 9.0
     renew: float = 2.0
     poll: float = 1.0
 
@@ -103,7 +103,8 @@ class Elector:
             await self._clock.sleep(self._times.renew)
             begun = self._clock.monotonic()
             left = renewed + self._times.give_up - begun
-            if left > 0 and await self._try(self._renew, within=min(left, self._times.renew)):
+            # Half of the time that is left, so that a connection which hangs does not use up all of it.
+            if left > 0 and await self._try(self._renew, within=left / 2):
                 renewed = begun
             elif self._seen is not None and self._seen.holder != self._identity:
                 return

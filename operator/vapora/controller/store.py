@@ -155,6 +155,14 @@ class Store:
             view = replace(view, meta=replace(view.meta, is_deleting=True))
             self._children[key] = self._by_owner[view.meta.owner_uid][key] = view
 
+    def touch_child(self, key: Key) -> Key | None:
+        """Counts a child as changed although nothing new is known of it; returns the key of its owner."""
+        view = self._children.get(key)
+        if view is None:
+            return None
+        self._note_change(view.meta)
+        return self._uids.get(view.meta.owner_uid)
+
     def put_answer(self, obj: JsonObject) -> None:
         """Keeps what a write returned, so that the next reconcile reads its own writes.
 

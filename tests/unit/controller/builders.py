@@ -61,7 +61,7 @@ class Engine:
         self.pacer = Pacer(self.clock, self.queue.add, per_second=10)
         self.writer = StatusWriter(self.api, self.store, self.pacer, self.clock)
         self.events = EventRecorder(self.api, self.clock, self.meter, identity="test")
-        self.executor = Executor(self.api, None, self.store)
+        self.executor = Executor(self.api, None, self.store, wake=self.queue.add)
         self.kit = Kit(self.store, self.executor, self.writer, self.events, self.clock)
 
     def add(self, obj: JsonObject) -> JsonObject:

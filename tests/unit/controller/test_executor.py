@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.fakes.kube_api import refuse
 from tests.fakes.virtual_time import in_virtual_time
-from tests.unit.controller.builders import Engine, build_pod, pod_key
+from tests.unit.controller.builders import Engine, build_pod, build_workflow, pod_key, workflow_key
 
 from vapora.core.plan import Apply, CancelTask, Create, Delete, Key, Patch
 
@@ -25,6 +25,18 @@ async def test_creating_the_same_child_twice_is_a_success():
     for _ in range(2):
         assert await engine.executor.execute([Create(build_pod("p", owner="u1"))]) == []
     assert len(engine.api.all("Pod")) == 1
+
+
+@in_virtual_time
+async def test_the_owner_of_a_child_that_existed_already_is_looked_at_again():
+    engine = Engine()
+    uid = engine.add(build_workflow("w"))["metadata"]["uid"]
+    engine.store.take_changes(uid)
+    engine.store.put_child("Pod", engine.api.put(build_pod("p", owner=uid)))
+    engine.store.take_changes(uid)
+    await engine.executor.execute([Create(build_pod("p", owner=uid))])
+    assert engine.store.take_changes(uid) == {"p"}
+    assert await engine.queue.get() == workflow_key("w")
 
 
 FOREIGN = {
