@@ -1,0 +1,218 @@
+"""`make demo`: starts a cluster, applies a fleet with kubectl, runs a workflow on it, and checks how everything ended.
+
+Exits 0 only if every object ended as it should.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from examples.demo.screen import Screen
+from examples.demo.watching import Watcher
+from tests.cluster import EmbeddedCluster, Supervisor, wait_until
+
+from vapora.adapters.sqlite_graph import SqliteGraph
+
+ROOT = Path(__file__).parents[2]
+FLEET, BACKLOG = "examples/demo/fleet", "examples/demo/backlog"
+AGENTS, SYSTEM = "vapora-agents", "vapora-system"
+FINAL = {"Succeeded", "Failed", "Cancelled"}
+
+
+class DemoFailed(Exception):
+    """Something did not end as it should, and what."""
+
+
+def main() -> int:
+    """Runs the demo; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--break-service", metavar="NAME", help="give this service an image that nobody can pull")
+    parser.add_argument("--ready-within", type=float, default=90, help="seconds the fleet may take (default 90)")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    screen = Screen()
+    started = time.monotonic()
+    try:
+        run(screen, broken=options.break_service, ready_within=options.ready_within)
+    except DemoFailed as problem:
+        screen.verdict(is_good=False, text=str(problem))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    screen.note(f"\nIt took {time.monotonic() - started:.0f} seconds, and nothing of it is left running.")
+    return 0
+
+
+def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
+    """Tells the whole story; raises DemoFailed where it goes wrong."""
+    screen.heading("A cluster")
+    screen.note(
+        "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
+        "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
+    )
+    with EmbeddedCluster() as cluster, Supervisor("vapora-demo-") as processes:
+        graph = processes.folder / "graph.db"
+        install(screen, cluster)
+        with operator(cluster, processes, graph):
+            deploy(screen, cluster, broken=broken, ready_within=ready_within)
+            work(screen, cluster)
+            screen.heading("What there is now")
+            kubectl(screen, cluster, "get", "workflow,agentpool,taskserv", "-A")
+            learned(screen, graph)
+    screen.heading("Where to look next")
+    screen.note(
+        "manifests/samples/   what was applied, and smaller samples\n"
+        "docs/architecture.md how it works;  docs/api.md  every field\n"
+        "python -m tests.cluster up   a cluster like this one, to try things on"
+    )
+
+
+def install(screen: Screen, cluster: EmbeddedCluster) -> None:
+    """Installs the operator as a user would; its own process is then run here, with its ServiceAccount's rights."""
+    screen.heading("The operator, installed from manifests/install.yaml")
+    cluster.kubectl("apply", "--server-side", "-f", "manifests/install.yaml")
+    cluster.kubectl("scale", "-n", SYSTEM, "deployment/vapora-operator", "--replicas=0")
+    screen.note("Its Deployment is scaled to 0: simulated nodes run no containers, so it runs as a process here.")
+
+
+@contextmanager
+def operator(cluster: EmbeddedCluster, processes: Supervisor, graph: Path) -> Iterator[None]:
+    """Runs `vapora operator` with the rights of the ServiceAccount that the installation made."""
+    kubeconfig = cluster.user_kubeconfig(SYSTEM, "vapora-operator")
+    command = [sys.executable, "-m", "vapora", "operator", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
+    command += ["--http-host", "127.0.0.1", "--http-port", "0", "--lease-namespace", SYSTEM]
+    command += ["--nats-url", cluster.nats.url, "--graph-path", str(graph)]
+    process = processes.start("operator", command, env=cluster.environment())
+    yield
+    if not process.is_running:
+        raise DemoFailed(f"the operator ended: {process.tail()}")
+
+
+def kubectl(screen: Screen, cluster: EmbeddedCluster, *args: str) -> str:
+    """Runs kubectl where everybody can see it."""
+    done = cluster.kubectl(*args, check=False)
+    screen.output(f"kubectl {' '.join(args)}", done.stdout + done.stderr)
+    if done.returncode != 0:
+        raise DemoFailed(f"kubectl {args[0]} failed")
+    return done.stdout
+
+
+def deploy(screen: Screen, cluster: EmbeddedCluster, *, broken: str | None, ready_within: float) -> None:
+    """Applies the fleet and waits until all of it is Ready."""
+    screen.heading("A fleet: three stores, five services, three pools of agents")
+    kubectl(screen, cluster, "apply", "-k", FLEET)
+    if broken:
+        change = '{"spec": {"image": "missing.example/none:1"}}'
+        kubectl(
+            screen,
+            cluster,
+            "patch",
+            "taskserv",
+            broken,
+            "-n",
+            find_namespace(cluster, broken),
+            "--type=merge",
+            "-p",
+            change,
+        )
+    timeout = f"--timeout={ready_within:.0f}s"
+    try:
+        kubectl(screen, cluster, "wait", "--for=condition=Ready", "taskserv,agentpool", "--all", "-A", timeout)
+    except DemoFailed:
+        kubectl(screen, cluster, "get", "agentpool,taskserv", "-A")
+        raise DemoFailed("the fleet is not Ready") from None
+
+
+def find_namespace(cluster: EmbeddedCluster, service: str) -> str:
+    """Returns the namespace that a service of the fleet stands in."""
+    found = cluster.api.get("/apis/vapora.dev/v1alpha1/taskservs").json()["items"]
+    names = {row["metadata"]["name"]: row["metadata"]["namespace"] for row in found}
+    if service not in names:
+        raise DemoFailed(f"there is no service {service!r}; there are {', '.join(sorted(names))}")
+    return str(names[service])
+
+
+def work(screen: Screen, cluster: EmbeddedCluster) -> None:
+    """Submits the workflow, shows it until it has ended and the pool is back at its size, and judges both."""
+    screen.heading("Forty tasks for the developers, a training on a GPU, a report")
+    with (
+        Watcher(cluster, AGENTS, "workflows", "backlog", field="phase") as workflow,
+        Watcher(cluster, AGENTS, "agentpools", "developer", field="desiredReplicas") as pool,
+    ):
+        kubectl(screen, cluster, "apply", "-k", BACKLOG)
+
+        def is_over() -> bool:
+            phase = workflow.status.get("phase")
+            has_shrunk = len(pool.values) > 1 and pool.values[-1] == 5 and pool.status.get("replicas") == 5
+            return phase in FINAL and (phase != "Succeeded" or has_shrunk)
+
+        screen.follow(workflow, pool, is_over, within=150)
+        screen.heading("Did it end as it should?")
+        judge(screen, cluster, workflow, pool)
+
+
+def judge(screen: Screen, cluster: EmbeddedCluster, workflow: Watcher, pool: Watcher) -> None:
+    """Checks every end; raises DemoFailed where one is wrong."""
+    steps = workflow.status.get("steps", {})
+    sizes = [value for value in pool.values if isinstance(value, int)]
+    nodes = {pod["spec"].get("nodeName", "") for pod in find_pods(cluster, "vapora.dev/step=train")}
+    agents = {agent.pid for agent in cluster.agents.running(AGENTS, "developer")}
+    ml = steps.get("train", {}).get("ml", {})
+    findings = {
+        f"the workflow is {workflow.status.get('phase')}": workflow.status.get("phase") == "Succeeded",
+        f"tasks done: {steps.get('tasks', {}).get('items', {}).get('succeeded', 'none')} of forty": (
+            steps.get("tasks", {}).get("items", {}).get("succeeded") == "0-39"
+        ),
+        f"the pool's sizes were {' -> '.join(map(str, sizes))}": max(sizes, default=0) >= 9 and sizes[-1:] == [5],
+        f"the training sat on {', '.join(sorted(nodes)) or 'no node'}": bool(nodes)
+        and all(node.startswith("gpu-") for node in nodes),
+        f"it was found to be one: {ml.get('sentence', 'not at all')}": ml.get("class") == "gpuRequired",
+        f"the report says: {steps.get('report', {}).get('outputs', {}).get('summary', 'nothing')}": bool(
+            steps.get("report", {}).get("outputs")
+        ),
+        f"{len(agents)} agents run for the pool's five Pods": len(agents) == 5,
+    }
+    for text, is_good in findings.items():
+        screen.verdict(is_good=is_good, text=text)
+    if not all(findings.values()):
+        raise DemoFailed("not everything ended as it should")
+
+
+def find_pods(cluster: EmbeddedCluster, selector: str) -> list[dict]:
+    """Returns the Pods of the agents' namespace that a selector selects."""
+    path = f"/api/v1/namespaces/{AGENTS}/pods"
+    return list(cluster.api.get(path, params={"labelSelector": selector}).json()["items"])
+
+
+def learned(screen: Screen, graph: Path) -> None:
+    """Says what the knowledge graph has recorded."""
+    screen.heading("What the knowledge graph has learned")
+
+    async def read() -> tuple[int, list]:
+        store = SqliteGraph(graph)
+        await store.open()
+        try:
+            return await store.count(), list(await store.get_agent_executions(f"{AGENTS}/developer", 100))
+        finally:
+            await store.close()
+
+    wait_until(lambda: asyncio.run(read())[0] >= 42, "every try is recorded", within=10)
+    count, tasks = asyncio.run(read())
+    seconds = [execution.latency.total_seconds() for execution in tasks]
+    outcomes = Counter(execution.outcome for execution in tasks)
+    screen.note(
+        f"{count} executions; of {AGENTS}/developer at work of type {tasks[0].task_type!r}: "
+        f"{outcomes['success']} of {len(tasks)} succeeded, {sum(seconds) / len(seconds):.1f} s each on average."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What the demo sees by watching: every size that a pool had, and the newest state of the workflow."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from tests.cluster import EmbeddedCluster
+
+Json = dict[str, Any]
+GROUP = "/apis/vapora.dev/v1alpha1/namespaces"
+
+
+class Watcher:
+    """Follows one object on a thread of its own and keeps its newest state and the values of one status field."""
+
+    def __init__(self, cluster: EmbeddedCluster, namespace: str, plural: str, name: str, *, field: str) -> None:
+        self._cluster = cluster
+        self._path = f"{GROUP}/{namespace}/{plural}"
+        self._name = name
+        self._field = field
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"watch-{name}", daemon=True)
+        self.newest: Json = {}
+        self.values: list[object] = []
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The newest status; empty before there is one."""
+        return self.newest.get("status", {})
+
+    def _follow(self) -> None:
+        query = {"watch": "true", "fieldSelector": f"metadata.name={self._name}"}
+        while not self._stopped.is_set():
+            try:
+                with self._cluster.client() as client, client.stream("GET", self._path, params=query) as events:
+                    for line in events.iter_lines():
+                        self._see(json.loads(line).get("object", {}))
+                        if self._stopped.is_set():
+                            return
+            except httpx.HTTPError:
+                self._stopped.wait(0.2)  # a watch ends when the server says so; the next one begins with what is
+
+    def _see(self, obj: Json) -> None:
+        if "metadata" not in obj:
+            return
+        self.newest = obj
+        value = self.status.get(self._field)
+        if value is not None and (not self.values or self.values[-1] != value):
+            self.values.append(value)
