@@ -1,0 +1,237 @@
+"""What is installed: rendered as shipped, valid, pinned, restricted, and with no right too many."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+from tests.cluster.binaries import locate_tool
+from tests.contract.manifests import (
+    DEMO,
+    OVERLAYS,
+    ROOT,
+    Json,
+    find,
+    list_pod_templates,
+    load_objects,
+    name_object,
+    render,
+    render_objects,
+)
+from tests.contract.rbac import Call, allowed, list_grants, missing
+
+from vapora.adapters.kube_kinds import RESOURCES
+from vapora.api.kinds import GROUP, KINDS
+from vapora.settings import Settings
+
+KUBERNETES = "1.36"
+RENDERED = {"default": OVERLAYS / "default", "dev": OVERLAYS / "dev", "the demo's fleet": DEMO / "fleet"}
+INSTALLED = render_objects(OVERLAYS / "default")
+IMAGE = re.compile(r"^[a-z0-9./-]+:v?[0-9][\w.-]*$")
+VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
+
+
+def test_the_shipped_file_is_what_the_default_overlay_renders() -> None:
+    """`make render` writes it."""
+    comment, _, shipped = (ROOT / "manifests" / "install.yaml").read_text().partition("\n")
+    assert comment.startswith("# Rendered from kustomize/overlays/default")
+    assert shipped == render(OVERLAYS / "default")
+
+
+@pytest.mark.parametrize("folder", RENDERED.values(), ids=RENDERED)
+def test_every_object_is_valid(folder: Path) -> None:
+    for obj in render_objects(folder):
+        if not obj["apiVersion"].startswith(GROUP):
+            kubernetes_validate.validate(obj, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("folder", [OVERLAYS / "default", OVERLAYS / "dev"], ids=lambda path: path.name)
+def test_every_image_is_pinned_by_a_tag(folder: Path) -> None:
+    images = [c["image"] for pod in list_pod_templates(render_objects(folder)) for c in pod["containers"]]
+    assert images
+    assert [image for image in images if not IMAGE.match(image)] == []
+
+
+@pytest.mark.parametrize("folder", [OVERLAYS / "default", OVERLAYS / "dev"], ids=lambda path: path.name)
+def test_every_pod_is_restricted(folder: Path) -> None:
+    for pod in list_pod_templates(render_objects(folder)):
+        security = pod["securityContext"]
+        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 1000)
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["enableServiceLinks"] is False
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {"requests", "limits"} <= container["resources"].keys()
+            assert {"livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_dev_is_half_a_cpu_and_512_mebibytes_and_keeps_nothing() -> None:
+    objects = render_objects(OVERLAYS / "dev")
+    operator = find(objects, "Deployment", "vapora-operator")["spec"]["template"]["spec"]
+    assert operator["containers"][0]["resources"]["limits"] == {"cpu": "500m", "memory": "512Mi"}
+    assert not any(obj["kind"] == "PersistentVolumeClaim" for obj in objects)
+    assert "volumeClaimTemplates" not in find(objects, "StatefulSet", "vapora-nats")["spec"]
+
+
+def test_the_operator_runs_once_and_keeps_its_graph_on_a_volume() -> None:
+    spec = find(INSTALLED, "Deployment", "vapora-operator")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    volumes = {volume["name"]: volume for volume in spec["template"]["spec"]["volumes"]}
+    claim = volumes["graph"]["persistentVolumeClaim"]["claimName"]
+    assert find(INSTALLED, "PersistentVolumeClaim", claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
+
+
+def test_every_variable_of_the_operator_is_a_setting_and_names_only_what_stands_before_it() -> None:
+    rows = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]["containers"][0]["env"]
+    names = [row["name"] for row in rows]
+    ours = {name.removeprefix("VAPORA_").lower() for name in names if name.startswith("VAPORA_")}
+    assert {"nats_url", "graph_path"} <= ours <= Settings.model_fields.keys()
+    for place, row in enumerate(rows):
+        assert set(VARIABLE.findall(row.get("value", ""))) <= set(names[:place]), row["name"]
+
+
+def test_the_image_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    image = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"vapora/operator:{version}"
+
+
+def test_all_definitions_are_installed_after_the_namespace() -> None:
+    names = [name_object(obj) for obj in INSTALLED]
+    assert names[0] == "Namespace/vapora-system"
+    assert {f"CustomResourceDefinition/{kind.crd_name}" for kind in KINDS} <= {*names}
+
+
+def test_the_brokers_configuration_is_one(tmp_path: Path) -> None:
+    config = next(o for o in INSTALLED if o["kind"] == "ConfigMap" and o["metadata"]["name"].startswith("vapora-nats"))
+    path = tmp_path / "nats.conf"
+    path.write_text(config["data"]["nats.conf"])
+    done = subprocess.run(
+        [str(locate_tool("nats-server")), "-t", "-c", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+RULES = find(INSTALLED, "ClusterRole", "vapora-operator")["rules"]
+OWN = ("workflows", "agentpools", "taskservs", "workflowtemplates", "providers")
+CALLS = {
+    "our kinds are read and watched": [Call(v, GROUP, kind) for v in ("get", "list", "watch") for kind in OWN],
+    "a status is patched": [Call("patch", GROUP, kind, "status") for kind in ("workflows", "agentpools", "taskservs")],
+    "finalizers are set": [Call("patch", GROUP, kind) for kind in ("workflows", "agentpools")],
+    "tries are made, followed, let go and collected": [
+        Call(verb, group, kind)
+        for verb in ("create", "get", "list", "watch", "patch", "delete", "deletecollection")
+        for group, kind in (("", "pods"), ("batch", "jobs"))
+    ],
+    "what pools and services are made of is applied and followed": [
+        Call(verb, group, kind)
+        for verb in ("create", "list", "watch", "patch", "delete")
+        for group, kind in (("apps", "deployments"), ("apps", "statefulsets"), ("", "services"))
+    ],
+    "a run is pinned": [Call(verb, "apps", "controllerrevisions") for verb in ("create", "get")],
+    "events are told": [Call("create", "", "events")],
+    "the definitions are looked at": [
+        Call("get", "apiextensions.k8s.io", "customresourcedefinitions", name=kind.crd_name) for kind in KINDS
+    ],
+}
+
+
+@pytest.mark.parametrize("calls", CALLS.values(), ids=CALLS)
+def test_the_operator_may(calls: list[Call]) -> None:
+    assert missing(RULES, calls) == []
+
+
+FORBIDDEN = {
+    "read a secret": ("get", "", "secrets"),
+    "list secrets": ("list", "", "secrets"),
+    "write what users want": ("update", GROUP, "workflows"),
+    "create a workflow": ("create", GROUP, "workflows"),
+    "replace a status": ("update", GROUP, "workflows", "status"),
+    "run a command in a pod": ("create", "", "pods", "exec"),
+    "grant rights": ("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
+    "read other definitions": ("get", "apiextensions.k8s.io", "customresourcedefinitions", "", "other.example.com"),
+    "touch leases everywhere": ("get", "coordination.k8s.io", "leases"),
+}
+
+
+@pytest.mark.parametrize("call", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_the_operator_may_not(call: tuple[str, ...]) -> None:
+    assert not allowed(RULES, *call)
+
+
+def test_no_role_allows_everything() -> None:
+    roles = [obj for obj in INSTALLED if obj["kind"] in {"Role", "ClusterRole"}]
+    named = {word for role in roles for grant in list_grants(role["rules"]) for word in (grant.verb, grant.resource)}
+    assert "*" not in named
+    assert all(grant.group != "*" for role in roles for grant in list_grants(role["rules"]))
+
+
+def test_every_resource_that_the_operator_may_use_is_one_it_knows() -> None:
+    known = {resource.plural for resource in RESOURCES.values()}
+    assert {grant.resource for grant in list_grants(RULES)} <= known
+
+
+def test_the_lease_may_be_taken_in_one_namespace_and_by_one_name() -> None:
+    role = find(INSTALLED, "Role", "vapora-operator")
+    assert role["metadata"]["namespace"] == "vapora-system"
+    name = Settings.model_fields["lease_name"].default
+    calls = [Call(verb, "coordination.k8s.io", "leases", name=name) for verb in ("create", "get", "patch")]
+    assert missing(role["rules"], calls) == []
+    assert not allowed(role["rules"], "patch", "coordination.k8s.io", "leases", "", "another")
+
+
+def test_users_never_write_a_status() -> None:
+    rules = [rule for name in ("view", "edit", "admin") for rule in find_user_role(name)["rules"]]
+    assert {grant.subresource for grant in list_grants(rules)} == {"", "scale"}
+    assert not allowed(rules, "patch", GROUP, "workflows", "status")
+
+
+def find_user_role(name: str) -> Json:
+    return find(INSTALLED, "ClusterRole", f"vapora-{name}")
+
+
+def test_each_role_of_users_adds_to_kubernetes_own() -> None:
+    for name in ("view", "edit", "admin"):
+        assert find_user_role(name)["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{name}"] == "true"
+    assert all(allowed(find_user_role("view")["rules"], "list", GROUP, kind) for kind in OWN)
+    assert all(grant.verb in {"get", "list", "watch"} for grant in list_grants(find_user_role("view")["rules"]))
+    assert allowed(find_user_role("edit")["rules"], "create", GROUP, "workflows")
+    assert not allowed(find_user_role("edit")["rules"], "create", GROUP, "providers")
+    assert allowed(find_user_role("admin")["rules"], "create", GROUP, "providers")
+
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def test_the_image_runs_as_an_ordinary_user_without_build_tools() -> None:
+    final = DOCKERFILE.rsplit("\nFROM ", 1)[1]
+    assert "USER 1000:1000" in final
+    assert 'ENTRYPOINT ["vapora"]' in final
+    assert "/livez" in final
+    assert "pip uninstall" in final
+    assert not re.search(r"apt-get|gcc|pip install|COPY (?!--from=build)", final)
+    assert "--require-hashes" in DOCKERFILE
+    assert DOCKERFILE.count("FROM ${BASE}") == 2
+
+
+def test_the_build_context_holds_what_the_dockerfile_copies() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [line.split()[1:-1] for line in DOCKERFILE.splitlines() if re.match(r"COPY (?!--from)", line)]
+    assert {name for names in copied for name in names} == kept
+
+
+def test_a_pod_security_label_is_the_same_wherever_the_namespace_is_written() -> None:
+    sample = find(
+        load_objects((ROOT / "manifests/samples/fleet/namespaces.yaml").read_text()), "Namespace", "vapora-system"
+    )
+    assert sample["metadata"]["labels"] == find(INSTALLED, "Namespace", "vapora-system")["metadata"]["labels"]
