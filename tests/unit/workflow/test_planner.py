@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tests.unit.workflow.world import START, World, agent_step, pool, run_step
+from tests.unit.workflow.world import START, World, agent_step, finished, pool, run_step
 
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.supported import SpecProblem
@@ -382,6 +382,17 @@ def test_after_a_restart_a_finished_child_counts_and_nothing_runs_twice() -> Non
     world.settle()
     world.finish("b")
     assert (str(world.status.phase), len(world.created)) == ("Succeeded", 2)
+
+
+def test_after_a_restart_a_child_that_ended_meanwhile_is_looked_at_without_news_of_it() -> None:
+    world = World({"steps": [run_step("a")]})
+    world.plan(write=False)
+    key = world.child("a")
+    world.children[key] = finished(world.children[key], world.now)
+    world.restart()
+    assert world.plan().plan.requeue_after == 0
+    world.plan(changed=frozenset())
+    assert (str(world.status.phase), len(world.created)) == ("Succeeded", 1)
 
 
 def test_after_a_restart_a_task_repeats_its_key() -> None:

@@ -129,6 +129,9 @@ def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failur
             ml=status.ml or {} if is_gpu_job else {},
         )
         draft.actions.append(Create(build_attempt(attempt, body)))
+    else:
+        # A process before this one made it: nothing more may ever be told of a child that has ended since.
+        draft.frontier.look_again(place, draft.now)
     return None
 
 
