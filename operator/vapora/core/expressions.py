@@ -9,14 +9,26 @@ from dataclasses import dataclass
 import cel
 
 MAX_EXPRESSION_BYTES = 2048
-_MACRO = re.compile(r"\.(all|exists|exists_one|map|filter)\s*\(")
-_STEP = re.compile(r"""\bsteps(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*(?:"([^"]+)"|'([^']+)')\s*\])""")
-_DASHED = re.compile(r"\bsteps\.([a-z0-9]+(?:-[a-z0-9]+)+)")
-_STRING = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
+_MACRO = re.compile(r"\.\s*(all|exists|exists_one|existsOne|map|filter)\s*\(")
+# CEL's strings (raw ones, then those of three quotes, then plain ones) and comments: nothing in them is code.
+_QUIET = re.compile(
+    r"""[rR](?:"{3}[\s\S]*?"{3}|'{3}[\s\S]*?'{3}|"[^"]*"|'[^']*')"""
+    r"""|"{3}(?:\\[\s\S]|[^\\])*?"{3}|'{3}(?:\\[\s\S]|[^\\])*?'{3}"""
+    r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|//[^\n]*"""
+)
+_STEP_OR_QUIET = re.compile(
+    r"""(?<![\w.])steps\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"\\]+)"|'([^'\\]+)')\s*\])|""" + _QUIET.pattern, re.ASCII
+)
+_DASHED = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)")
+_UNNAMED = re.compile(r"""(?<![\w.])steps\b(?!\s*\.\s*[A-Za-z_]|\s*\[\s*""\s*\])""")
 
 
 class ExpressionError(ValueError):
     """Says what is wrong with an expression, or why it has no value here."""
+
+
+class MissingKey(ExpressionError):
+    """Says that an expression looks at a field that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +44,8 @@ class Expression:
         try:
             value: object = self._program.execute(dict(variables))
         except KeyError as missing:
-            raise ExpressionError(f"{self.source!r}: no such key {missing}; test it with has(...) first") from missing
-        except (RuntimeError, TypeError, ValueError) as problem:
+            raise MissingKey(f"{self.source!r}: no such key {missing}; test it with has(...) first") from missing
+        except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as problem:
             raise ExpressionError(f"{self.source!r}: {problem}") from problem
         return value
 
@@ -52,18 +64,20 @@ def compile_expression(source: str) -> Expression:
     """
     if len(source.encode()) > MAX_EXPRESSION_BYTES:
         raise ExpressionError(f"an expression is at most {MAX_EXPRESSION_BYTES} bytes, this has {len(source.encode())}")
-    bare = _STRING.sub('""', source)
+    bare = _QUIET.sub(lambda found: " " if found.group().startswith("//") else '""', source)
     if dashed := _DASHED.search(bare):
         name = dashed.group(1)
         raise ExpressionError(f'{source!r}: steps.{name} is a subtraction in CEL; write steps["{name}"]')
+    if _UNNAMED.search(bare):
+        raise ExpressionError(f'{source!r}: steps are looked at by name, as in steps.build or steps["a-b"]')
     if _has_nested_comprehension(bare):
         raise ExpressionError(f"{source!r}: a comprehension (all, exists, map, filter) inside another is not allowed")
     try:
         program = cel.compile(source)
     except ValueError as problem:
         raise ExpressionError(f"{source!r}: {problem}") from problem
-    steps = dict.fromkeys(next(filter(None, match.groups())) for match in _STEP.finditer(source))
-    return Expression(source, tuple(steps), program)
+    named = (next(filter(None, match.groups()), "") for match in _STEP_OR_QUIET.finditer(source))
+    return Expression(source, tuple(dict.fromkeys(filter(None, named))), program)
 
 
 def _has_nested_comprehension(bare: str) -> bool:
