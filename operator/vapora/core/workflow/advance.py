@@ -98,13 +98,10 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
         return fail(draft, place, unit, Broken(Failure("TaskRefused", problem.message)))
     if trouble:
         draft.wake_at(draft.now + timedelta(seconds=5))
-        draft.frontier.starting.add(place)
         return draft.put_unit(place, replace(unit, reason="BrokerUnavailable", message=trouble))
     if not _is_durable(draft, place, unit):
         draft.durable_first = True
-        draft.frontier.starting.add(place)
         return None
-    draft.frontier.starting.discard(place)
     draft.actions.append(Publish(_pool_key(draft, unit), task_id, build_envelope(draft, place, unit, task_id)))
     return draft.put_unit(place, replace(unit, state=State.RUNNING, reason="", message=""))
 

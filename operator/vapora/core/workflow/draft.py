@@ -127,9 +127,16 @@ class Draft:
         if self.outcome is None:
             self.outcome = (phase, reason, message)
 
-    def scope(self, item: object = None, index: int | None = None) -> Scope:
-        """Returns what `${...}` may name in a step, and in one item of it."""
-        outputs = {name: step.outputs for name, step in self.steps.items() if step.outputs is not None}
+    def scope(self, place: int, item: object = None, index: int | None = None) -> Scope:
+        """Returns what `${...}` may name in a step, and in one item of it.
+
+        Only what has always ended before is seen: else it would depend on who was faster what a bare name means.
+        """
+        outputs = {
+            name: step.outputs
+            for name, step in self.steps.items()
+            if step.outputs is not None and self.graph.is_earlier(name, place)
+        }
         identity = self.observed.identity
         workflow = {"name": identity.name, "namespace": identity.namespace, "uid": identity.uid}
         environment = self.observed.surroundings.environment
@@ -159,11 +166,8 @@ _WAITING = StepStatus()
 
 
 def describe_step(step: StepStatus) -> dict[str, object]:
-    """Returns what an expression sees of a step; one without outputs has no such key, so `has(...)` tells."""
-    seen: dict[str, object] = {"state": str(step.state), "attempt": step.unit.attempt}
-    if step.outputs is not None:
-        seen["outputs"] = dict(step.outputs)
-    return seen
+    """Returns what an expression sees of a step; an output that it did not give is no key, so `has(...)` tells."""
+    return {"state": str(step.state), "attempt": step.unit.attempt, "outputs": dict(step.outputs or {})}
 
 
 def effect_id(observed: Observed, step: str, item: int, unit: Unit) -> str | None:

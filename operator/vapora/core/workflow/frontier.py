@@ -13,6 +13,7 @@ from datetime import datetime
 
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.graph import Graph
+from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.status import State, StepStatus, Unit, WorkflowStatus
 
 EffectIds = Callable[[str, int, Unit], str | None]  # (step, item, unit) -> the id of its effect, if it has one
@@ -79,6 +80,10 @@ class Frontier:
         self.working += (after is not None and after.state.is_working) - (
             before is not None and before.state.is_working
         )
+        if after is not None and after.state is State.STARTING and after.child is None:
+            self.starting.add(place)
+        else:
+            self.starting.discard(place)
         if before is not None and before.child is not None and (after is None or after.child != before.child):
             self.units.pop(before.child.name, None)
         if after is not None and not after.state.is_final:
@@ -100,6 +105,7 @@ def build_frontier(graph: Graph, status: WorkflowStatus, effect_ids: EffectIds) 
             frontier.waiting[later] -= 1
     for place, name in enumerate(graph.names):
         step = status.step(name)
+        frontier.output_bytes += measure(step.outputs) if step.outputs else 0
         if step.state in {State.WAITING, State.READY}:
             if frontier.waiting[place] == 0:
                 frontier.gates.append(place)
@@ -115,5 +121,3 @@ def _track_step(frontier: Frontier, place: int, name: str, step: StepStatus, eff
     units = {NO_ITEM: step.unit} if step.items is None else step.items.active
     for item, unit in units.items():
         frontier.track((place, item), None, unit, effect_ids(name, item, unit))
-        if unit.state is State.STARTING:
-            frontier.starting.add((place, item))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vapora.core.expressions import Expression, ExpressionError
+from vapora.core.expressions import Expression, ExpressionError, MissingKey
 from vapora.core.workflow.advance import fail_step
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.graph import Need
@@ -21,7 +21,11 @@ class Skip:
 
 
 class GateError(ValueError):
-    """The step fails at its gate: an expression of it has no value."""
+    """The step fails at its gate, for one of the table's reasons: an expression of it has no value."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def open_gates(draft: Draft) -> None:
@@ -32,7 +36,7 @@ def open_gates(draft: Draft) -> None:
         try:
             skip = _find_skip(draft, place)
         except GateError as problem:
-            failed = Unit(state=State.FAILED, finished_at=draft.now, reason="ExpressionFailed", message=str(problem))
+            failed = Unit(state=State.FAILED, finished_at=draft.now, reason=problem.reason, message=str(problem))
             fail_step(draft, place, failed)
             continue
         if skip is not None:
@@ -74,7 +78,8 @@ def _holds(draft: Draft, expression: Expression) -> bool:
     try:
         return expression.holds(draft.variables())
     except ExpressionError as problem:
-        raise GateError(str(problem)) from problem
+        is_output = isinstance(problem, MissingKey) and ".outputs" in expression.source
+        raise GateError("MissingOutput" if is_output else "ExpressionFailed", str(problem)) from problem
 
 
 def _operands(draft: Draft, expression: Expression) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Literal
 
@@ -30,12 +30,20 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Holds the edges both ways; steps are named by their place in the list."""
+    """Holds the edges both ways; steps are named by their place in the list.
+
+    `earlier` has for each step a bit at the place of every step that ends before it starts, however far back.
+    """
 
     names: tuple[str, ...]
     index: Mapping[str, int]
     needs: tuple[tuple[Need, ...], ...]
     dependents: tuple[tuple[int, ...], ...]
+    earlier: tuple[int, ...] = ()
+
+    def is_earlier(self, step: str, place: int) -> bool:
+        """Returns whether a step always ends before the one at `place` starts."""
+        return bool(self.earlier[place] >> self.index[step] & 1)
 
 
 def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[str]]) -> Graph:
@@ -57,9 +65,11 @@ def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[str]]) -> Graph:
         for edge in edges:
             dependents[edge.step].append(place)
     graph = Graph(names, index, needs, tuple(tuple(later) for later in dependents))
-    if cycle := find_cycle(graph):
+    order = _sort(graph)
+    if len(order) < len(names):
+        cycle = _find_cycle(graph, frozenset(order))
         raise InvalidSpec(f"spec.steps: {' -> '.join(cycle)} is a cycle; a step cannot wait for itself")
-    return graph
+    return replace(graph, earlier=_find_earlier(graph, order))
 
 
 def _find_producers(spec: WorkflowSpec) -> dict[str, str]:
@@ -106,8 +116,12 @@ def _find_needs(
         needs.add(name, "hard", "dependsOn")
     for edge in step.edges:
         if spec.type != "parallel" or edge.type == "hard":
-            condition = _compile(edge.condition, f"{needs.where}.edges[{edge.name}].condition")
+            source = f"edges[{edge.name}].condition"
+            condition = _compile(edge.condition, f"{needs.where}.{source}")
             needs.add(edge.name, edge.type, "edges", condition)
+            for name in condition.steps if condition else ():
+                if name != edge.name:
+                    needs.add(name, "soft", source)
     if spec.type == "sequential" and place > 0:
         needs.add(spec.steps[place - 1].name, "hard", "dependsOn")
     for name in references(step.model_dump(mode="json", by_alias=True, exclude_unset=True)):
@@ -133,21 +147,31 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
 
 
-def find_cycle(graph: Graph) -> list[str]:
-    """Returns the names along a cycle, its first step again at the end; empty where there is none."""
+def _sort(graph: Graph) -> list[int]:
+    """Returns the steps in an order in which they could run; those in a cycle or behind one are left out."""
     waiting = [len(needs) for needs in graph.needs]
-    free = [place for place, count in enumerate(waiting) if count == 0]
-    while free:
-        for later in graph.dependents[free.pop()]:
+    order = [place for place, count in enumerate(waiting) if count == 0]
+    for place in order:
+        for later in graph.dependents[place]:
             waiting[later] -= 1
             if waiting[later] == 0:
-                free.append(later)
-    start = next((place for place, count in enumerate(waiting) if count > 0), None)
-    if start is None:
-        return []
-    path = [start]
+                order.append(later)
+    return order
+
+
+def _find_earlier(graph: Graph, order: Iterable[int]) -> tuple[int, ...]:
+    earlier = [0] * len(graph.names)
+    for place in order:
+        for need in graph.needs[place]:
+            earlier[place] |= earlier[need.step] | 1 << need.step
+    return tuple(earlier)
+
+
+def _find_cycle(graph: Graph, free: frozenset[int]) -> list[str]:
+    """Returns the names along a cycle in the order they would run, its first step again at the end."""
+    path = [next(place for place in range(len(graph.names)) if place not in free)]
     while True:
-        step = next(need.step for need in graph.needs[path[-1]] if waiting[need.step] > 0)
+        step = next(need.step for need in graph.needs[path[-1]] if need.step not in free)
         if step in path:
             loop = [*path[path.index(step) :], step]
             return [graph.names[place] for place in reversed(loop)]

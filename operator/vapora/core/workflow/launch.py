@@ -69,8 +69,8 @@ def _resolve(draft: Draft, place: Place) -> object:
     if not step.has_references:
         return body
     if place[1] == NO_ITEM:
-        return interpolate(body, draft.scope())
-    return interpolate(body, draft.scope(read_items(draft, place[0])[place[1]], place[1]))
+        return interpolate(body, draft.scope(place[0]))
+    return interpolate(body, draft.scope(place[0], read_items(draft, place[0])[place[1]], place[1]))
 
 
 def read_items(draft: Draft, place: int) -> list[object]:
@@ -78,7 +78,7 @@ def read_items(draft: Draft, place: int) -> list[object]:
     spec = draft.step(place).spec.for_each
     if spec is None or spec.items is not None:
         return list(spec.items or ()) if spec else []
-    found = interpolate(spec.items_from, draft.scope())
+    found = interpolate(spec.items_from, draft.scope(place))
     if not isinstance(found, list):
         raise ReferenceProblem("InvalidInput", f"forEach.itemsFrom {spec.items_from} is no list but {found!r:.80}")
     return found
@@ -90,7 +90,7 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
 
     def after(known: float | None, source: int | str | None) -> timedelta | None:
         if known is None and source is not None:
-            known = parse_duration(interpolate(source, draft.scope()))
+            known = parse_duration(interpolate(source, draft.scope(place[0])))
         return None if known is None else timedelta(seconds=known)
 
     timeout, pending = after(step.timeout, step.spec.timeout), after(step.pending_timeout, step.spec.pending_timeout)
@@ -151,7 +151,6 @@ def _launch_task(draft: Draft, place: Place, unit: Unit, body: AgentBody) -> NoP
         trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
         draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
     draft.put_unit(place, _times(draft, place, trying))
-    draft.frontier.starting.add(place)
     draft.durable_first = True
     return None
 

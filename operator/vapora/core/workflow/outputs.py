@@ -26,9 +26,11 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
     outputs: dict[str, object] = {}
     for name, expression in step.outputs:
         try:
-            outputs[name] = expression.evaluate({"result": result})
+            outputs[name] = _as_json(expression.evaluate({"result": result}))
         except ExpressionError as problem:
             return Failure("OutputInvalid", f"output {name!r}: {problem}")
+        except (TypeError, ValueError, RecursionError) as problem:
+            return Failure("OutputInvalid", f"output {name!r} is no JSON: {problem}")
         size = measure(outputs[name])
         if size > MAX_OUTPUT_BYTES:
             return Failure("OutputTooLarge", f"output {name!r} has {size} bytes; allowed are {MAX_OUTPUT_BYTES}")
@@ -37,9 +39,15 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
     return outputs
 
 
+def _as_json(value: object) -> object:
+    """Returns a value as it reads once written: CEL has times, bytes and NaN, which JSON has not."""
+    read: object = json.loads(json.dumps(value, allow_nan=False))
+    return read
+
+
 def measure(value: object) -> int:
-    """Returns the bytes a value takes as JSON."""
-    return len(json.dumps(value, separators=(",", ":"), default=str).encode())
+    """Returns the bytes a JSON value takes."""
+    return len(json.dumps(value, separators=(",", ":")).encode())
 
 
 def _names(step: StepDefinition) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 from vapora.core import naming
-from vapora.core.views import child, number, text
+from vapora.core.views import child, text
 from vapora.core.workflow.status import State, Unit, WorkflowStatus
 
 _OUTCOMES = frozenset({"success", "failure", "cancelled"})
@@ -38,7 +40,7 @@ class AgentResult:
 
 def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentResult:
     """Reads a TaskResult; a message that is none becomes a failure that says so."""
-    if raw is None or raw.get("outcome") not in _OUTCOMES:
+    if raw is None or text(raw, "outcome") not in _OUTCOMES:
         return AgentResult("failure", code="Unreadable", message=error or "the agent's answer is no task result")
     said, quality = child(raw, "error"), raw.get("quality")
     tokens = child(raw, "tokens")
@@ -48,14 +50,24 @@ def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentRes
         code=text(said, "code"),
         message=text(said, "message"),
         is_retryable=said.get("retryable") is not False,
-        quality=min(1.0, max(0.0, float(quality))) if isinstance(quality, (int, float)) else None,
-        tokens=max(0, number(tokens, "prompt")) + max(0, number(tokens, "completion")),
+        quality=min(1.0, max(0.0, float(quality))) if _is_number(quality) else None,
+        tokens=_read_count(tokens, "prompt") + _read_count(tokens, "completion"),
         model=text(raw, "model"),
         provider=text(raw, "provider"),
-        cost_cents=max(0, number(raw, "costCents")),
+        cost_cents=_read_count(raw, "costCents"),
         started_at=_read_time(raw.get("startedAt")),
         finished_at=_read_time(raw.get("finishedAt")),
     )
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _read_count(raw: Mapping[str, object], name: str) -> int:
+    """Reads a count; agents may tell fractions, as of cents."""
+    value = raw.get(name)
+    return max(0, round(value)) if _is_number(value) else 0
 
 
 def _read_time(value: object) -> datetime | None:

@@ -138,7 +138,7 @@ def read_result(pod: PodView) -> object:
         return None
     try:
         value: object = json.loads(words)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for four thousand opening brackets
         return words
     return value
 
