@@ -78,7 +78,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
 def install(screen: Screen, cluster: EmbeddedCluster) -> None:
     """Installs the operator as a user would; its own process is then run here, with its ServiceAccount's rights."""
     screen.heading("The operator, installed from manifests/install.yaml")
-    cluster.kubectl("apply", "--server-side", "-f", "manifests/install.yaml")
+    cluster.kubectl("apply", "-f", "manifests/install.yaml")
     cluster.kubectl("scale", "-n", SYSTEM, "deployment/vapora-operator", "--replicas=0")
     screen.note("Its Deployment is scaled to 0: simulated nodes run no containers, so it runs as a process here.")
 
@@ -210,7 +210,7 @@ def learned(screen: Screen, graph: Path) -> None:
     outcomes = Counter(execution.outcome for execution in tasks)
     screen.note(
         f"{count} executions; of {AGENTS}/developer at work of type {tasks[0].task_type!r}: "
-        f"{outcomes['success']} of {len(tasks)} succeeded, {sum(seconds) / len(seconds):.1f} s each on average."
+        f"{outcomes['success']} of {len(tasks)} succeeded, {sum(seconds) / len(seconds):.1f} s each from assignment to answer."
     )
 
 

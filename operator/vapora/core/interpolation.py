@@ -86,6 +86,21 @@ def interpolate(value: object, scope: Scope) -> object:
     return _transform(value, scope.resolve)
 
 
+def write_texts(body: object) -> object:
+    """Returns a container's body with what a program reads as text written as text: 7 as `7`, a list as JSON."""
+    if not isinstance(body, Mapping):
+        return body
+    env, lists = body.get("env"), {name: body[name] for name in ("command", "args") if isinstance(body.get(name), list)}
+    written: dict[str, object] = {name: [_write(entry) for entry in entries] for name, entries in lists.items()}
+    if isinstance(env, Mapping):
+        written["env"] = {name: _write(entry) for name, entry in env.items()}
+    return {**body, **written}
+
+
+def _write(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
 def _transform(value: object, resolve: Callable[[str], object]) -> object:
     if isinstance(value, str):
         return _replace(value, resolve) if "${" in value else value
@@ -106,8 +121,7 @@ def _replace(text: str, resolve: Callable[[str], object]) -> object:
     def put(match: re.Match[str]) -> str:
         if match.group(1) is None:
             return "${"
-        found = resolve(match.group(1).strip())
-        return found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))
+        return _write(resolve(match.group(1).strip()))
 
     return _REFERENCE.sub(put, text)
 

@@ -185,14 +185,14 @@ def test_an_optional_edge_to_a_step_that_is_not_there_does_not_count() -> None:
 def test_outputs_flow_into_later_steps_with_their_type() -> None:
     steps = [
         run_step("a", outputs=["count"]),
-        {"name": "b", "run": {"image": "x", "args": ["n=${steps.a.outputs.count}", "${region}"]}},
+        {"name": "b", "run": {"image": "x", "args": ["n=${steps.a.outputs.count}", "${region}", "${count}"]}},
     ]
     world = World({"params": {"region": "eu"}, "steps": steps})
     world.settle()
     assert world.states() == {"a": "Starting"}, "the reference makes a hard edge"
     world.finish("a", message=json.dumps({"count": 7}))
     assert world.states()["b"] == "Starting"
-    assert world.manifests[-1]["spec"]["containers"][0]["args"] == ["n=7", "eu"]  # type: ignore[index]
+    assert world.manifests[-1]["spec"]["containers"][0]["args"] == ["n=7", "eu", "7"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from vapora.api.stepbodies import RunBody
 from vapora.core.gpu.decision import build_ml_status, count_requested_gpus, decide_ml
 from vapora.core.gpu.detector import DetectionInput, detect
+from vapora.core.views import child
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.observed import Surroundings
 
@@ -29,9 +30,13 @@ def detect_step(
     )
     requested = count_requested_gpus(body.resources.limits, body.resources.requests)
     decision = decide_ml(detect(said, surroundings.vocabulary), mode=body.ml, requested_gpus=requested)
-    return build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
+    ml = build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
+    if ml and not needs_gpu_job(ml):  # one that only prefers a GPU runs without: no GPU is chosen
+        ml = {**ml, "estimate": {**child(ml, "estimate"), "gpus": 0}}
+        ml.pop("profile", None)
+    return ml
 
 
 def needs_gpu_job(ml: Mapping[str, object]) -> bool:
-    """Returns whether a step with this `ml` becomes a GPU Job; one that only prefers a GPU runs without."""
+    """Returns whether a step with this `ml` becomes a GPU Job."""
     return ml.get("class") == "gpuRequired"

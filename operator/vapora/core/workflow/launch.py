@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vapora.api.durations import parse_duration
 from vapora.api.stepbodies import AgentBody, RunBody
-from vapora.core.interpolation import ReferenceProblem, interpolate
+from vapora.core.interpolation import ReferenceProblem, interpolate, write_texts
 from vapora.core.learning.assignment import Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
@@ -53,7 +53,8 @@ def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Fa
     try:
         body = _resolve(draft, place)
         if step.spec.run is not None:
-            return _launch_run(draft, place, unit if again else next_try(unit), RunBody.model_validate(body))
+            run = RunBody.model_validate(write_texts(body))
+            return _launch_run(draft, place, unit if again else next_try(unit), run)
         return _launch_task(draft, place, unit, AgentBody.model_validate(body))
     except ReferenceProblem as problem:
         return Failure(problem.reason, str(problem))
