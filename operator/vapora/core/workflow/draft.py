@@ -16,6 +16,7 @@ from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
 
+DEADLINE_EXCEEDED = "DeadlineExceeded"
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
 
 
@@ -42,6 +43,14 @@ class Draft:
     def graph(self) -> Graph:
         """Returns the graph of the run."""
         return self.definition.graph
+
+    @property
+    def is_ending(self) -> bool:
+        """Is true once nothing more may start and what runs is to stop."""
+        if self.outcome is None:
+            return False
+        phase, reason, _ = self.outcome
+        return phase is Phase.CANCELLED or reason == DEADLINE_EXCEEDED or self.definition.spec.fail_fast
 
     def step(self, place: int) -> StepDefinition:
         """Returns the definition of the step at `place`."""
@@ -105,7 +114,8 @@ class Draft:
         self.frontier.active.discard(step)
         self.frontier.fans.discard(step)
         self.frontier.states[unit.state] += 1
-        if self.step(step).spec.agent is not None and unit.tries and self.graph.dependents[step]:
+        began = unit.tries > 0 or before.items is not None
+        if self.step(step).spec.agent is not None and began and self.graph.dependents[step]:
             self.frontier.unwritten.add(step)
             self.durable_first = True
         else:

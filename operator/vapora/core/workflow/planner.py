@@ -10,7 +10,7 @@ from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
 from vapora.core.workflow.advance import advance, cancel, fail_step
 from vapora.core.workflow.definition import Definition
-from vapora.core.workflow.draft import Draft, effect_id
+from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft, effect_id
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.observed import Observed, WorkflowPlan
@@ -69,13 +69,13 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
     _check_deadline(draft)
     while True:
         open_gates(draft)
-        if _is_ending(draft):
+        if draft.is_ending:
             break
         start_what_may(draft)
         _close_fans(draft)
         if not draft.frontier.gates:
             break
-    if _is_ending(draft):
+    if draft.is_ending:
         _cancel_rest(draft)
     _close_fans(draft)
     return _conclude(draft, status)
@@ -131,18 +131,11 @@ def _check_deadline(draft: Draft) -> None:
     if draft.definition.deadline is None:
         return
     at = draft.observed.created_at + timedelta(seconds=draft.definition.deadline)
-    if draft.now >= at:
-        draft.decide(Phase.FAILED, "DeadlineExceeded", f"it did not end within {draft.definition.deadline:g} s")
-    else:
+    if draft.now < at:
         draft.wake_at(at)
-
-
-def _is_ending(draft: Draft) -> bool:
-    """Returns whether nothing more may start and what runs is to stop."""
-    if draft.outcome is None:
-        return False
-    phase, reason, _ = draft.outcome
-    return phase is Phase.CANCELLED or reason == "DeadlineExceeded" or draft.definition.spec.fail_fast
+    elif not draft.is_ending:
+        words = f"it did not end within {draft.definition.deadline:g} s"
+        draft.outcome = (Phase.FAILED, DEADLINE_EXCEEDED, words)
 
 
 def _cancel_rest(draft: Draft) -> None:
@@ -180,7 +173,7 @@ def _close_fans(draft: Draft) -> None:
             fail_step(draft, step, replace(ended, state=State.FAILED, reason="ItemsFailed", message=words))
         elif items.ended == items.total:
             draft.settle(step, replace(ended, state=State.SUCCEEDED))
-        elif _is_ending(draft):
+        elif draft.is_ending:
             draft.settle(step, replace(ended, state=State.CANCELLED, reason="Cancelled"))
 
 
@@ -188,7 +181,7 @@ def _conclude(draft: Draft, status: WorkflowStatus) -> WorkflowPlan:
     """Gives the run's next status, and the final one where nothing is left to do."""
     frontier = draft.frontier
     all_ended = sum(frontier.states.values()) == len(draft.graph.names)
-    is_over = not frontier.active if _is_ending(draft) else all_ended
+    is_over = not frontier.active if draft.is_ending else all_ended
     status = _end(draft, status) if is_over else _go_on(draft, status)
     status = draft.finish(replace(status, started_at=status.started_at or (draft.now if draft.steps else None)))
     if frontier.due:
