@@ -14,7 +14,7 @@ from tests.integration.engine import connected, install_definitions
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import PAGE, KubernetesApi
 from vapora.adapters.kube_informer import KubeInformer
-from vapora.controller.ports import AlreadyExists, ApiError, Conflict, JsonObject, NotFound
+from vapora.controller.ports import AlreadyExists, ApiError, Conflict, Gone, JsonObject, NotFound
 from vapora.core.plan import Key
 
 
@@ -124,8 +124,9 @@ async def test_a_collection_is_deleted_by_its_labels(api: KubernetesApi, namespa
 
 
 async def test_a_watch_from_a_version_too_old_says_so(api: KubernetesApi):
-    [event] = [event async for event in api.watch("ConfigMap", "", "1")]
-    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+    with pytest.raises(Gone) as loss:
+        await anext(api.watch("ConfigMap", "", "1"))
+    assert loss.value.status == 410
 
 
 async def test_a_server_out_of_reach_is_an_error_after_a_few_tries(cluster: Cluster):

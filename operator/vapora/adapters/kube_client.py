@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.controller.ports import AlreadyExists, ApiError, Clock, Conflict, Gone, JsonObject, Meter, NotFound
 from vapora.core.naming import FIELD_MANAGER
 from vapora.core.plan import Key, Manifest
-from vapora.core.views import child, text
+from vapora.core.views import child, number, text
 
 PAGE = 500
 TRIES = 4
@@ -178,8 +178,11 @@ class KubernetesApi:
             if not following:
                 return
 
-    async def watch(self, kind: str, selector: str, version: str) -> AsyncIterator[JsonObject]:
-        """Yields the events of one watch, bookmarks and errors too, until the server or the network ends it."""
+    async def watch(self, kind: str, selector: str, version: str) -> AsyncGenerator[tuple[str, JsonObject]]:
+        """Yields the events of one watch, bookmarks too, until the server ends it: their type and their object.
+
+        Raises Gone for any error that the server reports in the stream: a new list sets it right.
+        """
         query = [
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
@@ -193,9 +196,8 @@ class KubernetesApi:
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line:
-                        yield json.loads(line)
+                for line in filter(None, lines):
+                    yield _read_event(json.loads(line))
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise _unreachable(problem) from problem
         finally:
@@ -203,13 +205,13 @@ class KubernetesApi:
 
     async def _call(self, request: Request) -> JsonObject:
         """Sends a request and reads its answer, again a few times where that may help."""
-        for number in range(1, TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             try:
                 return await self._call_once(request)
             except ApiError as refusal:
-                if number == TRIES or not _is_passing(refusal):
+                if attempt == TRIES or not _is_passing(refusal):
                     raise
-                pause = 0.1 * 2**number * (0.5 + self._jitter())
+                pause = 0.1 * 2**attempt * (0.5 + self._jitter())
                 if refusal.retry_after is not None:
                     pause = min(refusal.retry_after, _MAX_RETRY_AFTER) * (1 + 0.2 * self._jitter())
             await self._clock.sleep(pause)
@@ -246,6 +248,14 @@ class KubernetesApi:
         finally:
             self._meter.api_request(request.verb, request.kind, code)
         raise build_error(code, payload, response.headers.get("Retry-After"))
+
+
+def _read_event(event: Mapping[str, object]) -> tuple[str, JsonObject]:
+    change, obj = text(event, "type"), event.get("object")
+    if change == "ERROR" or not isinstance(obj, dict):
+        status = child(event, "object")
+        raise Gone(text(status, "message"), status=number(status, "code"), reason=text(status, "reason"))
+    return change, obj
 
 
 def _unreachable(problem: Exception) -> ApiError:

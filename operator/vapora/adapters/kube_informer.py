@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import aclosing
 
 from vapora.adapters.kube_client import KubernetesApi
 from vapora.controller.ports import ApiError, Clock, Gone, JsonObject, Meter
-from vapora.core.views import child, number, text
+from vapora.core.views import child, text
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class KubeInformer:
                 failures += 1
                 self._meter.watch_event(kind, "ERROR")
                 log.info("a watch broke off and will list again", extra={"kind": kind, "problem": str(problem)})
-            await self._pause(failures)
+            await self._pause(max(failures, 1))
 
     async def _list(
         self,
@@ -74,39 +75,33 @@ class KubeInformer:
         on_object: Callable[[str, JsonObject], None],
         on_deleted: Callable[[JsonObject], None],
     ) -> None:
-        """Follows from a version through any number of connections; returns when the server no longer knows it."""
+        """Follows from a version through any number of connections; returns when the server no longer knows it.
+
+        A busy server ends watches early. One that brought something is followed on at once, as more waits there.
+        """
         failures = 0
         while True:
+            failures += 1
             try:
-                async for event in self._api.watch(kind, selector, version):
-                    obj = event.get("object")
-                    if not isinstance(obj, dict):
-                        continue
-                    change = text(event, "type")
-                    if change == "ERROR":
-                        raise _read_error(obj)
-                    version = text(child(obj, "metadata"), "resourceVersion")
-                    failures = 0
-                    if change == "DELETED":
-                        on_deleted(obj)
-                    elif change in {"ADDED", "MODIFIED"}:
-                        on_object(change, obj)
-            except Gone:
+                async with aclosing(self._api.watch(kind, selector, version)) as events:
+                    async for change, obj in events:
+                        version = text(child(obj, "metadata"), "resourceVersion")
+                        failures = 0
+                        if change == "DELETED":
+                            on_deleted(obj)
+                        elif change != "BOOKMARK":
+                            on_object(change, obj)
+            except Gone as problem:
                 self._meter.watch_event(kind, "ERROR")
+                log.debug("a watch must list again", extra={"kind": kind, "problem": str(problem)})
                 return
             except ApiError as problem:
-                if problem.status:
+                if problem.is_permanent:
                     raise
                 log.debug("a watch lost its connection", extra={"kind": kind, "problem": str(problem)})
-            failures += 1
             await self._pause(failures)
 
     async def _pause(self, failures: int) -> None:
-        pause = min(_PAUSE_FIRST * 2 ** min(failures, 20), _PAUSE_MAX)
-        await self._clock.sleep(pause * (0.5 + self._jitter()))
-
-
-def _read_error(status: JsonObject) -> ApiError:
-    code = number(status, "code")
-    error = Gone if code == 410 else ApiError
-    return error(text(status, "message") or "the watch failed", status=code or 500, reason=text(status, "reason"))
+        if failures:
+            pause = min(_PAUSE_FIRST * 2 ** min(failures - 1, 20), _PAUSE_MAX)
+            await self._clock.sleep(pause * (0.5 + self._jitter()))
