@@ -76,14 +76,19 @@ def test_dev_is_half_a_cpu_and_512_mebibytes_and_keeps_nothing() -> None:
     operator = find(objects, "Deployment", "vapora-operator")["spec"]["template"]["spec"]
     assert operator["containers"][0]["resources"]["limits"] == {"cpu": "500m", "memory": "512Mi"}
     assert not any(obj["kind"] == "PersistentVolumeClaim" for obj in objects)
-    assert "volumeClaimTemplates" not in find(objects, "StatefulSet", "vapora-nats")["spec"]
 
 
-def test_the_operator_runs_once_and_keeps_its_graph_on_a_volume() -> None:
+def test_the_operator_runs_once_as_its_graph_has_one_writer() -> None:
     spec = find(INSTALLED, "Deployment", "vapora-operator")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-    volumes = {volume["name"]: volume for volume in spec["template"]["spec"]["volumes"]}
-    claim = volumes["graph"]["persistentVolumeClaim"]["claimName"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "volume"), [("Deployment", "vapora-operator", "graph"), ("StatefulSet", "vapora-nats", "data")]
+)
+def test_what_must_outlive_a_pod_is_on_a_claim(kind: str, name: str, volume: str) -> None:
+    volumes = {row["name"]: row for row in find(INSTALLED, kind, name)["spec"]["template"]["spec"]["volumes"]}
+    claim = volumes[volume]["persistentVolumeClaim"]["claimName"]
     assert find(INSTALLED, "PersistentVolumeClaim", claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 

@@ -47,7 +47,8 @@ def find_target(
         return Target(None, None, namespace or _read_account_namespace())
     configs = [_read_config(path) for path in found]
     current = context or next(filter(None, (text(config, "current-context") for config in configs)), None)
-    return Target(os.pathsep.join(map(str, found)), current, namespace or _find_namespace(configs, current))
+    own = _find_namespace(configs, current)
+    return Target(os.pathsep.join(map(str, found)), current, namespace or own)
 
 
 def _read_config(path: Path) -> Mapping[str, object]:
