@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from vapora.api.reasons import Reason
 from vapora.controller.inbox import Inbox
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KubeApi
+from vapora.controller.ports import KubeApi, NotFound
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
@@ -19,12 +20,12 @@ from vapora.core.plan import Action, Create, Event, Key, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, parse_time, text
 from vapora.core.workflow.codec import decode_status
-from vapora.core.workflow.definition import Definition, read_definition
+from vapora.core.workflow.definition import Definition, compute_digest, read_definition
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child
 from vapora.core.workflow.frontier import Frontier, build_frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
-from vapora.core.workflow.release import find_settled, is_finished, plan_release
+from vapora.core.workflow.release import child_execution_id, find_settled, is_finished, plan_release
 from vapora.core.workflow.results import find_answered
 from vapora.core.workflow.revision import build_revision, read_revision, revision_key
 from vapora.core.workflow.status import Identity, Unit, WorkflowStatus
@@ -46,7 +47,7 @@ class Run:
     is_outdated: bool = False
     must_look_at_all: bool = True
     events: list[Event] = field(default_factory=list)
-    handed_over: set[str] = field(default_factory=set)  # executions given to the recorder
+    unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
     published: object = None  # what the written status was built from, beside the run itself
 
 
@@ -90,7 +91,6 @@ class WorkflowReconciler:
             self._forget(key)
             return None
         run = await self._find_run(key, obj)
-        self._runs.pop(key, None)  # what stays half decided is decided anew, from what is written
         look_again = await self._advance(key, run)
         self._runs[key] = run
         return look_again
@@ -121,7 +121,8 @@ class WorkflowReconciler:
             if run.generation == number(meta, "generation"):
                 return run
             if run.status.steps or run.status.phase.is_final:  # begun: it keeps the spec it began with
-                run.generation, run.is_outdated = number(meta, "generation"), True
+                run.generation = number(meta, "generation")
+                run.is_outdated = _digest_of(run.definition) != compute_digest(child(obj, "spec"))
                 return run
         return await self._begin(obj)
 
@@ -131,18 +132,32 @@ class WorkflowReconciler:
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
         status = decode_status(identity, child(obj, "status"))
         raw, is_outdated = child(obj, "spec"), False
-        if status.revision and status.revision != revision_key(identity, raw).name:
-            key = Key("ControllerRevision", identity.namespace, status.revision)
-            raw, is_outdated = read_revision(await self._api.get(key)), True
         definition = read_definition(raw)
+        if status.revision and status.revision != revision_key(identity, raw).name:
+            definition, is_outdated = await self._read_revision(identity, status.revision), True
+        elif ran := text(child(obj, "status"), "specDigest"):
+            is_outdated = ran != compute_digest(raw)
         if isinstance(definition, SpecProblem):
             frontier = Frontier(waiting=[])
         else:
             frontier = build_frontier(definition.graph, status, _effect_ids(identity))
         return Run(identity, number(meta, "generation"), definition, status, status, frontier, is_outdated)
 
+    async def _read_revision(self, identity: Identity, name: str) -> Definition | SpecProblem:
+        """Reads the spec that a run began with."""
+        try:
+            return read_definition(
+                read_revision(await self._api.get(Key("ControllerRevision", identity.namespace, name)))
+            )
+        except NotFound:
+            message = (
+                f"ControllerRevision {name}, which holds the spec this run began with, is gone: make a new Workflow"
+            )
+            return SpecProblem(Reason.SpecChanged, message)
+
     async def _advance(self, key: Key, run: Run) -> float | None:
         for _ in range(MAX_ROUNDS):
+            self._runs.pop(key, None)  # what stays half decided is decided anew, from what is written
             now = self._kit.clock.now()
             observed = self._observe(key, run)
             if observed is None:
@@ -153,9 +168,10 @@ class WorkflowReconciler:
             run.events += decided.plan.events
             await self._record(run, decided.executions, wait=0.05 if decided.status.phase.is_final else 0.0)
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
-            if written:
-                await self._let_go(run)
             self._note_tasks(key, run)
+            if written:
+                self._runs[key] = run
+                await self._let_go(run)
             passing = [problem.message for problem in problems.values() if not problem.is_permanent]
             if passing:
                 raise Retryable("; ".join(sorted(set(passing))[:3]))
@@ -174,7 +190,7 @@ class WorkflowReconciler:
             identity=run.identity,
             generation=number(meta, "generation"),
             created_at=parse_time(meta.get("creationTimestamp")) or self._kit.clock.now(),
-            is_deleting="deletionTimestamp" in meta,
+            deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(str(name) for name in finalizers) if isinstance(finalizers, list) else (),
             is_outdated=run.is_outdated,
             request=text(child(meta, "annotations"), ANNOTATION_REQUEST),
@@ -205,18 +221,21 @@ class WorkflowReconciler:
             problems.update({name_of(problem.action): problem for problem in found})
 
     async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
-        """Hands executions to the recorder, once each; waits a moment for them to be durable."""
+        """Hands executions to the recorder, also those that it had no room for; waits a moment until they are durable."""
         if self._recorder is None:
             return
         recorder = self._recorder
-        fresh = [row for row in executions if not recorder.is_durable(row.id) and not recorder.holds(row)]
-        if fresh:
-            run.handed_over |= {execution.id for execution in fresh}
-            await recorder.record(fresh, wait=wait)
+        refused = [
+            row for row in run.unrecorded.values() if not recorder.is_durable(row.id) and not recorder.holds(row)
+        ]
+        if fresh := {row.id: row for row in (*refused, *executions)}:
+            await recorder.record(list(fresh.values()), wait=wait)
+        known = {**run.unrecorded, **fresh}
+        run.unrecorded = {name: row for name, row in known.items() if not recorder.is_durable(name)}
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
-        is_recorded = all(self._is_durable(known) for known in run.handed_over)
+        is_recorded = run.status.phase.is_final and self._is_all_recorded(run)
         basis = (observed.generation, observed.is_outdated, observed.surroundings.graph_problem, is_recorded)
         if run.status == run.written and run.published == basis:
             return True
@@ -253,7 +272,8 @@ class WorkflowReconciler:
         answers = find_answered(run.written, self._inbox.results(identity.uid))
         tries = [execution_of_child(identity, view, now) for view in settled if is_finished(view)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
-        await self._record(run, [*tries, *tasks], wait=0.0)
+        unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
+        await self._record(run, unknown, wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
         refused = [problem.action for problem in problems]
@@ -266,6 +286,12 @@ class WorkflowReconciler:
         if problems:
             raise Retryable(problems[0].message)
 
+    def _is_all_recorded(self, run: Run) -> bool:
+        """Returns whether the graph has every try, also those of a process before this one as far as children tell."""
+        settled = find_settled(run.status, self._kit.store.children(run.identity.uid).values())
+        known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in settled if is_finished(view))]
+        return all(map(self._is_durable, known))
+
     def _is_durable(self, known: str) -> bool:
         return self._recorder is None or self._recorder.is_durable(known)
 
@@ -273,19 +299,26 @@ class WorkflowReconciler:
         if not _needs_pools(run.definition):
             return
         self._outstanding.note(key, run.status)
-        waits = any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
+        waits = bool(run.frontier.retrying)  # for a place or for a pool
+        waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
         (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)
 
 
 def name_of(action: Action) -> str:
-    """Returns the name under which a plan finds the problem of an action: a child's, or a task's id."""
+    """Returns the name under which a plan finds the problem of an action: a child's, a task's id, a patched object."""
     match action:
         case Create(manifest):
             return text(child(manifest, "metadata"), "name")
         case Publish():
             return action.message_id
+        case Patch(key):
+            return str(key)
         case _:
             return ""
+
+
+def _digest_of(definition: Definition | SpecProblem) -> str:
+    return definition.digest if isinstance(definition, Definition) else ""
 
 
 def _effect_ids(identity: Identity) -> Callable[[str, int, Unit], str | None]:

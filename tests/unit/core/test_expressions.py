@@ -1,4 +1,4 @@
-"""CEL expressions: what is refused when they are compiled, what they give, and what is wrong where they give nothing."""
+"""CEL expressions: what is refused when they are compiled, what they give, and why they give nothing."""
 
 import pytest
 
@@ -21,7 +21,10 @@ REFUSED = {
     "a nested one with blanks before its parenthesis": ("l . map (x, l . map (y, y))", NESTED),
     "a nested one on the next line": ("l.map(x,\n l\n.map(y, y))", NESTED),
     "a nested one between comments with quotes": ('l.map(x, // "\n l.map(y, y) // "\n)', NESTED),
-    "a nested one after a raw string that ends with a backslash": (r"""l.map(x, r"\" + l.map(y, y)[0] + r"\")""", NESTED),
+    "a nested one after a raw string that ends with a backslash": (
+        r"""l.map(x, r"\" + l.map(y, y)[0] + r"\")""",
+        NESTED,
+    ),
     "a nested one between strings of three quotes": ("l.map(x, '''it's''' + l.map(y, y)[0] + 'a')", NESTED),
 }
 

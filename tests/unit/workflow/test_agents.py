@@ -1,7 +1,13 @@
 """Tasks that are given to agents: what is durable before what, and what keeps them from being given out."""
 
-from tests.unit.workflow.world import World, agent_step, pool, run_step
+from dataclasses import replace
+from datetime import timedelta
 
+from tests.unit.workflow.world import VOCABULARY, World, agent_step, pool, run_step
+
+from vapora.core.plan import Patch, Problem, Publish
+from vapora.core.workflow.observed import Surroundings
+from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.results import AgentResult
 
 
@@ -15,3 +21,104 @@ def test_the_answers_to_all_items_are_durable_before_a_dependent_starts() -> Non
     assert (world.states(), world.created) == ({"t": "Succeeded"}, [])
     world.settle()
     assert world.states()["b"] == "Starting"
+
+
+def test_no_task_is_given_out_before_the_workflow_carries_our_finalizer() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.plan()
+    world.finalizers = ()
+    decided = plan_workflow(world.observe(), world.now)
+    assert [type(action) for action in decided.plan.actions] == [Patch]
+    assert decided.durable_first
+
+
+def test_a_finalizer_that_is_refused_is_said_and_tried_again() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.plan()
+    world.finalizers = ()
+    claim = plan_workflow(world.observe(), world.now).plan.actions[0]
+    world.problems = {str(world.observe().workflow): Problem(claim, "Forbidden", "may not patch", is_permanent=True)}
+    decided = plan_workflow(world.observe(), world.now)
+    assert not decided.durable_first
+    assert decided.plan.requeue_after == 5
+    unit = decided.status.step("t").unit
+    assert (str(unit.state), unit.reason, unit.message) == ("Starting", "AdmissionRefused", "may not patch")
+
+
+def test_a_task_that_the_broker_refuses_for_good_fails_its_step() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.plan()
+    task = f"{world.identity.uid}/t/0/1"
+    refused = Problem(Publish(world.observe().workflow, task, {}), "TaskTooLarge", "2 MiB", is_permanent=True)
+    world.problems = {task: refused}
+    world.plan()
+    assert (str(world.status.phase), world.status.reason, world.published) == ("Failed", "TaskRefused", [])
+
+
+def test_a_task_that_loses_what_it_refers_to_before_it_is_given_out_fails_its_step() -> None:
+    step = {"name": "t", "agent": {"role": "developer", "title": "in ${env.REGION}"}}
+    world = World({"steps": [step]}, pools=(pool("p"),))
+    world.surroundings = Surroundings(VOCABULARY, environment={"REGION": "eu"})
+    world.plan()
+    world.surroundings = Surroundings(VOCABULARY)
+    world.settle()
+    assert (str(world.status.phase), world.status.reason, world.published) == ("Failed", "UnresolvedReference", [])
+
+
+def test_an_item_that_is_tried_again_says_when_it_waits_for_a_pool_and_not_after() -> None:
+    step = agent_step("t", forEach={"items": [1]}, retry={"initialDelay": 0})
+    world = World({"steps": [step]}, pools=(pool("p"),))
+    world.settle()
+    world.pools = (replace(pool("p"), is_ready=False),)
+    world.answer("t", outcome="failure", message="no")
+    assert (world.step("t").unit.reason, world.step("t").unit.message) == ("NoMatchingPool", "pool p is not ready")
+    world.pools = (pool("p"),)
+    world.settle()
+    assert (world.step("t").unit.reason, world.step("t").unit.message) == ("", "")
+    assert len(world.published) == 2
+
+
+def test_a_late_answer_to_a_task_that_timed_out_still_counts() -> None:
+    step = agent_step("t", timeout="10s", retry={"initialDelay": 60})
+    world = World({"steps": [step]}, pools=(pool("p"),))
+    world.settle()
+    world.pass_time(10)
+    assert world.states() == {"t": "Retrying"}
+    world.answer("t")
+    assert str(world.status.phase) == "Succeeded"
+    assert [(row.id.rsplit("/", 1)[1], row.outcome) for row in world.executions] == [("1", "failure"), ("1", "success")]
+
+
+def test_a_cancelled_task_ends_when_its_agent_answers_or_the_grace_is_over() -> None:
+    for answers in (True, False):
+        world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+        world.settle()
+        world.request = "cancel 1"
+        world.settle()
+        assert (world.states(), len(world.cancelled)) == ({"t": "Running"}, 1)
+        if answers:
+            world.answer("t", outcome="cancelled")
+        else:
+            world.pass_time(30)
+        assert str(world.status.phase) == "Cancelled"
+        assert world.step("t").unit.reason == ("Cancelled" if answers else "CancelUnconfirmed")
+
+
+def test_deleting_a_workflow_calls_its_tasks_back_and_lets_it_go() -> None:
+    world = World({"steps": [agent_step("t", forEach={"items": [1, 2]})]}, pools=(pool("p"),))
+    world.settle()
+    world.deleted_at = world.now
+    world.plan()
+    assert (sorted(world.cancelled), world.finalizers) == (sorted(world.published), ())
+
+
+def test_a_deleted_workflow_waits_for_the_broker_to_call_its_tasks_back_but_not_for_ever() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.settle()
+    world.deleted_at = world.now
+    world.surroundings = Surroundings(VOCABULARY, broker_problem="no connection")
+    assert world.plan().plan.requeue_after == 5
+    assert world.finalizers == ("vapora.dev/cleanup",)
+    world.now += timedelta(minutes=10)
+    world.plan()
+    assert world.finalizers == ()

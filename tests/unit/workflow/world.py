@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from vapora.controller.workflow import name_of
 from vapora.core import naming
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
-from vapora.core.plan import CancelTask, Create, Delete, Event, Key, Patch, Problem, Publish
+from vapora.core.plan import Action, CancelTask, Create, Delete, Event, Key, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, project
 from vapora.core.workflow.codec import decode_status
@@ -47,9 +48,10 @@ class World:
         self.children: dict[Key, ChildView] = {}
         self.results: dict[str, AgentResult] = {}
         self.problems: dict[str, Problem] = {}
+        self.refuse: Callable[[Action], Problem | None] | None = None
         self.pools = pools
         self.request = ""
-        self.is_deleting = False
+        self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
         self.surroundings = Surroundings(VOCABULARY)
         self.status = self.written = WorkflowStatus()
@@ -81,7 +83,7 @@ class World:
             identity=self.identity,
             generation=1,
             created_at=START,
-            is_deleting=self.is_deleting,
+            deleted_at=self.deleted_at,
             finalizers=self.finalizers,
             is_outdated=False,
             request=self.request,
@@ -98,20 +100,16 @@ class World:
         )
 
     def plan(self, *, write: bool = True, changed: frozenset[str] | None = None) -> WorkflowPlan:
-        """Plans once and carries the plan out."""
-        decided = plan_workflow(self.observe(changed), self.now)
-        for action in decided.plan.actions:
-            match action:
-                case Create(manifest):
-                    self._create(manifest)
-                case Delete(key, _):
-                    self.children[key] = deleting(self.children[key])
-                case Publish(message_id=message_id):
-                    self.published.append(message_id)
-                case CancelTask(message_id=message_id):
-                    self.cancelled.append(message_id)
-                case Patch(body=body):
-                    self.finalizers = tuple(body["metadata"]["finalizers"])  # type: ignore[index]
+        """Plans once and carries the plan out; plans again with what was refused, as the engine does."""
+        observed, done = self.observe(changed), list[Action]()
+        while True:
+            decided = plan_workflow(observed, self.now)
+            fresh = [action for action in decided.plan.actions if action not in done]
+            done += fresh
+            refused = [problem for action in fresh if (problem := self._do(action))]
+            if not refused:
+                break
+            observed = replace(observed, problems={**observed.problems, **{name_of(p.action): p for p in refused}})
         self.events += decided.plan.events
         self.executions += decided.executions
         self.status, self.frontier = decided.status, decided.frontier
@@ -119,6 +117,22 @@ class World:
             self.written = decided.status
         self.most_at_once = max(self.most_at_once, len(self.running()))
         return decided
+
+    def _do(self, action: Action) -> Problem | None:
+        if self.refuse is not None and (problem := self.refuse(action)):
+            return problem
+        match action:
+            case Create(manifest):
+                self._create(manifest)
+            case Delete(key, _):
+                self.children[key] = deleting(self.children[key])
+            case Publish(message_id=message_id):
+                self.published.append(message_id)
+            case CancelTask(message_id=message_id):
+                self.cancelled.append(message_id)
+            case Patch(body=body):
+                self.finalizers = tuple(body["metadata"]["finalizers"])  # type: ignore[index]
+        return None
 
     def settle(self) -> WorkflowPlan:
         """Plans until nothing more changes, at this moment."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
-from vapora.core.naming import NO_ITEM
+from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Delete, EventType, Key, Publish
 from vapora.core.workflow.draft import Draft, effect_id
 from vapora.core.workflow.executions import record
@@ -93,17 +93,26 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
     """Gives the task out once its assignment is durable, so that a restart repeats the same effect or none."""
     observed = draft.observed
     problem = observed.problems.get(task_id)
-    trouble = problem.message if problem else observed.surroundings.broker_problem
     if problem is not None and problem.is_permanent:
         return fail(draft, place, unit, Broken(Failure("TaskRefused", problem.message)))
-    if trouble:
-        draft.wake_at(draft.now + timedelta(seconds=5))
-        return draft.put_unit(place, replace(unit, reason="BrokerUnavailable", message=trouble))
-    if not _is_durable(draft, place, unit):
+    if trouble := problem.message if problem else observed.surroundings.broker_problem:
+        return _wait_to_publish(draft, place, unit, "BrokerUnavailable", trouble)
+    if unclaimed := observed.problems.get(str(observed.workflow)):
+        reason = "AdmissionRefused" if unclaimed.is_permanent else "ApiUnavailable"
+        return _wait_to_publish(draft, place, unit, reason, unclaimed.message)
+    if FINALIZER_CLEANUP not in observed.finalizers or not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
-    draft.actions.append(Publish(_pool_key(draft, unit), task_id, build_envelope(draft, place, unit, task_id)))
+    envelope = build_envelope(draft, place, unit, task_id)
+    if isinstance(envelope, Failure):
+        return fail(draft, place, unit, Broken(envelope))
+    draft.actions.append(Publish(_pool_key(draft, unit), task_id, envelope))
     return draft.put_unit(place, replace(unit, state=State.RUNNING, reason="", message=""))
+
+
+def _wait_to_publish(draft: Draft, place: Place, unit: Unit, reason: str, message: str) -> None:
+    draft.wake_at(draft.now + timedelta(seconds=5))
+    draft.put_unit(place, replace(unit, reason=reason, message=message))
 
 
 def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:

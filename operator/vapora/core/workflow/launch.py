@@ -8,20 +8,25 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from vapora.api import secrets
 from vapora.api.durations import parse_duration
 from vapora.api.stepbodies import AgentBody, RunBody
-from vapora.core.interpolation import ReferenceProblem, interpolate, write_texts
+from vapora.core.interpolation import ReferenceProblem, interpolate, references, write_texts
 from vapora.core.learning.assignment import Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Create
 from vapora.core.supported import describe_validation
+from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt
 from vapora.core.workflow.detection import detect_step, needs_gpu_job
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.status import State, Unit
+from vapora.core.workflow.tries import find_child
+
+MAX_ITEMS = 10_000  # of one forEach, as in the schema
 
 
 def next_try(unit: Unit) -> Unit:
@@ -49,19 +54,21 @@ class NoPool:
 
 def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
     """Starts the next try of a unit, or asks for the present one's child `again`; returns why it cannot be."""
-    step = draft.step(place[0])
     try:
-        body = _resolve(draft, place)
-        if step.spec.run is not None:
-            run = RunBody.model_validate(write_texts(body))
-            return _launch_run(draft, place, unit if again else next_try(unit), run)
-        return _launch_task(draft, place, unit, AgentBody.model_validate(body))
-    except ReferenceProblem as problem:
-        return Failure(problem.reason, str(problem))
-    except ValidationError as problem:
-        return Failure("InvalidInput", describe_validation(problem))
+        if draft.step(place[0]).spec.run is not None:
+            _launch_run(draft, place, unit if again else next_try(unit))
+            return None
+        return _launch_task(draft, place, unit)
     except ValueError as problem:
-        return Failure("InvalidInput", str(problem))
+        return _explain(problem)
+
+
+def _explain(problem: ValueError) -> Failure:
+    if isinstance(problem, ReferenceProblem):
+        return Failure(problem.reason, str(problem))
+    return Failure(
+        "InvalidInput", describe_validation(problem) if isinstance(problem, ValidationError) else str(problem)
+    )
 
 
 def _resolve(draft: Draft, place: Place) -> object:
@@ -82,6 +89,9 @@ def read_items(draft: Draft, place: int) -> list[object]:
     found = interpolate(spec.items_from, draft.scope(place))
     if not isinstance(found, list):
         raise ReferenceProblem("InvalidInput", f"forEach.itemsFrom {spec.items_from} is no list but {found!r:.80}")
+    if len(found) > MAX_ITEMS:
+        words = f"forEach.itemsFrom {spec.items_from} gives {len(found)} items; allowed are {MAX_ITEMS}"
+        raise ReferenceProblem("InvalidInput", words)
     return found
 
 
@@ -103,9 +113,11 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
     )
 
 
-def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failure | None:
+def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
     index, item = place
     step, status = draft.step(index), draft.status(index)
+    body = RunBody.model_validate(write_texts(_resolve(draft, place)))
+    _forbid_made_secrets(step.body["run"], body, draft.definition.spec.params)
     if status.ml is None:
         ml = detect_step(draft.definition, step, body, draft.observed.surroundings)
         status = replace(status, ml=ml)
@@ -114,7 +126,7 @@ def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failur
     key = draft.observed.identity.child(
         "Job" if is_gpu_job or body.executor == "Job" else "Pod", step.name, item, unit.tries
     )
-    existing = draft.observed.children.get(key)
+    existing = find_child(draft.observed, key)
     started = existing.meta.created_at if existing else unit.started_at
     unit = _times(draft, place, replace(unit, child=key, effect=0, started_at=started))
     draft.put_unit(place, unit)
@@ -133,11 +145,23 @@ def _launch_run(draft: Draft, place: Place, unit: Unit, body: RunBody) -> Failur
     else:
         # A process before this one made it: nothing more may ever be told of a child that has ended since.
         draft.frontier.look_again(place, draft.now)
-    return None
 
 
-def _launch_task(draft: Draft, place: Place, unit: Unit, body: AgentBody) -> NoPool | None:
+def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object]) -> None:
+    """Refuses a reference to a Secret that an output or an item has made up: whoever gave it may not read Secrets."""
+    written = child(raw, "env") if isinstance(raw, Mapping) else {}
+    for name, value in body.env.items():
+        if not value.startswith(secrets.PREFIX):
+            continue
+        for source in references(written.get(name)):
+            if not source.startswith("params.") and source not in params:
+                message = f"env {name}: ${{{source}}} gives a reference to a Secret; only params may"
+                raise ReferenceProblem("InvalidInput", message)
+
+
+def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
     step = draft.graph.names[place[0]]
+    body = AgentBody.model_validate(_resolve(draft, place))
     trying = next_try(unit)
     if not trying.pool:
         request = Request(
@@ -156,10 +180,13 @@ def _launch_task(draft: Draft, place: Place, unit: Unit, body: AgentBody) -> NoP
     return None
 
 
-def build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
-    """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
+def build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object] | Failure:
+    """Builds the task as agents receive it (the queue contract's TaskEnvelope), or says why that cannot be."""
     step, identity = draft.graph.names[place[0]], draft.observed.identity
-    body = AgentBody.model_validate(_resolve(draft, place))
+    try:
+        body = AgentBody.model_validate(_resolve(draft, place))
+    except ValueError as problem:
+        return _explain(problem)
     return {
         "version": 1,
         "id": task_id,

@@ -41,7 +41,7 @@ class Observed:
     identity: Identity
     generation: int
     created_at: datetime
-    is_deleting: bool
+    deleted_at: datetime | None
     finalizers: tuple[str, ...]
     is_outdated: bool
     request: str
@@ -55,6 +55,11 @@ class Observed:
     results: Mapping[str, AgentResult] = field(default_factory=dict)
     pools: Sequence[PoolView] = ()
     problems: Mapping[str, Problem] = field(default_factory=dict)
+
+    @property
+    def is_deleting(self) -> bool:
+        """Is true once somebody deleted the Workflow."""
+        return self.deleted_at is not None
 
     @property
     def workflow(self) -> Key:

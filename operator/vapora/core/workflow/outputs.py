@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from vapora.core.expressions import ExpressionError
+from vapora.core.expressions import Expression, ExpressionError
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.failure import Failure
 
@@ -25,18 +25,26 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
         return Failure("OutputInvalid", f"outputs {_names(step)} are taken from a JSON object; the result was {found}")
     outputs: dict[str, object] = {}
     for name, expression in step.outputs:
-        try:
-            outputs[name] = _as_json(expression.evaluate({"result": result}))
-        except ExpressionError as problem:
-            return Failure("OutputInvalid", f"output {name!r}: {problem}")
-        except (TypeError, ValueError, RecursionError) as problem:
-            return Failure("OutputInvalid", f"output {name!r} is no JSON: {problem}")
-        size = measure(outputs[name])
-        if size > MAX_OUTPUT_BYTES:
-            return Failure("OutputTooLarge", f"output {name!r} has {size} bytes; allowed are {MAX_OUTPUT_BYTES}")
+        value = _compute_output(name, expression, result)
+        if isinstance(value, Failure):
+            return value
+        outputs[name] = value
     if used + measure(outputs) > MAX_ALL_BYTES:
         return Failure("OutputTooLarge", f"with {_names(step)} all outputs together pass {MAX_ALL_BYTES} bytes")
     return outputs
+
+
+def _compute_output(name: str, expression: Expression, result: object) -> object | Failure:
+    try:
+        value = _as_json(expression.evaluate({"result": result}))
+    except ExpressionError as problem:
+        return Failure("OutputInvalid", f"output {name!r}: {problem}")
+    except (TypeError, ValueError, RecursionError) as problem:
+        return Failure("OutputInvalid", f"output {name!r} is no JSON: {problem}")
+    size = measure(value)
+    if size > MAX_OUTPUT_BYTES:
+        return Failure("OutputTooLarge", f"output {name!r} has {size} bytes; allowed are {MAX_OUTPUT_BYTES}")
+    return value
 
 
 def _as_json(value: object) -> object:

@@ -20,12 +20,14 @@ from vapora.core.workflow.starting import is_failing, start_what_may
 from vapora.core.workflow.status import Phase, State, Unit, WorkflowStatus
 
 CANCEL_GRACE = timedelta(seconds=30)
+BROKER_PATIENCE = timedelta(minutes=10)
+BROKER_RETRY = 5.0
 
 
 def plan_workflow(observed: Observed, now: datetime) -> WorkflowPlan:
     """Decides what a workflow needs now; planning again after carrying it out gives nothing more to do."""
     if observed.is_deleting:
-        return plan_deletion(observed)
+        return plan_deletion(observed, now)
     if observed.status.phase.is_final:
         return WorkflowPlan(Plan(), observed.status, observed.frontier)
     if isinstance(observed.definition, SpecProblem):
@@ -41,8 +43,11 @@ def plan_refusal(observed: Observed, problem: SpecProblem) -> WorkflowPlan:
     return WorkflowPlan(Plan(events=events), status, observed.frontier)
 
 
-def plan_deletion(observed: Observed) -> WorkflowPlan:
-    """Lets a deleted workflow go: its tasks are called back; its children go with it by their owner reference."""
+def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
+    """Lets a deleted workflow go: its tasks are called back; its children go with it by their owner reference.
+
+    While the broker is away, that waits: but not for ever.
+    """
     if FINALIZER_CLEANUP not in observed.finalizers:
         return WorkflowPlan(Plan(), observed.status, observed.frontier)
     actions: list[CancelTask | Patch] = []
@@ -52,6 +57,8 @@ def plan_deletion(observed: Observed) -> WorkflowPlan:
             task = effect_id(observed, name, item, unit)
             if task and unit.state.is_working:
                 actions.append(CancelTask(Key("AgentPool", observed.identity.namespace, unit.pool), task))
+    if actions and observed.surroundings.broker_problem and now < (observed.deleted_at or now) + BROKER_PATIENCE:
+        return WorkflowPlan(Plan(requeue_after=BROKER_RETRY), observed.status, observed.frontier)
     kept = [name for name in observed.finalizers if name != FINALIZER_CLEANUP]
     actions.append(Patch(observed.workflow, {"metadata": {"uid": observed.identity.uid, "finalizers": kept}}))
     return WorkflowPlan(Plan(actions=tuple(actions)), observed.status, observed.frontier)
@@ -72,6 +79,7 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         if draft.is_ending:
             break
         start_what_may(draft)
+        _heed_refusals(draft)
         _close_fans(draft)
         if not draft.frontier.gates:
             break
@@ -125,6 +133,13 @@ def _find_place(draft: Draft, name: str) -> Place | None:
         return place
     step, item, _ = read_labels(pod)
     return (draft.graph.index[step], item) if step in draft.graph.index else None
+
+
+def _heed_refusals(draft: Draft) -> None:
+    """Looks at the units whose child or task was refused for good when this plan was first carried out."""
+    for name, problem in sorted(draft.observed.problems.items()):
+        if problem.is_permanent and (place := draft.frontier.units.get(name)) is not None:
+            advance(draft, place)
 
 
 def _check_deadline(draft: Draft) -> None:

@@ -59,6 +59,8 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     if isinstance(refused, Failure):
         draft.frontier.active.add(place[0])
         fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
+    elif place[1] != NO_ITEM:
+        _explain(draft, place[0], "")
     return True
 
 
@@ -108,7 +110,6 @@ def _start_items(draft: Draft, place: int) -> None:
             return
         if not _try(draft, (place, index), Unit()):
             return
-        _explain(draft, place, "")
 
 
 def tolerance(draft: Draft, place: int, total: int) -> int:

@@ -24,6 +24,7 @@ def build_status(
     """
     deadline = None if isinstance(observed.definition, SpecProblem) else observed.definition.deadline
     current, waiting = _find_current(status)
+    ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
         "phase": str(status.phase),
         "observedGeneration": observed.generation,
@@ -31,12 +32,13 @@ def build_status(
         "startedAt": encode_time(status.started_at),
         "finishedAt": encode_time(status.finished_at),
         "deadlineAt": encode_time(observed.created_at + timedelta(seconds=deadline)) if deadline is not None else None,
-        "progress": _count_progress(observed, status),
+        "progress": ended.get("progress") or _count_progress(observed, status),
         "currentStep": current,
         "waitingOn": cut(waiting, 256),
         "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
         "outcome": str(status.ending) if status.ending else None,
         "handledRequest": status.handled_request,
+        "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(
             rows(before, "conditions"),
             _list_conditions(observed, status, waiting, is_recorded=is_recorded),
@@ -53,6 +55,13 @@ def encode_steps(status: WorkflowStatus) -> Json:
     told = sum(1 for step in status.steps.values() if step.unit.message)
     limit = SHORT_MESSAGE if told > MAX_MESSAGES else 1024
     return {name: encode_step(step, message_limit=limit) for name, step in status.steps.items()}
+
+
+def _find_digest(observed: Observed, status: WorkflowStatus) -> str:
+    """Returns the digest of the spec that an ended run did, by which a later change of the spec is told."""
+    if isinstance(observed.definition, SpecProblem) or not status.phase.is_final:
+        return ""
+    return observed.definition.digest
 
 
 def _count_progress(observed: Observed, status: WorkflowStatus) -> str:
