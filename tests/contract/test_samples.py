@@ -35,8 +35,8 @@ DEMO_OBJECTS = [
 FLEET = render_objects(SAMPLES / "fleet")
 
 
-def name_case(case: object) -> str:
-    return case.name if isinstance(case, Path) else name_object(case)  # type: ignore[arg-type]  # one of the two
+def name_case(case: Path | Json) -> str:
+    return case.name if isinstance(case, Path) else name_object(case)
 
 
 def load_schema(kind: str) -> Json:

@@ -1,5 +1,6 @@
 """The commands, as far as they go without a cluster."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from vapora.cli.exits import Exit
 from vapora.cli.workflow import workflow
 
+Call = Callable[..., Result]
 GOOD = """
 apiVersion: vapora.dev/v1alpha1
 kind: Workflow
@@ -18,7 +20,7 @@ spec: {steps: [{name: a, run: {image: "tool:1"}}]}
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # a fixture's closure
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
 
@@ -28,22 +30,22 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-un
     return call
 
 
-def test_a_file_that_cannot_be_read_is_a_mistake_of_use(call) -> None:
+def test_a_file_that_cannot_be_read_is_a_mistake_of_use(call: Call) -> None:
     result = call("run", "/nowhere.yaml")
     assert (result.exit_code, result.stderr.startswith("vapora: /nowhere.yaml cannot be read: ")) == (Exit.USAGE, True)
 
 
-def test_a_file_without_a_workflow_is_a_mistake_of_use(call) -> None:
+def test_a_file_without_a_workflow_is_a_mistake_of_use(call: Call) -> None:
     result = call("run", "-", source="kind: Pod")
     assert (result.exit_code, "- is no Workflow" in result.stderr) == (Exit.USAGE, True)
 
 
-def test_a_wrong_param_is_a_mistake_of_use(call) -> None:
+def test_a_wrong_param_is_a_mistake_of_use(call: Call) -> None:
     result = call("run", "-", "--param", "x")
     assert (result.exit_code, result.stderr) == (Exit.USAGE, "vapora: --param x: must be KEY=VALUE\n")
 
 
-def test_a_cycle_is_refused_before_any_cluster_is_asked(call) -> None:
+def test_a_cycle_is_refused_before_any_cluster_is_asked(call: Call) -> None:
     result = call("run", "-", source=GOOD.replace("name: a, ", "name: a, dependsOn: [a], "))
     assert (result.exit_code, result.stderr) == (
         Exit.REFUSED,
@@ -52,16 +54,16 @@ def test_a_cycle_is_refused_before_any_cluster_is_asked(call) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("run", "-"), ("list",), ("get", "x"), ("watch", "@latest")], ids=lambda a: a[0])
-def test_without_any_cluster_every_command_says_so(call, arguments: tuple[str, ...]) -> None:
+def test_without_any_cluster_every_command_says_so(call: Call, arguments: tuple[str, ...]) -> None:
     result = call(*arguments)
     assert (result.exit_code, result.stderr.startswith("vapora: cannot reach a cluster")) == (Exit.USAGE, True)
 
 
-def test_a_tree_is_no_json(call) -> None:
+def test_a_tree_is_no_json(call: Call) -> None:
     assert call("get", "x", "--tree", "-o", "json").exit_code == Exit.USAGE
 
 
 @pytest.mark.parametrize("command", ["run", "list", "get", "watch"])
-def test_every_command_explains_itself_with_an_example(call, command: str) -> None:
+def test_every_command_explains_itself_with_an_example(call: Call, command: str) -> None:
     result = call(command, "--help")
     assert (result.exit_code, f"Example: vapora workflow {command}" in result.stdout) == (0, True)

@@ -100,7 +100,7 @@ def _describe_workflow(workflow: Mapping[str, object], now: datetime, *, is_asci
     title.append("".join(f"  {word}" for word in (text(status, "progress"), lasted) if word))
     yield title
     for note, look in _list_notes(workflow, now):
-        yield Padding(Text(tidy(note), style=look, overflow="fold"), (0, 0, 0, 2))
+        yield Padding(Text(tidy(note), style=look, overflow="fold"), (0, 0, 0, 2), expand=False)
 
 
 def _list_notes(workflow: Mapping[str, object], now: datetime) -> Iterator[tuple[str, str]]:
@@ -147,7 +147,7 @@ def _draw_step(step: StepView, widths: tuple[int, int, int], *, is_ascii: bool) 
     done_by = ", ".join(filter(None, (step.done_by, f"try {step.tries}" if step.tries > 1 else "")))
     row.add_row(Text(glyph, style=style), name, Text(_stand(step), style=style), step.lasted, Text(done_by))
     look = {"Failed": "red", "Retrying": "yellow", "Ready": "yellow"}.get(step.state, "dim")
-    notes = [Padding(Text(note, style=look, overflow="fold"), (0, 0, 0, 3)) for note in step.notes]
+    notes = [Padding(Text(note, style=look, overflow="fold"), (0, 0, 0, 3), expand=False) for note in step.notes]
     return Group(row, *notes) if notes else row
 
 
