@@ -1,0 +1,135 @@
+"""What the loads run on: an embedded cluster with an audit log, and the operator under its own account."""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from tests.cluster import EmbeddedCluster, ManagedProcess, Supervisor, wait_until
+
+CHECKOUT = Path(__file__).parents[1]
+SYSTEM_NAMESPACE = "vapora-system"
+ACCOUNT = "vapora-operator"
+OPERATOR_USER = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{ACCOUNT}"
+_REQUESTS = re.compile(r'vapora_api_requests_total\{code="\d+",kind="(\w+)",verb="(\w+)"\} (\S+)')
+_CLEAN_SECONDS = 300.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Operator:
+    """A running `vapora operator` and where it can be asked."""
+
+    process: ManagedProcess
+
+    def works(self) -> bool:
+        """Whether it leads and has seen everything."""
+        self.check()
+        return self._port is not None and "\nvapora_leader 1.0" in self._get("metrics") and self._get("readyz") == "ok"
+
+    def check(self) -> None:
+        """Raise RuntimeError, with its last words, if it has ended."""
+        if not self.process.is_running:
+            raise RuntimeError(f"the operator ended with {self.process.exit_code}:\n{self.process.tail(60)}")
+
+    def requests(self) -> Counter[tuple[str, str]]:
+        """Return how many requests it has sent so far, by verb and kind, as it counts them itself."""
+        self.check()
+        counts: Counter[tuple[str, str]] = Counter()
+        for kind, verb, value in _REQUESTS.findall(self._get("metrics")):
+            counts[verb, kind] += int(float(value))
+        return counts
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    @property
+    def _port(self) -> int | None:
+        lines = self.process.log.read_text().splitlines() if self.process.log.exists() else []
+        return next((json.loads(line)["port"] for line in lines if '"port"' in line), None)
+
+    def _get(self, path: str) -> str:
+        return httpx.get(f"http://127.0.0.1:{self._port}/{path}", trust_env=False).text
+
+
+class Rig:
+    """The cluster that all loads of a programme share. Each load gets a new namespace and a new operator."""
+
+    def __init__(self, *, profile: Path | None = None) -> None:
+        self.cluster = EmbeddedCluster(audit=True, agents=False)
+        self._supervisor = Supervisor("vapora-bench-")
+        self._profile = profile
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self.cluster.start()
+        self.cluster.kubectl("apply", "-k", str(CHECKOUT / "kustomize" / "base"))
+        # The operator is a process of its own here, not a Pod of a simulated node.
+        self.cluster.kubectl("scale", "deployment", ACCOUNT, "--replicas=0", f"--namespace={SYSTEM_NAMESPACE}")
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self._kubeconfig = self.cluster.user_kubeconfig(SYSTEM_NAMESPACE, ACCOUNT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._supervisor.close()
+        self.cluster.close()
+
+    def create_namespace(self, load: str) -> str:
+        """Create a namespace for a load."""
+        self._count += 1
+        name = f"{load.replace('_', '-')}-{self._count}"
+        self.cluster.create_namespace(name)
+        return name
+
+    def start_operator(self, load: str) -> Operator:
+        """Start the operator with recording on, and return when it works."""
+        name = f"operator-{load}-{self._count}"
+        program = ["-m", "vapora"]
+        if self._profile is not None:
+            program = ["-m", "bench.profiler", str(self._profile / f"profile-{load}.txt")]
+        flags = {
+            "kubeconfig": self._kubeconfig,
+            "lease-namespace": SYSTEM_NAMESPACE,
+            "identity": name,
+            "graph-path": self._supervisor.folder / f"{name}.db",
+            "http-host": "127.0.0.1",
+            "http-port": 0,
+            "log-format": "json",
+        }
+        arguments = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
+        process = self._supervisor.start(
+            name,
+            [sys.executable, *program, "operator", *arguments],
+            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
+            cwd=CHECKOUT,
+        )
+        operator = Operator(process)
+        wait_until(operator.works, "the operator works", within=60)
+        return operator
+
+    def processes(self, operator: Operator | None) -> Iterator[tuple[str, int]]:
+        """Yield name and id of every process that works for a load."""
+        for name, process in self.cluster.control_plane.processes.items():
+            yield name, process.pid
+        if operator is not None:
+            yield "operator", operator.process.pid
+        yield "client", os.getpid()
+
+    def clean(self, namespace: str) -> None:
+        """Delete everything in the namespace, and return when it is gone."""
+        path = f"/api/v1/namespaces/{namespace}"
+        self.cluster.api.delete(path).raise_for_status()
+        wait_until(
+            lambda: self.cluster.api.get(path).status_code == httpx.codes.NOT_FOUND,
+            f"{namespace} is gone",
+            within=_CLEAN_SECONDS,
+            every=0.5,
+        )
