@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -124,12 +124,17 @@ class Rig:
         yield "client", os.getpid()
 
     def clean(self, namespace: str) -> None:
-        """Delete everything in the namespace, and return when it is gone."""
-        path = f"/api/v1/namespaces/{namespace}"
-        self.cluster.api.delete(path).raise_for_status()
-        wait_until(
-            lambda: self.cluster.api.get(path).status_code == httpx.codes.NOT_FOUND,
-            f"{namespace} is gone",
-            within=_CLEAN_SECONDS,
-            every=0.5,
-        )
+        """Delete the Workflows of a namespace, wait until their Pods are gone too, and delete the namespace."""
+        core = f"/api/v1/namespaces/{namespace}"
+        self.cluster.api.delete(f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows").raise_for_status()
+        self.cluster.api.delete(f"{core}/pods").raise_for_status()
+        self._await(lambda: not self._get(f"{core}/pods?limit=1").json()["items"], f"the Pods of {namespace} are gone")
+        self.cluster.api.delete(core).raise_for_status()
+        self._await(lambda: self._get(core).status_code == httpx.codes.NOT_FOUND, f"{namespace} is gone")
+
+    def _get(self, path: str) -> httpx.Response:
+        return self.cluster.api.get(path)
+
+    @staticmethod
+    def _await(probe: Callable[[], bool], what: str) -> None:
+        wait_until(probe, what, within=_CLEAN_SECONDS, every=0.5)
