@@ -30,15 +30,19 @@ lint: setup ## Style, formatting, types, layers
 .PHONY: generate
 generate: setup ## Write what is generated: CRDs, API reference, install.yaml
 	python -m vapora.api.generate
-	kubectl kustomize kustomize/overlays/default > manifests/install.yaml
+	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
+	   kubectl kustomize kustomize/overlays/default; } > manifests/install.yaml
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
+	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
+	   kubectl kustomize kustomize/overlays/default; } | diff -u manifests/install.yaml - \
+	   || { echo 'manifests/install.yaml is not current: run make generate'; exit 1; }
 
 .PHONY: test
 test: setup ## Pass all tests
-	pytest -m "not slow" tests/unit tests/contract -n 2
+	pytest tests/unit tests/contract -n 2
 	pytest tests/integration tests/chaos
 
 .PHONY: demo

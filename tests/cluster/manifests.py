@@ -55,13 +55,14 @@ def write_kubeconfig(path: Path, *, url: str, ca: Path, token: str, namespace: s
 
 
 def write_audit_policy(path: Path) -> None:
-    """Write a policy that records who wrote what with which program, not what was read nor the contents."""
+    """Write a policy that records who wrote what with which program, and all that the operator's account did."""
     policy = {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "omitManagedFields": True,
         "rules": [
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts:vapora-system"]},
             {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
             {"level": "None"},
         ],

@@ -18,13 +18,26 @@ from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import WATCH_SILENCE, KubernetesApi
 from vapora.adapters.kube_config import load_configuration
 
-CRDS = Path(__file__).parents[2] / "crds"
+ROOT = Path(__file__).parents[2]
+CRDS = ROOT / "crds"
+ACCOUNT = ("vapora-system", "vapora-operator")
 
 
 def install_definitions(cluster: Cluster) -> None:
     """Apply our definitions and wait until the API server serves them."""
     cluster.kubectl("apply", "-f", str(CRDS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+
+
+def install_account(cluster: Cluster, lease_namespace: str) -> Path:
+    """Install the operator's ServiceAccount and roles, the Lease's where the test wants it; return its kubeconfig."""
+    cluster.kubectl("apply", "-f", str(ROOT / "kustomize" / "base" / "namespace.yaml"))
+    for name in ("service-account", "cluster-role"):
+        apply = ("apply", "-n", ACCOUNT[0], "-f", str(ROOT / "kustomize" / "base" / "operator" / f"{name}.yaml"))
+        cluster.kubectl(*apply)
+    lease_role = ROOT / "kustomize" / "base" / "operator" / "lease-role.yaml"
+    cluster.kubectl("apply", "-n", lease_namespace, "-f", str(lease_role))
+    return cluster.user_kubeconfig(*ACCOUNT)
 
 
 @asynccontextmanager
@@ -82,12 +95,13 @@ def operators(cluster: Cluster, lease_namespace: str) -> Iterator["Operators"]:
 
 
 class Operators:
-    """Starts operators for a cluster, with a Lease of their own."""
+    """Starts operators for a cluster, with a Lease of their own, as the account and roles that kustomize installs."""
 
     def __init__(self, cluster: Cluster, lease_namespace: str, supervisor: Supervisor) -> None:
         self._cluster = cluster
         self._lease_namespace = lease_namespace
         self._supervisor = supervisor
+        self._kubeconfig = install_account(cluster, lease_namespace)
 
     def launch(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
         """Start one, whatever comes of it."""
@@ -97,7 +111,7 @@ class Operators:
             "vapora",
             "operator",
             "--kubeconfig",
-            str(kubeconfig or self._cluster.kubeconfig),
+            str(kubeconfig or self._kubeconfig),
         ]
         command += ["--http-host", "127.0.0.1", "--http-port", "0", "--lease-namespace", self._lease_namespace]
         command += ["--identity", name, "--log-format", "json", *flags]

@@ -18,7 +18,7 @@ from tests.integration.engine import install_definitions, operators
 
 Json = dict[str, Any]
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
-COMMAND = [sys.executable, "-c", "from vapora.cli.workflow import workflow; workflow()"]
+COMMAND = [sys.executable, "-m", "vapora", "workflow"]
 DONE, FAILED, NOT_FOUND, REFUSED, TIMEOUT = 0, 1, 3, 4, 5
 
 

@@ -6,7 +6,9 @@ import typer
 
 from vapora.cli.agent import agents
 from vapora.cli.operator import run_operator
+from vapora.cli.workflow import workflow
 
 main = typer.Typer(name="vapora", help="Runs fleets of AI agents on Kubernetes.", no_args_is_help=True)
 main.command("operator")(run_operator)
+main.add_typer(workflow, name="workflow")
 main.add_typer(agents, name="agent")

@@ -17,6 +17,7 @@ from vapora.core.plan import (
     Delete,
     EnsureQueue,
     Key,
+    Look,
     Manifest,
     Patch,
     Problem,
@@ -95,13 +96,12 @@ class Executor:
                     await self._patch(action)
                 case Delete():
                     await self._delete(action)
+                case Look(key):
+                    await self._look(key)
                 case Publish() | CancelTask() | EnsureQueue() | RemoveQueue():
                     await self._use_broker(action)
         except ApiError as refusal:
-            # Another manager owns a field that we apply: only it, or the user, can end that.
-            is_owned = isinstance(refusal, Conflict) and isinstance(action, Apply)
-            is_permanent = refusal.is_permanent or is_owned
-            return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=is_permanent)
+            return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=_is_final(action, refusal))
         except BrokerUnavailable as refusal:
             return Problem(action, "BrokerUnavailable", str(refusal), is_permanent=False)
         except TaskTooLarge as refusal:
@@ -127,6 +127,12 @@ class Executor:
         self._store.put_answer(found)
         if (owner := self._store.touch_child(key)) is not None:
             self._wake(owner)
+
+    async def _look(self, key: Key) -> None:
+        found = await self._api.get(key)
+        if text(child(found, "metadata", "labels"), naming.LABEL_RECORDED) == "true":
+            raise NotFound(f"{key.kind} {key.name} has been let go", status=404, reason="NotFound")
+        self._store.put_child(key.kind, found)
 
     async def _apply(self, action: Apply) -> None:
         key = key_of(action.manifest)
@@ -174,6 +180,13 @@ class Executor:
                 )
             case RemoveQueue():
                 await self._broker.remove_pool(pool.namespace, pool.name)
+
+
+def _is_final(action: Action, refusal: ApiError) -> bool:
+    """Returns whether the same action would be refused again until somebody changes something."""
+    if isinstance(action, Apply) and isinstance(refusal, Conflict):
+        return True  # another manager owns a field that we apply
+    return refusal.is_permanent or (isinstance(action, Look) and isinstance(refusal, NotFound))
 
 
 def _is_same_child(wanted: Manifest, found: Mapping[str, object]) -> bool:

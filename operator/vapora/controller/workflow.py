@@ -16,7 +16,7 @@ from vapora.controller.runner import Retryable
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_REQUEST
-from vapora.core.plan import Action, Create, Event, Key, Patch, Problem, Publish
+from vapora.core.plan import Action, Create, Event, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, parse_time, text
 from vapora.core.workflow.codec import decode_status
@@ -221,7 +221,7 @@ class WorkflowReconciler:
             problems.update({name_of(problem.action): problem for problem in found})
 
     async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
-        """Hands executions to the recorder, also those that it had no room for; waits a moment until they are durable."""
+        """Hands executions to the recorder, again those that it had no room for; waits a moment for them."""
         if self._recorder is None:
             return
         recorder = self._recorder
@@ -311,6 +311,8 @@ def name_of(action: Action) -> str:
             return text(child(manifest, "metadata"), "name")
         case Publish():
             return action.message_id
+        case Look(key):
+            return key.name
         case Patch(key):
             return str(key)
         case _:

@@ -53,6 +53,13 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Reads a child anew that the watch does not show; that it is gone is a problem with reason NotFound."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Gives a task to a pool's queue; a repeated `message_id` is dropped by the broker."""
 
@@ -84,7 +91,7 @@ class RemoveQueue:
     pool: Key
 
 
-Action = Create | Apply | Patch | Delete | Publish | CancelTask | EnsureQueue | RemoveQueue
+Action = Create | Apply | Patch | Delete | Look | Publish | CancelTask | EnsureQueue | RemoveQueue
 
 
 class EventType(StrEnum):

@@ -11,7 +11,7 @@ from vapora.core import naming
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
-from vapora.core.plan import Action, CancelTask, Create, Delete, Event, Key, Patch, Problem, Publish
+from vapora.core.plan import Action, CancelTask, Create, Delete, Event, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, project
 from vapora.core.workflow.codec import decode_status
@@ -103,7 +103,7 @@ class World:
         """Plans once and carries the plan out; plans again with what was refused, as the engine does."""
         observed, done = self.observe(changed), list[Action]()
         while True:
-            decided = plan_workflow(observed, self.now)
+            self.decided = decided = plan_workflow(observed, self.now)
             fresh = [action for action in decided.plan.actions if action not in done]
             done += fresh
             refused = [problem for action in fresh if (problem := self._do(action))]
@@ -126,6 +126,8 @@ class World:
                 self._create(manifest)
             case Delete(key, _):
                 self.children[key] = deleting(self.children[key])
+            case Look(key) if key not in self.children:
+                return Problem(action, "NotFound", f"{key.kind} {key.name} not found", is_permanent=True)
             case Publish(message_id=message_id):
                 self.published.append(message_id)
             case CancelTask(message_id=message_id):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
-from vapora.core.plan import CancelTask, Delete, EventType, Key, Publish
+from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Publish
 from vapora.core.workflow.draft import Draft, effect_id
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
@@ -24,6 +24,7 @@ from vapora.core.workflow.tries import (
     Standing,
     Stopped,
     Underway,
+    Unseen,
     look_at_child,
     look_at_task,
 )
@@ -54,6 +55,9 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
             refused = launch(draft, place, unit, again=True)
             if isinstance(refused, Failure):
                 fail(draft, place, unit, Broken(refused))
+        case Unseen():
+            if unit.child is not None:
+                draft.actions.append(Look(unit.child))
         case Underway(is_running, why):
             state = State.RUNNING if is_running else State.STARTING
             if (state, why) != (unit.state, unit.message):

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from vapora.core.plan import Key
+from vapora.core.plan import Key, Look
 from vapora.core.views import ChildView, JobView, PodView
 from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_failure
 from vapora.core.workflow.observed import Observed
@@ -17,6 +17,11 @@ from vapora.core.workflow.status import State, Unit
 @dataclass(frozen=True, slots=True)
 class Absent:
     """The child was asked for and is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The child was there and is not in view; a watch that lags must not make it lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Stopped:
     at: datetime | None = None
 
 
-Standing = Absent | Underway | Done | Broken | Stopped
+Standing = Absent | Unseen | Underway | Done | Broken | Stopped
 
 
 def find_child(observed: Observed, key: Key) -> ChildView | None:
@@ -83,11 +88,12 @@ def look_at_child(observed: Observed, unit: Unit, now: datetime, *, needs_result
 def _without_child(observed: Observed, unit: Unit) -> Standing:
     assert unit.child is not None  # noqa: S101  # as above
     problem = observed.problems.get(unit.child.name)
+    if problem is not None and isinstance(problem.action, Look):
+        gone = f"{unit.child.kind} {unit.child.name} is gone and nobody saw how it ended"
+        return Broken(Failure("ChildLost", gone)) if problem.is_permanent else Unseen()
     if problem is not None and problem.is_permanent:
         return Broken(Failure("AdmissionRefused", problem.message))
-    if unit.state is State.STARTING:
-        return Absent()
-    return Broken(Failure("ChildLost", f"{unit.child.kind} {unit.child.name} is gone and nobody saw how it ended"))
+    return Absent() if unit.state is State.STARTING else Unseen()
 
 
 def _look_at_pod(pod: PodView) -> Standing:
@@ -112,7 +118,8 @@ def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> 
         return Broken(failure, view.finished_at, None if view.is_failed else view)
     if pod is None:
         return Underway(is_running=False, why="the Job has no Pod yet")
-    return Underway(is_running=pod.phase == "Running", why=pod.unschedulable)
+    # A Pod that has finished has run: its Job only has not said so yet.
+    return Underway(is_running=pod.phase != "Pending", why=pod.unschedulable)
 
 
 def _check_times(standing: Standing, view: ChildView, unit: Unit, now: datetime) -> Standing:

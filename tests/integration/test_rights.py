@@ -1,0 +1,120 @@
+"""The operator's roles allow exactly the calls that it makes."""
+
+import sys
+import time
+
+import pytest
+import yaml
+from tests.cluster.access import Cluster
+from tests.cluster.nats import NatsServer
+from tests.cluster.waiting import wait_until
+from tests.contract.rbac import Call, missing, read_calls, unused_rules
+from tests.integration.engine import ROOT, install_definitions, operators
+from tests.integration.objects import Objects, run
+
+ACCOUNT = "system:serviceaccount:vapora-system:vapora-operator"
+SERVICE = {"image": "nginx:1", "replicas": 1, "ports": {"http": 8080}}
+STORAGE = {"size": "1Gi", "mountPath": "/data"}
+
+
+def read_rules(name: str) -> list[dict]:
+    documents = yaml.safe_load_all((ROOT / "kustomize" / "base" / "operator" / f"{name}.yaml").read_text())
+    return [rule for document in documents for rule in document.get("rules", [])]
+
+
+# Asked for only when a status write meets a change that was not seen yet, which no test can bring about at will.
+AFTER_A_CONFLICT = {"get agentpools", "get taskservs"}
+
+
+@pytest.fixture(scope="module")
+def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> set[Call]:
+    """What the operator called while it did everything that it does."""
+    install_definitions(cluster)
+    mark = cluster.audit_position()
+    cluster.create_namespace("rights")
+    objects = Objects(cluster, "rights")
+    leave_attempts(objects)
+    flags = ("--nats-url", nats.url, "--graph-path", str(tmp_path_factory.mktemp("graph") / "graph.db"))
+    with operators(cluster, "rights") as fleet:
+        first = fleet.start("first", *flags)
+        build(objects)
+        work(objects)
+        assert first.process.stop(10) == 0
+        objects.patch("Workflow", "pinned", {"spec": {"steps": [run("other")]}})
+        second = fleet.start("second", *flags)
+        take_down(objects)
+        assert second.process.stop(10) == 0
+    found = set(read_calls(cluster.audit_events(mark), ACCOUNT))
+    cluster.api.delete("/api/v1/namespaces/rights").raise_for_status()
+    return found
+
+
+def leave_attempts(objects: Objects) -> None:
+    """Make attempts as an operator of long ago left them: recorded ones, and ones whose workflow is gone."""
+    uid = "11111111-2222-3333-4444-555555555555"
+    spec = {"containers": [{"name": "main", "image": "busybox"}], "restartPolicy": "Never"}
+    recorded = {"recorded": "true", "outcome": "succeeded", "finished": str(int(time.time()) // 60 - 90)}
+    owner = {"apiVersion": "vapora.dev/v1alpha1", "kind": "Workflow", "name": "gone", "uid": uid, "controller": True}
+    held = {"finalizers": ["vapora.dev/attempt"], "ownerReferences": [owner]}
+    for name, labels, more in (("old", recorded, {}), ("orphan", {}, held)):
+        all_labels = {f"vapora.dev/{label}": value for label, value in {"workflow": uid, **labels}.items()}
+        body = {"metadata": {"name": name, "labels": all_labels, **more}}
+        pods, jobs = (f"{root}/namespaces/{objects.namespace}" for root in ("/api/v1", "/apis/batch/v1"))
+        objects.cluster.api.post(f"{pods}/pods", json={**body, "spec": spec}).raise_for_status()
+        job = {**body, "spec": {"suspend": True, "template": {"spec": spec}}}
+        objects.cluster.api.post(f"{jobs}/jobs", json=job).raise_for_status()
+
+
+def await_ready(objects: Objects, kind: str, name: str) -> None:
+    wait_until(lambda: objects.condition(kind, name, "Ready").get("status") == "True", f"{name} is Ready")
+
+
+def build(objects: Objects) -> None:
+    """Make a pool, a service, a store, and a service that becomes a store and a service again."""
+    worker = {"image": "worker:1", "command": [sys.executable, "examples/agents/echo.py"]}
+    objects.create("AgentPool", "workers", {"role": "worker", "replicas": 1, "template": worker})
+    objects.create("Taskserv", "web", SERVICE)
+    objects.create("Taskserv", "store", {**SERVICE, "type": "stateful", "storage": STORAGE})
+    objects.create("Taskserv", "shift", {"image": "nginx:1", "replicas": 1})
+    for kind, name in (("AgentPool", "workers"), ("Taskserv", "web"), ("Taskserv", "store"), ("Taskserv", "shift")):
+        await_ready(objects, kind, name)
+    for type_, gone in (("stateful", "deployments"), ("service", "statefulsets")):
+        objects.patch("Taskserv", "shift", {"spec": {"type": type_}})
+        path = f"/apis/apps/v1/namespaces/{objects.namespace}/{gone}/shift"
+        wait_until(lambda path=path: objects.cluster.api.get(path).status_code == 404, f"{path} is gone")
+
+
+def work(objects: Objects) -> None:
+    """Run every kind of step, to its end and against its will."""
+    agent = {"name": "ask", "agent": {"pool": "workers", "title": "echo"}}
+    late = run("late", ends={"duration": "forever"}, timeout="2s", retry={"maxAttempts": 1}, onFailure="continue")
+    objects.workflow("all", agent, late, run("job", run={"executor": "Job"}))
+    assert objects.finished("all")["status"]["phase"] == "Succeeded"
+    forever = run("slow", ends={"duration": "forever"})
+    objects.workflow("cancelled", run("job", run={"executor": "Job", **forever["run"]}))
+    wait_until(lambda: objects.step("cancelled", "job").get("state") == "Running", "the Job runs")
+    objects.patch("Workflow", "cancelled", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
+    objects.finished("cancelled")
+    objects.workflow("pinned", forever)
+    wait_until(lambda: objects.get("Workflow", "pinned").get("status", {}).get("revision"), "it is pinned")
+
+
+def take_down(objects: Objects) -> None:
+    """Delete a pool, so that its queue goes, and wait for what was left to be collected and let go."""
+    wait_until(lambda: objects.condition("Workflow", "pinned", "SpecOutdated"), "the run keeps its spec")
+    objects.delete("AgentPool", "workers")
+    wait_until(lambda: not objects.exists("AgentPool", "workers"), "the pool is gone", within=40)
+    for path in ("/api/v1/namespaces/rights/pods", "/apis/batch/v1/namespaces/rights/jobs"):
+        for name in ("old", "orphan"):
+            wait_until(lambda p=f"{path}/{name}": objects.cluster.api.get(p).status_code == 404, f"{name} is gone")
+
+
+def test_no_call_was_made_that_the_roles_do_not_allow(calls: set[Call]) -> None:
+    assert missing([*read_rules("cluster-role"), *read_rules("lease-role")], calls) == []
+
+
+def test_nothing_is_allowed_that_was_not_called(calls: set[Call]) -> None:
+    unused = unused_rules([*read_rules("cluster-role"), *read_rules("lease-role")], calls)
+    assert {f"{grant.verb} {grant.resource}" for grant in unused} - AFTER_A_CONFLICT == set()
+
+
