@@ -94,7 +94,7 @@ class Rig:
         name = f"operator-{load}-{self._count}"
         program = ["-m", "vapora"]
         if self._profile is not None:
-            program = ["-m", "bench.profiler", str(self._profile / f"profile-{load}.txt")]
+            program = ["-m", "bench.profiler", str(self._profile / f"profile-{load}.folded")]
         flags = {
             "kubeconfig": self._kubeconfig,
             "lease-namespace": SYSTEM_NAMESPACE,
