@@ -1,0 +1,155 @@
+"""The stage on which an operator is disturbed: it runs behind proxies, dies at a chosen write, and is started again."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from tests.chaos.api_proxy import ApiProxy
+from tests.chaos.backstage import Backstage
+from tests.chaos.broker_proxy import BrokerProxy
+from tests.chaos.gate import Fault, Gate, Write
+from tests.chaos.outcome import Outcome, explain_unsettled, find_turn_back, read_history, read_outcome, read_reasons
+from tests.chaos.workflows import POOL, WORKFLOWS, build_pool
+from tests.cluster.access import Cluster
+from tests.cluster.nats import NatsServer
+from tests.cluster.waiting import wait_until
+from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators
+from tests.integration.objects import Objects
+
+SETTLED_WITHIN = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """One run: what came of it, what the operator wrote for it, and the faults that struck."""
+
+    outcome: Outcome
+    writes: list[Write]
+    struck: list[Fault]
+
+
+class Stage:
+    """A namespace with a pool, served by one operator at a time."""
+
+    def __init__(self, objects: Objects, started: Operators, gate: Gate, flags: tuple[str, ...], folder: Path) -> None:
+        self.objects = objects
+        self.gate = gate
+        self.graph, self.work_log = folder / "graph.db", folder / "work.log"
+        self._started = started
+        self._kubeconfig = folder / "kubeconfig"
+        self._flags = (*flags, "--graph-path", str(self.graph))
+        self._names = itertools.count(1)
+        self._settled: dict[str, str] = {}
+        self.operator = self.start()
+
+    def start(self) -> OperatorProcess:
+        """Start an operator of another name than any before."""
+        name = f"operator-{next(self._names)}"
+        operator = self._started.launch(name, *self._flags, kubeconfig=self._kubeconfig)
+        self.gate.victim = operator.process
+        return operator
+
+    def ensure_operator(self) -> None:
+        """Start an operator where it is dead.
+
+        The dead one's Lease is deleted: how long it would be waited for is tested elsewhere, and the kill is over.
+        """
+        if not self.operator.process.is_running:
+            lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
+            assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
+            self.operator = self.start()
+
+    def perform(
+        self, kind: str, faults: Mapping[Write, Fault] | None = None, *, within: float = SETTLED_WITHIN
+    ) -> Performance:
+        """Run a workflow to its end, starting the operator again should a fault kill it."""
+        self.ensure_operator()
+        name = f"{kind}-{next(self._names)}"
+        mark = self.objects.cluster.audit_position()
+        self.gate.begin(name, faults or {})
+        created = self.objects.workflow(name, *WORKFLOWS[kind])
+        self._await_settled(name, within)
+        self._await_last_write(name)
+        self.gate.end()
+        self._settled[name] = self._version(name)
+        outcome = read_outcome(
+            self.objects,
+            name,
+            audit=self.objects.cluster.audit_events(mark),
+            graph=self.graph,
+            work_log=self.work_log,
+        )
+        turn_back = find_turn_back(read_history(self.objects, created))
+        assert not turn_back, turn_back
+        return Performance(outcome, self.gate.writes, self.gate.struck)
+
+    def find_rewritten(self) -> list[str]:
+        """Return the workflows that somebody wrote to after they had ended and were let go."""
+        return [name for name, version in self._settled.items() if self._version(name) != version]
+
+    def _version(self, name: str) -> str:
+        return str(self.objects.get("Workflow", name)["metadata"]["resourceVersion"])
+
+    def _await_settled(self, name: str, within: float) -> None:
+        def is_settled() -> bool:
+            process = self.operator.process
+            if not process.is_running:
+                wait_until(lambda: not self.gate.is_striking, "the kill is over")
+                assert process in self.gate.killed, f"{process.name} ended by itself: {process.tail()}"
+                self.ensure_operator()
+            return not explain_unsettled(self.objects, name)
+
+        try:
+            wait_until(is_settled, f"{name} has ended and is let go", within=within)
+        except TimeoutError as late:
+            why = explain_unsettled(self.objects, name)
+            raise AssertionError(f"{late}: {why}\n{self.operator.process.tail()}") from None
+
+    def _await_last_write(self, name: str) -> None:
+        """Wait for what follows the end: the Event that tells it, or the kill at the last write."""
+        wait_until(lambda: not self.gate.is_striking, "the kill is over")
+        if not self.gate.struck:
+            wait_until(lambda: "WorkflowSucceeded" in read_reasons(self.objects, name), f"the end of {name} is told")
+
+
+@contextmanager
+def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) -> Iterator[Stage]:
+    """Set up the definitions, a namespace with a pool whose agent is ready, the proxies and an operator."""
+    install_definitions(cluster)
+    cluster.create_namespace(namespace)
+    cluster.create_namespace(f"{namespace}-lease")
+    gate, objects = Gate(namespace), Objects(cluster, namespace)
+    with Backstage() as backstage, operators(cluster, f"{namespace}-lease") as started:
+        api = backstage.run(ApiProxy(cluster, gate).__aenter__())
+        broker = backstage.run(BrokerProxy(nats.port, gate).__aenter__())
+        try:
+            api.write_kubeconfig(folder / "kubeconfig")
+            stage = Stage(objects, started, gate, ("--nats-url", broker.url), folder)
+            objects.create("AgentPool", POOL, build_pool(stage.work_log))
+            wait_until(
+                lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",
+                "the pool is ready",
+                within=30,
+            )
+            yield stage
+            clear(stage)
+        finally:
+            backstage.run(broker.__aexit__(None, None, None))
+            backstage.run(api.__aexit__(None, None, None))
+    for name in (namespace, f"{namespace}-lease"):
+        cluster.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+
+
+def clear(stage: Stage) -> None:
+    """Delete what the operator must let go, while there is one."""
+    objects = stage.objects
+    stage.ensure_operator()
+    for plural in ("workflows", "agentpools"):
+        try:
+            objects.cluster.kubectl("delete", plural, "--all", "--timeout=60s", "-n", objects.namespace)
+        except RuntimeError as late:
+            left = objects.cluster.kubectl("get", plural, "-n", objects.namespace, "-o", "yaml").stdout
+            raise AssertionError(f"{late}\n{left}\n{stage.operator.process.tail(50)}") from None
