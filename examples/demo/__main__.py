@@ -206,11 +206,11 @@ def learned(screen: Screen, graph: Path) -> None:
 
     wait_until(lambda: asyncio.run(read())[0] >= 42, "every try is recorded", within=10)
     count, tasks = asyncio.run(read())
-    seconds = [execution.latency.total_seconds() for execution in tasks]
+    seconds = sum(execution.latency.total_seconds() for execution in tasks) / len(tasks)
     outcomes = Counter(execution.outcome for execution in tasks)
     screen.note(
         f"{count} executions; of {AGENTS}/developer at work of type {tasks[0].task_type!r}: "
-        f"{outcomes['success']} of {len(tasks)} succeeded, {sum(seconds) / len(seconds):.1f} s each from assignment to answer."
+        f"{outcomes['success']} of {len(tasks)} succeeded, {seconds:.1f} s each from assignment to answer."
     )
 
 
