@@ -1,71 +1,29 @@
-"""The task broker against a real nats-server."""
+"""The task broker against a real nats-server: tasks go out, results come back, and what waits is counted."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
-import nats
 import pytest
 from nats.aio.client import Client
-from nats.js.api import StreamConfig
 from tests.cluster.nats import NatsServer
+from tests.integration.queue.tasks import (
+    ID,
+    NAMESPACE,
+    POOL,
+    answer,
+    connect,
+    depth_of,
+    ensure,
+    eventually,
+    next_delivery,
+    publish,
+)
 
 from vapora.adapters.nats_broker import NatsBroker
-from vapora.agent.contract import (
-    RESULTS_STREAM,
-    TASKS_STREAM,
-    TaskResult,
-    consumer_name,
-    result_subject,
-    task_subject,
-)
+from vapora.agent.contract import RESULTS_STREAM, TASKS_STREAM, consumer_name
 from vapora.agent.pull import PullInbox
-from vapora.core.agentpool.broker import BrokerUnavailable, Delivery, QueueDepth, TaskTooLarge
+from vapora.core.agentpool.broker import QueueDepth, TaskTooLarge
 from vapora.core.agentpool.depth import Known, Unknown
-
-NAMESPACE, POOL = "team-a", "developer"
-ID = "0b2e3c1a/review/0/1"
-
-
-@pytest.fixture
-def server() -> Iterator[NatsServer]:
-    with NatsServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def broker(server: NatsServer) -> AsyncIterator[NatsBroker]:
-    async with connect(server) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def client(server: NatsServer) -> AsyncIterator[Client]:
-    plain = await nats.connect(server.url, allow_reconnect=False)
-    try:
-        yield plain
-    finally:
-        await plain.close()
-
-
-@asynccontextmanager
-async def connect(server: NatsServer) -> AsyncIterator[NatsBroker]:
-    broker = NatsBroker(server.url, timeout_seconds=3)
-    await broker.connect()
-    try:
-        yield broker
-    finally:
-        await broker.close()
-
-
-async def ensure(broker: NatsBroker, pool: str = POOL, *, max_deliver: int = 5, ack_wait: float = 30) -> None:
-    await broker.ensure_pool(NAMESPACE, pool, max_deliver=max_deliver, ack_wait=ack_wait)
-
-
-async def publish(broker: NatsBroker, task_id: str = ID, pool: str = POOL, **fields: object) -> None:
-    task = {"version": 1, "id": task_id, "namespace": NAMESPACE, **fields}
-    await broker.publish(task, namespace=NAMESPACE, pool=pool, message_id=task_id)
 
 
 async def take(client: Client, number: int) -> None:
@@ -74,33 +32,6 @@ async def take(client: Client, number: int) -> None:
     await inbox.open()
     taken = await asyncio.gather(*(inbox.pull() for _ in range(number)))
     assert None not in taken
-
-
-async def answer(client: Client, task_id: str = ID, data: bytes | None = None) -> None:
-    """Publish a result as an agent does."""
-    payload = TaskResult(id=task_id, outcome="success", output={"ok": True}).to_json() if data is None else data
-    subject = result_subject(NAMESPACE, task_id)
-    await client.jetstream().publish(subject, payload, stream=RESULTS_STREAM, headers={"Nats-Msg-Id": task_id})
-
-
-async def next_delivery(broker: NatsBroker, *, within: float = 20) -> Delivery:
-    async with asyncio.timeout(within), aclosing(broker.results()) as deliveries:
-        async for delivery in deliveries:
-            await delivery.ack()
-            return delivery
-    raise AssertionError("the results ended")
-
-
-async def eventually(probe: Callable[[], Awaitable[bool]], *, within: float = 20) -> None:
-    async with asyncio.timeout(within):
-        while True:
-            if await probe():
-                return
-            await asyncio.sleep(0.02)
-
-
-async def depth_of(broker: NatsBroker, pool: str = POOL) -> QueueDepth:
-    return (await broker.read_depths())[NAMESPACE, pool]
 
 
 async def test_a_task_published_twice_under_one_id_is_one_task(broker: NatsBroker) -> None:
@@ -320,86 +251,3 @@ async def test_withdrawing_a_task_that_never_was_changes_nothing(broker: NatsBro
     await publish(broker)
     assert not await broker.withdraw(NAMESPACE, POOL, "u/other/0/1")
     assert await depth_of(broker) == QueueDepth(Known(1), Known(0))
-
-
-async def test_a_broker_that_is_down_is_a_problem_and_not_a_crash(server: NatsServer) -> None:
-    server.stop()
-    async with connect(server) as broker:
-        assert "Connect call failed" in str(broker.problem)
-        started = time.monotonic()
-        with pytest.raises(BrokerUnavailable, match="Connect call failed"):
-            await publish(broker)
-        assert time.monotonic() - started < 4
-        server.start()
-        await eventually(lambda: is_usable(broker))
-        await ensure(broker)
-        await publish(broker)
-        assert await depth_of(broker) == QueueDepth(Known(1), Known(0))
-
-
-async def is_usable(broker: NatsBroker) -> bool:
-    return broker.problem is None
-
-
-async def test_a_broker_that_comes_back_still_has_tasks_and_results(server: NatsServer, client: Client) -> None:
-    async with connect(server) as broker:
-        await ensure(broker)
-        await publish(broker)
-        await answer(client, "u/s/1/1")
-        async with aclosing(broker.results()) as deliveries:
-            first = await anext(deliveries)
-            server.kill()
-            await eventually(lambda: is_lost(broker))
-            with pytest.raises(BrokerUnavailable):
-                await broker.read_depths()
-            await first.ack()
-            server.start()
-            await eventually(lambda: is_usable(broker))
-            assert await depth_of(broker) == QueueDepth(Known(1), Known(0))
-            await answer_anew(server, "u/s/2/1")
-            async with asyncio.timeout(20):
-                # The ack was lost with the broker, so the first may come again; the second comes in any case.
-                ids = set()
-                while "u/s/2/1" not in ids:
-                    delivery = await anext(deliveries)
-                    await delivery.ack()
-                    ids.add(delivery.id)
-            assert ids <= {"u/s/1/1", "u/s/2/1"}
-
-
-async def is_lost(broker: NatsBroker) -> bool:
-    return broker.problem is not None
-
-
-async def answer_anew(server: NatsServer, task_id: str) -> None:
-    plain = await nats.connect(server.url)
-    await answer(plain, task_id)
-    await plain.close()
-
-
-async def test_a_stream_of_somebody_else_is_a_problem_that_is_named(server: NatsServer, client: Client) -> None:
-    await client.jetstream().add_stream(StreamConfig(name=TASKS_STREAM, subjects=[task_subject("a", "b")]))
-    async with connect(server) as broker:
-        assert "VAPORA_TASKS keeps messages by" in str(broker.problem)
-        with pytest.raises(BrokerUnavailable):
-            await publish(broker)
-        await client.jetstream().delete_stream(TASKS_STREAM)
-        await eventually(lambda: is_usable(broker))
-
-
-ADDRESSES = {
-    "a port that is no number": "nats://host:port",
-    "a host that does not exist": "nats://user:secret@nowhere.invalid:4222",
-    "nothing": "",
-}
-
-
-@pytest.mark.parametrize("url", ADDRESSES.values(), ids=ADDRESSES.keys())
-async def test_a_bad_address_is_a_problem_that_tells_no_secret(url: str) -> None:
-    broker = NatsBroker(url, timeout_seconds=3)
-    await broker.connect()
-    try:
-        assert "cannot use" in str(broker.problem)
-        assert "secret" not in str(broker.problem)
-    finally:
-        await broker.close()

@@ -1,16 +1,15 @@
-"""Agents as processes of their own, for the tests of the queue."""
+"""The agents of the pool, as processes of their own."""
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.nats import NatsServer
 from tests.cluster.process import ManagedProcess, Supervisor
+from tests.integration.queue.tasks import NAMESPACE, POOL
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "agents"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "agents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +29,13 @@ class Fleet:
         self._supervisor = supervisor
         self._log = supervisor.folder / "work.log"
 
-    def start(
-        self, pod: str, *, namespace: str, pool: str, example: str = "worker.py", **settings: str
-    ) -> ManagedProcess:
+    def start(self, pod: str, *, example: str = "worker.py", **settings: str) -> ManagedProcess:
         """Start an agent; `settings` are further variables of its environment."""
         environment = {
             "PATH": os.environ["PATH"],
             "VAPORA_NATS_URL": self._server.url,
-            "VAPORA_NAMESPACE": namespace,
-            "VAPORA_POOL": pool,
+            "VAPORA_NAMESPACE": NAMESPACE,
+            "VAPORA_POOL": POOL,
             "VAPORA_POD": pod,
             "VAPORA_WORK_LOG": str(self._log),
             **settings,
@@ -51,10 +48,3 @@ class Fleet:
             return []
         lines = [line.split() for line in self._log.read_text().splitlines()]
         return [Work(task_id, pod, int(attempt)) for task_id, pod, attempt in lines]
-
-
-@contextmanager
-def running_fleet(server: NatsServer) -> Iterator[Fleet]:
-    """A fleet whose agents end with the block."""
-    with Supervisor("vapora-fleet-") as supervisor:
-        yield Fleet(server, supervisor)
