@@ -36,16 +36,19 @@ async def run_one_step(rig: Rig, sizes: Sizes) -> dict[str, Report]:
 async def run_once(rig: Rig, sizes: Sizes, wanted: Sequence[str]) -> dict[str, Report]:
     """Every wanted load once."""
     found: dict[str, Report] = {}
-    if "one_step" in wanted:
-        found |= await run_one_step(rig, sizes)
-    if "chain" in wanted:
-        report = (await run_load(rig, build_chain(sizes.chains, sizes.links))).report()
-        rate = 60 * sizes.chains * sizes.links / float(str(report["seconds"]))
-        found["chain"] = {"steps_per_minute": rate, **report}
-    if "fan_out" in wanted:
-        found["fan_out"] = (await run_load(rig, build_fan_out(sizes.items))).report()
-    if "live" in wanted:
-        found["live"] = await run_live(rig, build_live(sizes.burst))
+    for name in wanted:
+        match name:
+            case "one_step":
+                found |= await run_one_step(rig, sizes)
+            case "chain":
+                report = (await run_load(rig, build_chain(sizes.chains, sizes.links))).report()
+                rate = 60 * sizes.chains * sizes.links / float(str(report["seconds"]))
+                found["chain"] = {"steps_per_minute": rate, **report}
+            case "fan_out":
+                found["fan_out"] = (await run_load(rig, build_fan_out(sizes.items))).report()
+            case "live":
+                found["live"] = await run_live(rig, build_live(sizes.burst))
+        print(json.dumps({name: found[name]}), file=sys.stderr)
     return found
 
 

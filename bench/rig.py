@@ -124,10 +124,94 @@ class Rig:
         yield "client", os.getpid()
 
     def clean(self, namespace: str) -> None:
+        """Delete the Workflows of a namespace and their Pods, then the namespace, and return when all is gone."""
+        core = f"/api/v1/namespaces/{namespace}"
+        for path in (f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows", f"{core}/pods"):
+            self._await(lambda path=path: self._empty(path), f"{path} is empty")
+        self.cluster.api.delete(core).raise_for_status()
+        self._await(lambda: self._get(core).status_code == httpx.codes.NOT_FOUND, f"{namespace} is gone")
+
+    def _empty(self, path: str) -> bool:
+        """Delete a whole collection, as far as the API server gets in its minute; return whether nothing is left."""
+        answer = self.cluster.api.delete(path, timeout=_CLEAN_SECONDS)
+        if answer.status_code != httpx.codes.GATEWAY_TIMEOUT:
+            answer.raise_for_status()
+        return not self._get(f"{path}?limit=1").json()["items"]
+
+    def _get(self, path: str) -> str:
+        return httpx.get(f"http://127.0.0.1:{self._port}/{path}", trust_env=False).text
+
+
+class Rig:
+    """The cluster that all loads of a programme share. Each load gets a new namespace and a new operator."""
+
+    def __init__(self, *, profile: Path | None = None) -> None:
+        self.cluster = EmbeddedCluster(audit=True, agents=False)
+        self._supervisor = Supervisor("vapora-bench-")
+        self._profile = profile
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self.cluster.start()
+        self.cluster.kubectl("apply", "-k", str(CHECKOUT / "kustomize" / "base"))
+        # The operator is a process of its own here, not a Pod of a simulated node.
+        self.cluster.kubectl("scale", "deployment", ACCOUNT, "--replicas=0", f"--namespace={SYSTEM_NAMESPACE}")
+        self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self._kubeconfig = self.cluster.user_kubeconfig(SYSTEM_NAMESPACE, ACCOUNT)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._supervisor.close()
+        self.cluster.close()
+
+    def create_namespace(self, load: str) -> str:
+        """Create a namespace for a load."""
+        self._count += 1
+        name = f"{load.replace('_', '-')}-{self._count}"
+        self.cluster.create_namespace(name)
+        return name
+
+    def start_operator(self, load: str) -> Operator:
+        """Start the operator with recording on, and return when it works."""
+        name = f"operator-{load}-{self._count}"
+        program = ["-m", "vapora"]
+        if self._profile is not None:
+            program = ["-m", "bench.profiler", str(self._profile / f"profile-{load}.folded")]
+        flags = {
+            "kubeconfig": self._kubeconfig,
+            "lease-namespace": SYSTEM_NAMESPACE,
+            "identity": name,
+            "graph-path": self._supervisor.folder / f"{name}.db",
+            "http-host": "127.0.0.1",
+            "http-port": 0,
+            "log-format": "json",
+        }
+        arguments = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
+        process = self._supervisor.start(
+            name,
+            [sys.executable, *program, "operator", *arguments],
+            env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
+            cwd=CHECKOUT,
+        )
+        operator = Operator(process)
+        wait_until(operator.works, "the operator works", within=60)
+        return operator
+
+    def processes(self, operator: Operator | None) -> Iterator[tuple[str, int]]:
+        """Yield name and id of every process that works for a load."""
+        for name, process in self.cluster.control_plane.processes.items():
+            yield name, process.pid
+        if operator is not None:
+            yield "operator", operator.process.pid
+        yield "client", os.getpid()
+
+    def clean(self, namespace: str) -> None:
         """Delete the Workflows of a namespace, wait until their Pods are gone too, and delete the namespace."""
         core = f"/api/v1/namespaces/{namespace}"
-        self.cluster.api.delete(f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows").raise_for_status()
-        self.cluster.api.delete(f"{core}/pods").raise_for_status()
+        for path in (f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows", f"{core}/pods"):
+            self.cluster.api.delete(path, timeout=_CLEAN_SECONDS).raise_for_status()
         self._await(lambda: not self._get(f"{core}/pods?limit=1").json()["items"], f"the Pods of {namespace} are gone")
         self.cluster.api.delete(core).raise_for_status()
         self._await(lambda: self._get(core).status_code == httpx.codes.NOT_FOUND, f"{namespace} is gone")
