@@ -1,8 +1,9 @@
 """Children that are refused, that somebody else made, or that end in another way than they should."""
 
 from dataclasses import replace
+from datetime import timedelta
 
-from tests.unit.workflow.world import World, run_step
+from tests.unit.workflow.world import World, deleting, run_step
 
 from vapora.core.plan import Action, Create, Problem
 from vapora.core.workflow.status import WorkflowStatus
@@ -84,3 +85,43 @@ def test_a_job_that_is_gone_after_it_ran_is_lost() -> None:
     del world.children[key]
     world.settle()
     assert (world.status.reason, "Job" in world.status.message) == ("ChildLost", True)
+
+
+def test_a_child_that_was_deleted_at_its_timeout_has_timed_out_also_where_a_restart_forgot_why() -> None:
+    world = World({"steps": [run_step("a", timeout="30s", retry={"maxAttempts": 1, "infrastructureAttempts": 2})]})
+    world.settle()
+    world.now += timedelta(seconds=30.5)
+    world.plan(write=False)
+    assert world.children[world.child("a")].meta.is_deleting
+    world.restart()
+    world.finish("a", exit_code=143)
+    assert (str(world.status.phase), world.status.reason) == ("Failed", "TimedOut")
+
+
+def test_a_child_that_somebody_deleted_before_its_timeout_was_disrupted() -> None:
+    world = World({"steps": [run_step("a", timeout="30s", retry={"infrastructureAttempts": 1})]})
+    world.settle()
+    world.children[world.child("a")] = deleting(world.children[world.child("a")])
+    world.finish("a", exit_code=143)
+    assert (str(world.status.phase), world.status.reason) == ("Failed", "Disrupted")
+
+
+def test_a_job_that_somebody_deleted_before_it_had_a_pod_is_lost() -> None:
+    step = {"name": "a", "run": {"image": "x", "executor": "Job"}, "retry": {"infrastructureAttempts": 1}}
+    world = World({"steps": [step]})
+    world.settle()
+    world.children[world.child("a")] = deleting(world.children[world.child("a")])
+    world.settle()
+    assert (str(world.status.phase), world.status.reason) == ("Failed", "ChildLost")
+
+
+def test_room_that_a_refused_child_leaves_is_given_to_the_next_step_at_once() -> None:
+    world = World({"maxParallel": 1, "steps": [run_step("a"), run_step("b")]})
+
+    def refuse(action: Action) -> Problem | None:
+        is_first = isinstance(action, Create) and action.manifest["metadata"]["labels"]["vapora.dev/step"] == "a"  # type: ignore[index]
+        return refuse_to_create(action) if is_first else None
+
+    world.refuse = refuse
+    world.plan()
+    assert world.states() == {"a": "Retrying", "b": "Starting"}

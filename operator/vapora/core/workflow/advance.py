@@ -13,7 +13,7 @@ from vapora.core.workflow.draft import Draft, effect_id
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
 from vapora.core.workflow.frontier import Place
-from vapora.core.workflow.launch import build_envelope, launch
+from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.status import Phase, State, Unit
@@ -107,11 +107,11 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
     if FINALIZER_CLEANUP not in observed.finalizers or not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
-    envelope = build_envelope(draft, place, unit, task_id)
-    if isinstance(envelope, Failure):
-        return fail(draft, place, unit, Broken(envelope))
-    draft.actions.append(Publish(_pool_key(draft, unit), task_id, envelope))
-    return draft.put_unit(place, replace(unit, state=State.RUNNING, reason="", message=""))
+    task = prepare_task(draft, place, unit, task_id)
+    if isinstance(task, Failure):
+        return fail(draft, place, unit, Broken(task))
+    draft.actions.append(Publish(_pool_key(draft, unit), task_id, task.envelope))
+    return draft.put_unit(place, task.unit)
 
 
 def _wait_to_publish(draft: Draft, place: Place, unit: Unit, reason: str, message: str) -> None:

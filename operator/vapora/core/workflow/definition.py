@@ -147,6 +147,8 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition
         requested = count_requested_gpus(step.run.resources.limits, step.run.resources.requests)
         if problem := find_ml_problem(step.run.ml, requested):
             raise InvalidSpec(f"{where}.run: {problem}")
+    if step.agent is not None and step.pending_timeout is not None:
+        raise InvalidSpec(f"{where}.pendingTimeout: a task has none; its timeout counts from when it is given out")
     if step.for_each is not None and (step.outputs or step.outputs_from):
         raise InvalidSpec(f"{where}.outputs: a step with forEach has none; its items' results are not kept")
     outputs = [(name, f"result.{name}", f"{where}.outputs") for name in step.outputs]

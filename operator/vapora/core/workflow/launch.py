@@ -142,9 +142,6 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
             ml=status.ml or {} if is_gpu_job else {},
         )
         draft.actions.append(Create(build_attempt(attempt, body)))
-    else:
-        # A process before this one made it: nothing more may ever be told of a child that has ended since.
-        draft.frontier.look_again(place, draft.now)
 
 
 def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object]) -> None:
@@ -175,18 +172,32 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
             return NoPool(choice.reason)
         trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
         draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
-    draft.put_unit(place, _times(draft, place, trying))
+    draft.put_unit(place, replace(_times(draft, place, trying), until=None))
     draft.durable_first = True
     return None
 
 
-def build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object] | Failure:
-    """Builds the task as agents receive it (the queue contract's TaskEnvelope), or says why that cannot be."""
-    step, identity = draft.graph.names[place[0]], draft.observed.identity
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Is a task to give out: the unit as it then stands, and the envelope."""
+
+    unit: Unit
+    envelope: Mapping[str, object]
+
+
+def prepare_task(draft: Draft, place: Place, unit: Unit, task_id: str) -> Task | Failure:
+    """Prepares the task of a unit, whose timeout counts from now, or says why that cannot be."""
     try:
-        body = AgentBody.model_validate(_resolve(draft, place))
+        given = _times(draft, place, replace(unit, state=State.RUNNING, started_at=None, reason="", message=""))
+        return Task(given, _build_envelope(draft, place, given, task_id))
     except ValueError as problem:
         return _explain(problem)
+
+
+def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
+    """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
+    step, identity = draft.graph.names[place[0]], draft.observed.identity
+    body = AgentBody.model_validate(_resolve(draft, place))
     return {
         "version": 1,
         "id": task_id,

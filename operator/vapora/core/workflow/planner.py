@@ -16,7 +16,7 @@ from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.release import read_labels
 from vapora.core.workflow.requests import Request, read_request
-from vapora.core.workflow.starting import is_failing, start_what_may
+from vapora.core.workflow.starting import is_failing, start_what_may, take_over
 from vapora.core.workflow.status import Phase, State, Unit, WorkflowStatus
 
 CANCEL_GRACE = timedelta(seconds=30)
@@ -78,10 +78,14 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         open_gates(draft)
         if draft.is_ending:
             break
-        start_what_may(draft)
-        _heed_refusals(draft)
+        take_over(draft)
         _close_fans(draft)
-        if not draft.frontier.gates:
+        if draft.frontier.gates:
+            continue
+        start_what_may(draft)
+        has_room_again = _heed_refusals(draft)
+        _close_fans(draft)
+        if not draft.frontier.gates and not has_room_again:
             break
     if draft.is_ending:
         _cancel_rest(draft)
@@ -135,11 +139,16 @@ def _find_place(draft: Draft, name: str) -> Place | None:
     return (draft.graph.index[step], item) if step in draft.graph.index else None
 
 
-def _heed_refusals(draft: Draft) -> None:
-    """Looks at the units whose child or task was refused for good when this plan was first carried out."""
+def _heed_refusals(draft: Draft) -> bool:
+    """Looks at the units whose child or task was refused for good when this plan was first carried out.
+
+    Returns whether that made room for others to start.
+    """
+    before = draft.frontier.working
     for name, problem in sorted(draft.observed.problems.items()):
         if problem.is_permanent and (place := draft.frontier.units.get(name)) is not None:
             advance(draft, place)
+    return draft.frontier.working < before
 
 
 def _check_deadline(draft: Draft) -> None:

@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vapora.core.interpolation import ReferenceProblem
 from vapora.core.naming import NO_ITEM
-from vapora.core.workflow.advance import fail, fail_step
+from vapora.core.workflow.advance import advance, fail, fail_step
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import NoPool, launch, read_items
 from vapora.core.workflow.status import Items, State, Unit
-from vapora.core.workflow.tries import Broken
+from vapora.core.workflow.tries import Broken, find_child
+
+MayStart = Callable[[Draft, Place], bool]
+
+
+def take_over(draft: Draft) -> None:
+    """Takes over the children that a process before this one made and did not write down."""
+    if draft.observed.changed is None and draft.observed.children:
+        _start(draft, _has_child)
 
 
 def start_what_may(draft: Draft) -> None:
     """Starts as much as `maxParallel` allows."""
-    _start_retries(draft)
+    _start(draft, _has_room)
+
+
+def _start(draft: Draft, may_start: MayStart) -> None:
+    _start_retries(draft, may_start)
     for place in sorted(draft.frontier.fans):
-        _start_items(draft, place)
+        _start_items(draft, place, may_start)
     waiting = draft.frontier.ready
     draft.frontier.ready = []
-    for index, place in enumerate(waiting):
-        if not _has_room(draft):
-            draft.frontier.ready += waiting[index:]
-            break
-        if not _start_step(draft, place):
+    for place in waiting:
+        first = NO_ITEM if draft.step(place).spec.for_each is None else 0
+        if not may_start(draft, (place, first)) or not _start_step(draft, place, may_start):
             draft.frontier.ready.append(place)
 
 
-def _has_room(draft: Draft) -> bool:
+def _has_room(draft: Draft, _: Place) -> bool:
     return draft.frontier.working < draft.definition.spec.max_parallel
 
 
-def _start_retries(draft: Draft) -> None:
+def _has_child(draft: Draft, place: Place) -> bool:
+    """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
+    unit, name = draft.unit(place) or Unit(), draft.graph.names[place[0]]
+    keys = (draft.observed.identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job"))
+    return any(find_child(draft.observed, key) is not None for key in keys)
+
+
+def _start_retries(draft: Draft, may_start: MayStart) -> None:
     waiting = draft.frontier.retrying
     draft.frontier.retrying = []
     for place in waiting:
         unit = draft.unit(place)
         if unit is None or unit.state is not State.RETRYING:
             continue
-        if not _has_room(draft) or not _try(draft, place, unit):
+        if not may_start(draft, place) or not _try(draft, place, unit):
             draft.frontier.retrying.append(place)
 
 
@@ -52,15 +70,21 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     if isinstance(refused, NoPool):
         if place[1] == NO_ITEM:
             state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, "NoMatchingPool")
-            draft.put_unit(place, replace(unit, state=state, reason=reason, message=refused.message))
+            waiting = replace(unit, state=state, reason=reason, message=refused.message)
+            if waiting != unit:
+                draft.put_unit(place, waiting)
         else:
             _explain(draft, place[0], refused.message)
         return False
     if isinstance(refused, Failure):
         draft.frontier.active.add(place[0])
         fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
-    elif place[1] != NO_ITEM:
+        return True
+    if place[1] != NO_ITEM:
         _explain(draft, place[0], "")
+    started = draft.unit(place)
+    if started is not None and started.child is not None and find_child(draft.observed, started.child):
+        advance(draft, place)  # a process before this one made it, and nothing may ever be told of it any more
     return True
 
 
@@ -71,14 +95,14 @@ def _explain(draft: Draft, step: int, message: str) -> None:
         draft.set_status(step, replace(status, unit=unit))
 
 
-def _start_step(draft: Draft, place: int) -> bool:
+def _start_step(draft: Draft, place: int, may_start: MayStart) -> bool:
     if draft.step(place).spec.for_each is None:
         started = _try(draft, (place, NO_ITEM), draft.status(place).unit)
         if started and not draft.status(place).state.is_final:
             draft.frontier.active.add(place)
         return started
     if _begin_items(draft, place):
-        _start_items(draft, place)
+        _start_items(draft, place, may_start)
     return True
 
 
@@ -99,16 +123,16 @@ def _begin_items(draft: Draft, place: int) -> bool:
     return True
 
 
-def _start_items(draft: Draft, place: int) -> None:
+def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
     spec = draft.step(place).spec.for_each
     limit = (spec.max_parallel if spec else None) or draft.definition.spec.max_parallel
     active = draft.active_items(place)
-    while _has_room(draft) and not is_failing(draft, place):
+    while not is_failing(draft, place):
         items = draft.status(place).items
         index = items.ended + len(active) if items else 0
         if items is None or index >= items.total or len(active) >= limit:
             return
-        if not _try(draft, (place, index), Unit()):
+        if not may_start(draft, (place, index)) or not _try(draft, (place, index), Unit()):
             return
 
 

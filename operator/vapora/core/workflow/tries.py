@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from vapora.core.plan import Key, Look
 from vapora.core.views import ChildView, JobView, PodView
@@ -116,13 +116,20 @@ def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> 
         return Done(read_result(pod) if pod else None, view.finished_at)
     if (failure := find_job_failure(view, pod)) is not None:
         return Broken(failure, view.finished_at, None if view.is_failed else view)
-    if pod is None:
-        return Underway(is_running=False, why="the Job has no Pod yet")
+    if view.meta.is_deleting and (pod is None or pod.is_finished):  # its controller says nothing more of it
+        lost = Failure("ChildLost", f"Job {view.meta.key.name} was deleted before it ran")
+        return _look_at_pod(pod) if pod is not None else Broken(lost)
     # A Pod that has finished has run: its Job only has not said so yet.
-    return Underway(is_running=pod.phase != "Pending", why=pod.unschedulable)
+    why = pod.unschedulable if pod is not None else "the Job has no Pod yet"
+    return Underway(is_running=pod is not None and pod.phase != "Pending", why=why)
 
 
 def _check_times(standing: Standing, view: ChildView, unit: Unit, now: datetime) -> Standing:
+    if isinstance(standing, Broken) and standing.failure.reason == "Disrupted" and view.meta.is_deleting:
+        # Perhaps we deleted it when its time was over, and were stopped before that was written.
+        ended = (standing.at or now) + timedelta(seconds=1)  # the kubelet tells whole seconds
+        if unit.until is not None and ended > unit.until:
+            return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until)
     if not isinstance(standing, Underway):
         return standing
     if unit.until is not None and now >= unit.until:
