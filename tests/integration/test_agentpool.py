@@ -11,7 +11,7 @@ from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import until, wait_until
 from tests.integration.engine import Operators, install_definitions, operators
-from tests.integration.resources import Json, Resources
+from tests.integration.objects import Json, Objects
 
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.agent.contract import TaskEnvelope
@@ -39,9 +39,9 @@ def operator(cluster: Cluster, nats: NatsServer) -> Iterator[Operators]:
 
 
 @pytest.fixture
-def here(cluster: Cluster, namespace: str, operator: Operators) -> Iterator[Resources]:
+def here(cluster: Cluster, namespace: str, operator: Operators) -> Iterator[Objects]:
     """The namespace of the test; its pools go before it, so that no queue is left."""
-    here = Resources(cluster, namespace)
+    here = Objects(cluster, namespace)
     yield here
     here.kubectl("delete", "agentpools", "--all", "--timeout=30s")
 
@@ -59,16 +59,16 @@ def build_pool(**fields: object) -> Json:
     return {"role": "worker", "template": template, "drain": {"timeout": "20s"}, **fields}
 
 
-def deployed(here: Resources) -> int:
+def deployed(here: Objects) -> int:
     deployment = here.find("Deployment", "agentpool-developer")
     return deployment["spec"]["replicas"] if deployment else -1
 
 
-def wait_ready(here: Resources) -> None:
+def wait_ready(here: Objects) -> None:
     here.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "agentpool/developer")
 
 
-async def publish(broker: NatsBroker, here: Resources, count: int, seconds: float) -> list[str]:
+async def publish(broker: NatsBroker, here: Objects, count: int, seconds: float) -> list[str]:
     """Give tasks to the pool; returns their ids."""
     ids = [f"uid-{here.namespace}/step/{item}/1" for item in range(count)]
     for number, name in enumerate(ids):
@@ -91,11 +91,11 @@ def read_work(log: Path) -> Counter[str]:
 
 
 async def test_a_wave_grows_the_pool_and_its_end_shrinks_it_and_every_task_is_done_once(
-    here: Resources, broker: NatsBroker, tmp_path: Path
+    here: Objects, broker: NatsBroker, tmp_path: Path
 ) -> None:
     log = tmp_path / "work.log"
     pool = build_pool(maxConcurrent=2, scaling=SCALING, template={"env": {"VAPORA_WORK_LOG": str(log)}})
-    here.apply("AgentPool", "developer", **pool)
+    here.create("AgentPool", "developer", pool)
     wait_ready(here)
     here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
     ids = await publish(broker, here, 30, seconds=0.8)
@@ -116,8 +116,8 @@ async def test_a_wave_grows_the_pool_and_its_end_shrinks_it_and_every_task_is_do
     assert read_work(log) == Counter(ids)
 
 
-def test_a_pool_shows_itself_in_the_columns(here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(scaling={**SCALING, "min": 2}))
+def test_a_pool_shows_itself_in_the_columns(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(scaling={**SCALING, "min": 2}))
     wait_ready(here)
     here.await_status("AgentPool", "developer", readyReplicas=2, queued=0, inFlight=0, busy=0)
     wait_until(
@@ -129,8 +129,8 @@ def test_a_pool_shows_itself_in_the_columns(here: Resources) -> None:
     )
 
 
-def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=1))
     wait_ready(here)
     here.kubectl("scale", "agentpool/developer", "--replicas=3")
     status = here.await_status("AgentPool", "developer", desiredReplicas=3, replicas=3, readyReplicas=3)
@@ -139,16 +139,16 @@ def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Resources) -> No
     assert len(here.all("Pod", status["selector"])) == 3
 
 
-def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(replicas=1, template={"image": MISSING}))
+def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=1, template={"image": MISSING}))
     said = here.await_said("AgentPool", "developer", "Ready", "False ImageFailing: 0 of 1 agents are ready; ")
     assert f'ImagePullBackOff: Back-off pulling image "{MISSING}"' in said
     here.patch("AgentPool", "developer", {"spec": {"template": {"image": "worker:1"}}})
     wait_ready(here)
 
 
-def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Resources, nats: NatsServer) -> None:
-    here.apply("AgentPool", "developer", **build_pool(scaling=SCALING))
+def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Objects, nats: NatsServer) -> None:
+    here.create("AgentPool", "developer", build_pool(scaling=SCALING))
     here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
     nats.stop()
     try:
@@ -157,7 +157,7 @@ def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Resour
         assert "queued" not in here.status("AgentPool", "developer")
         here.patch("AgentPool", "developer", {"spec": {"template": {"env": {"A": "b"}}}})
         wait_until(
-            lambda: "A" in json.dumps(here.find("Deployment", "agentpool-developer")["spec"]["template"]),
+            lambda: "A" in json.dumps(here.get("Deployment", "agentpool-developer")["spec"]["template"]),
             "a change is still deployed",
         )
         assert deployed(here) == 1
@@ -166,8 +166,8 @@ def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Resour
     here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead", within=30)
 
 
-def test_replicas_that_someone_else_has_set_are_left_and_named(here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(scaling=SCALING))
+def test_replicas_that_someone_else_has_set_are_left_and_named(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(scaling=SCALING))
     wait_ready(here)
     here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
     said = here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: ")
@@ -185,19 +185,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("fields", "want"), REFUSED.values(), ids=REFUSED.keys())
-def test_refused_with_its_place(fields: Json, want: str, here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(**fields))
+def test_refused_with_its_place(fields: Json, want: str, here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(**fields))
     here.await_said("AgentPool", "developer", "Stalled", f"True {want}")
     assert deployed(here) == -1
 
 
-async def test_a_pool_that_is_deleted_takes_its_queue_and_its_agents_with_it(
-    here: Resources, broker: NatsBroker
-) -> None:
-    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+async def test_a_pool_that_is_deleted_takes_its_queue_and_its_agents_with_it(here: Objects, broker: NatsBroker) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=1))
     wait_ready(here)
-    pool = here.find("AgentPool", "developer")
-    assert pool["metadata"]["finalizers"] == ["vapora.dev/cleanup"]
+    assert here.get("AgentPool", "developer")["metadata"]["finalizers"] == ["vapora.dev/cleanup"]
     here.delete("AgentPool", "developer")
     await until(lambda: here.find("AgentPool", "developer") is None, "the pool is gone")
     await until(lambda: not here.all("Deployment"), "its Deployment is gone")
@@ -205,11 +202,11 @@ async def test_a_pool_that_is_deleted_takes_its_queue_and_its_agents_with_it(
     await until(lambda: not here.all("Pod"), "its agents are gone", within=40)
 
 
-def test_a_pool_made_anew_under_the_same_name_comes_up(here: Resources) -> None:
-    here.apply("AgentPool", "developer", **build_pool(replicas=1))
+def test_a_pool_made_anew_under_the_same_name_comes_up(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=1))
     wait_ready(here)
     here.delete("AgentPool", "developer")
     wait_until(lambda: here.find("AgentPool", "developer") is None, "the pool is gone")
-    here.apply("AgentPool", "developer", **build_pool(replicas=2))
+    here.create("AgentPool", "developer", build_pool(replicas=2))
     here.kubectl("wait", "--for=condition=Ready", "--timeout=60s", "agentpool/developer")
     here.await_status("AgentPool", "developer", readyReplicas=2)

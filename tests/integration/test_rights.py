@@ -59,14 +59,8 @@ def leave_attempts(objects: Objects) -> None:
     for name, labels, more in (("old", recorded, {}), ("orphan", {}, held)):
         all_labels = {f"vapora.dev/{label}": value for label, value in {"workflow": uid, **labels}.items()}
         body = {"metadata": {"name": name, "labels": all_labels, **more}}
-        pods, jobs = (f"{root}/namespaces/{objects.namespace}" for root in ("/api/v1", "/apis/batch/v1"))
-        objects.cluster.api.post(f"{pods}/pods", json={**body, "spec": spec}).raise_for_status()
-        job = {**body, "spec": {"suspend": True, "template": {"spec": spec}}}
-        objects.cluster.api.post(f"{jobs}/jobs", json=job).raise_for_status()
-
-
-def await_ready(objects: Objects, kind: str, name: str) -> None:
-    wait_until(lambda: objects.condition(kind, name, "Ready").get("status") == "True", f"{name} is Ready")
+        for kind, its_spec in (("Pod", spec), ("Job", {"suspend": True, "template": {"spec": spec}})):
+            objects.cluster.api.post(objects.path(kind), json={**body, "spec": its_spec}).raise_for_status()
 
 
 def build(objects: Objects) -> None:
@@ -77,11 +71,14 @@ def build(objects: Objects) -> None:
     objects.create("Taskserv", "store", {**SERVICE, "type": "stateful", "storage": STORAGE})
     objects.create("Taskserv", "shift", {"image": "nginx:1", "replicas": 1})
     for kind, name in (("AgentPool", "workers"), ("Taskserv", "web"), ("Taskserv", "store"), ("Taskserv", "shift")):
-        await_ready(objects, kind, name)
-    for type_, gone in (("stateful", "deployments"), ("service", "statefulsets")):
+        objects.await_said(kind, name, "Ready", "True")
+    for type_, gone in (("stateful", "Deployment"), ("service", "StatefulSet")):
         objects.patch("Taskserv", "shift", {"spec": {"type": type_}})
-        path = f"/apis/apps/v1/namespaces/{objects.namespace}/{gone}/shift"
-        wait_until(lambda path=path: objects.cluster.api.get(path).status_code == 404, f"{path} is gone")
+        await_gone(objects, gone, "shift")
+
+
+def await_gone(objects: Objects, kind: str, name: str) -> None:
+    wait_until(lambda: objects.find(kind, name) is None, f"{kind} {name} is gone", within=40)
 
 
 def work(objects: Objects) -> None:
@@ -96,17 +93,17 @@ def work(objects: Objects) -> None:
     objects.patch("Workflow", "cancelled", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
     objects.finished("cancelled")
     objects.workflow("pinned", forever)
-    wait_until(lambda: objects.get("Workflow", "pinned").get("status", {}).get("revision"), "it is pinned")
+    wait_until(lambda: objects.status("Workflow", "pinned").get("revision"), "it is pinned")
 
 
 def take_down(objects: Objects) -> None:
     """Delete a pool, so that its queue goes, and wait for what was left to be collected and let go."""
     wait_until(lambda: objects.condition("Workflow", "pinned", "SpecOutdated"), "the run keeps its spec")
     objects.delete("AgentPool", "workers")
-    wait_until(lambda: not objects.exists("AgentPool", "workers"), "the pool is gone", within=40)
-    for path in ("/api/v1/namespaces/rights/pods", "/apis/batch/v1/namespaces/rights/jobs"):
+    await_gone(objects, "AgentPool", "workers")
+    for kind in ("Pod", "Job"):
         for name in ("old", "orphan"):
-            wait_until(lambda p=f"{path}/{name}": objects.cluster.api.get(p).status_code == 404, f"{name} is gone")
+            await_gone(objects, kind, name)
 
 
 def test_no_call_was_made_that_the_roles_do_not_allow(calls: set[Call]) -> None:
@@ -116,5 +113,3 @@ def test_no_call_was_made_that_the_roles_do_not_allow(calls: set[Call]) -> None:
 def test_nothing_is_allowed_that_was_not_called(calls: set[Call]) -> None:
     unused = unused_rules([*read_rules("cluster-role"), *read_rules("lease-role")], calls)
     assert {f"{grant.verb} {grant.resource}" for grant in unused} - AFTER_A_CONFLICT == set()
-
-

@@ -6,7 +6,7 @@ import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
 from tests.integration.engine import Operators, install_definitions, operators
-from tests.integration.resources import Json, Resources
+from tests.integration.objects import Json, Objects
 
 SERVING: Json = {"image": "service:${version}", "version": "0.1.0", "replicas": 2, "ports": {"http": 8080}}
 MISSING = "missing.example/backend:0.1.0"  # the simulated nodes cannot pull it
@@ -23,11 +23,11 @@ def operator(cluster: Cluster) -> Iterator[Operators]:
 
 
 @pytest.fixture
-def here(cluster: Cluster, namespace: str, operator: Operators) -> Resources:
-    return Resources(cluster, namespace)
+def here(cluster: Cluster, namespace: str, operator: Operators) -> Objects:
+    return Objects(cluster, namespace)
 
 
-def wait_ready(here: Resources, *names: str) -> None:
+def wait_ready(here: Objects, *names: str) -> None:
     """Wait as the documentation says."""
     here.kubectl("wait", "--for=condition=Ready", "--timeout=30s", *(f"taskserv/{name}" for name in names))
 
@@ -38,13 +38,13 @@ def simulate(**annotations: str) -> Json:
     return {"metadata": {"annotations": named}}
 
 
-def test_a_service_comes_up_with_its_deployment_and_its_service(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING, healthCheck={"path": "/health"})
+def test_a_service_comes_up_with_its_deployment_and_its_service(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING, healthCheck={"path": "/health"})
     wait_ready(here, "backend")
     status = here.await_status("Taskserv", "backend", phase="Healthy")
     assert (status["version"], status["readyReplicas"]) == ("0.1.0", 2)
     assert here.said("Taskserv", "backend") == {"Ready": "True AllHealthy: 2 of 2 replicas are available"}
-    service = here.find("Service", "backend")
+    service = here.get("Service", "backend")
     pods = here.all("Pod")
     assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {"service:0.1.0"}
     selected = here.all("Pod", ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items()))
@@ -53,36 +53,36 @@ def test_a_service_comes_up_with_its_deployment_and_its_service(here: Resources)
     assert columns[:4] == ["backend", "Healthy", "0.1.0", "2"]
 
 
-def test_a_service_waits_for_what_it_needs_and_starts_at_once_when_that_is_healthy(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING, dependencies=[{"name": "nats"}, {"name": "redis", "required": False}])
+def test_a_service_waits_for_what_it_needs_and_starts_at_once_when_that_is_healthy(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING, dependencies=[{"name": "nats"}, {"name": "redis", "required": False}])
     status = here.await_status("Taskserv", "backend", phase="Waiting")
     assert status["waitingOn"] == "nats"
     assert here.find("Deployment", "backend") is None
-    here.apply("Taskserv", "nats", **SERVING)
+    here.create("Taskserv", "nats", SERVING)
     wait_ready(here, "nats", "backend")
 
 
-def test_a_service_that_loses_what_it_needs_is_degraded_and_stays(here: Resources) -> None:
-    here.apply("Taskserv", "nats", **SERVING)
-    here.apply("Taskserv", "backend", **SERVING, dependencies=[{"name": "nats"}])
+def test_a_service_that_loses_what_it_needs_is_degraded_and_stays(here: Objects) -> None:
+    here.create("Taskserv", "nats", SERVING)
+    here.create("Taskserv", "backend", SERVING, dependencies=[{"name": "nats"}])
     wait_ready(here, "nats", "backend")
     here.delete("Taskserv", "nats")
     here.await_said("Taskserv", "backend", "Degraded", "True DependencyUnhealthy: needs nats (not there)")
-    assert here.find("Deployment", "backend")["status"]["availableReplicas"] == 2
-    here.apply("Taskserv", "nats", **SERVING)
+    assert here.get("Deployment", "backend")["status"]["availableReplicas"] == 2
+    here.create("Taskserv", "nats", SERVING)
     wait_ready(here, "backend")
 
 
-def test_a_circle_is_refused_with_its_path(here: Resources) -> None:
-    here.apply("Taskserv", "a", **SERVING, dependencies=[{"name": "b"}])
-    here.apply("Taskserv", "b", **SERVING, dependencies=[{"name": "a"}])
+def test_a_circle_is_refused_with_its_path(here: Objects) -> None:
+    here.create("Taskserv", "a", SERVING, dependencies=[{"name": "b"}])
+    here.create("Taskserv", "b", SERVING, dependencies=[{"name": "a"}])
     here.await_said("Taskserv", "b", "Stalled", "True DependencyCycle: needs itself: b -> a -> b")
     here.patch("Taskserv", "b", {"spec": {"dependencies": []}})
     wait_ready(here, "b", "a")
 
 
-def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **{**SERVING, "image": MISSING})
+def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
+    here.create("Taskserv", "backend", {**SERVING, "image": MISSING})
     said = here.await_said("Taskserv", "backend", "Ready", "False ImageFailing: 0 of 2 replicas are available; ")
     assert f'ImagePullBackOff: Back-off pulling image "{MISSING}"' in said
     assert here.status("Taskserv", "backend")["phase"] == "Degraded"
@@ -90,31 +90,30 @@ def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_c
     wait_ready(here, "backend")
 
 
-def test_a_container_that_ends_again_and_again_is_said_with_its_last_words(here: Resources) -> None:
+def test_a_container_that_ends_again_and_again_is_said_with_its_last_words(here: Objects) -> None:
     crash = simulate(reason="CrashLoopBackOff", exit_code="3", message="no such table: users")
-    here.apply("Taskserv", "backend", **SERVING, podTemplate=crash)
+    here.create("Taskserv", "backend", SERVING, podTemplate=crash)
     said = here.await_said("Taskserv", "backend", "Degraded", "True ContainerCrashing: ")
     assert said.endswith("(exit code 3: no such table: users)")
 
 
-def test_a_pod_that_no_node_takes_is_said_in_the_schedulers_words(here: Resources) -> None:
+def test_a_pod_that_no_node_takes_is_said_in_the_schedulers_words(here: Objects) -> None:
     nowhere = {"spec": {"nodeSelector": {"room": "none"}}}
-    here.apply("Taskserv", "backend", **SERVING, podTemplate=nowhere, upgrade={"progressDeadline": "2s"})
+    here.create("Taskserv", "backend", SERVING, podTemplate=nowhere, upgrade={"progressDeadline": "2s"})
     said = here.await_said("Taskserv", "backend", "Degraded", "True Unschedulable: ")
     assert "didn't match Pod's node affinity/selector" in said
 
 
-def test_a_quota_is_said_in_the_words_of_the_api_server(here: Resources) -> None:
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
-    here.apply_manifest(quota)
+def test_a_quota_is_said_in_the_words_of_the_api_server(here: Objects) -> None:
+    here.create("ResourceQuota", "q", {"hard": {"pods": "1"}})
     here.kubectl("wait", "--for=jsonpath={.status.hard.pods}=1", "--timeout=10s", "resourcequota/q")
-    here.apply("Taskserv", "backend", **SERVING)
+    here.create("Taskserv", "backend", SERVING)
     said = here.await_said("Taskserv", "backend", "Degraded", "True QuotaExceeded: ")
     assert "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1" in said
 
 
-def test_a_new_version_rolls_out_while_the_service_stays_ready(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING)
+def test_a_new_version_rolls_out_while_the_service_stays_ready(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING)
     wait_ready(here, "backend")
     here.patch("Taskserv", "backend", {"spec": {"version": "0.2.0"}})
     here.await_status("Taskserv", "backend", version="0.2.0", lastGoodVersion="0.2.0", phase="Healthy")
@@ -124,40 +123,34 @@ def test_a_new_version_rolls_out_while_the_service_stays_ready(here: Resources) 
     )
 
 
-def test_another_way_of_upgrading_is_taken_over_in_full(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING)
+def test_another_way_of_upgrading_is_taken_over_in_full(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING)
     wait_ready(here, "backend")
     here.patch("Taskserv", "backend", {"spec": {"upgrade": {"strategy": "recreate"}}})
-    wait_until(lambda: here.find("Deployment", "backend")["spec"]["strategy"] == {"type": "Recreate"}, "it recreates")
+    wait_until(lambda: here.get("Deployment", "backend")["spec"]["strategy"] == {"type": "Recreate"}, "it recreates")
     here.patch("Taskserv", "backend", {"spec": {"upgrade": {"strategy": "rolling"}}})
     wait_until(
-        lambda: here.find("Deployment", "backend")["spec"]["strategy"]["type"] == "RollingUpdate", "it rolls again"
+        lambda: here.get("Deployment", "backend")["spec"]["strategy"]["type"] == "RollingUpdate", "it rolls again"
     )
     wait_ready(here, "backend")
 
 
-def test_a_service_of_that_name_that_is_not_ours_is_left_alone_and_named(here: Resources) -> None:
-    foreign = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "backend"},
-        "spec": {"selector": {"app": "other"}, "ports": [{"name": "http", "port": 8080}]},
-    }
-    here.cluster.api.post(here.path("Service"), json=foreign).raise_for_status()
-    before = here.find("Service", "backend")
-    here.apply("Taskserv", "backend", **SERVING)
+def test_a_service_of_that_name_that_is_not_ours_is_left_alone_and_named(here: Objects) -> None:
+    here.create("Service", "backend", {"selector": {"app": "other"}, "ports": [{"name": "http", "port": 8080}]})
+    before = here.get("Service", "backend")
+    here.create("Taskserv", "backend", SERVING)
     said = here.await_said("Taskserv", "backend", "Stalled", "True NameConflict: Service: ")
     assert ".spec.selector" in said
-    assert here.find("Service", "backend") == before
+    assert here.get("Service", "backend") == before
 
 
-def test_replicas_that_someone_else_has_set_are_left_and_named(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING)
+def test_replicas_that_someone_else_has_set_are_left_and_named(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING)
     wait_ready(here, "backend")
     here.kubectl("scale", "deployment/backend", "--replicas=1")
     said = here.await_said("Taskserv", "backend", "Stalled", "True NameConflict: Deployment: ")
     assert 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in said
-    assert here.find("Deployment", "backend")["spec"]["replicas"] == 1
+    assert here.get("Deployment", "backend")["spec"]["replicas"] == 1
 
 
 REFUSED = {
@@ -167,22 +160,22 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("fields", "want"), REFUSED.values(), ids=REFUSED.keys())
-def test_refused_with_its_place(fields: Json, want: str, here: Resources) -> None:
-    here.apply("Taskserv", "backend", **{**SERVING, **fields})
+def test_refused_with_its_place(fields: Json, want: str, here: Objects) -> None:
+    here.create("Taskserv", "backend", {**SERVING, **fields})
     here.await_said("Taskserv", "backend", "Stalled", f"True {want}")
     assert here.find("Deployment", "backend") is None
 
 
-def test_nothing_is_written_while_nothing_changes(here: Resources, operator: Operators) -> None:
-    here.apply("Taskserv", "backend", **SERVING, healthCheck={"tcp": True})
+def test_nothing_is_written_while_nothing_changes(here: Objects, operator: Operators) -> None:
+    here.create("Taskserv", "backend", SERVING, healthCheck={"tcp": True})
     wait_ready(here, "backend")
-    before = here.find("Taskserv", "backend")
-    deployment = here.find("Deployment", "backend")
+    before = here.get("Taskserv", "backend")
+    deployment = here.get("Deployment", "backend")
     here.patch("Taskserv", "backend", {"metadata": {"annotations": {"note": "wakes the operator"}}})
-    here.apply("Taskserv", "marker", **SERVING)
+    here.create("Taskserv", "marker", SERVING)
     wait_ready(here, "marker")
-    assert here.find("Taskserv", "backend")["status"] == before["status"]
-    assert here.find("Deployment", "backend")["metadata"]["generation"] == deployment["metadata"]["generation"]
+    assert here.get("Taskserv", "backend")["status"] == before["status"]
+    assert here.get("Deployment", "backend")["metadata"]["generation"] == deployment["metadata"]["generation"]
 
 
 def build_volume(name: str, storage_class: str) -> Json:
@@ -199,14 +192,15 @@ def build_volume(name: str, storage_class: str) -> Json:
     }
 
 
-def test_a_stateful_service_has_stable_names_and_keeps_its_volumes(here: Resources) -> None:
+def test_a_stateful_service_has_stable_names_and_keeps_its_volumes(here: Objects) -> None:
     for number in range(2):
-        here.apply_manifest(build_volume(f"{here.namespace}-{number}", here.namespace))
+        volume = build_volume(f"{here.namespace}-{number}", here.namespace)
+        here.cluster.api.post("/api/v1/persistentvolumes", json=volume).raise_for_status()
     storage = {"size": "1Gi", "storageClass": here.namespace}
-    here.apply("Taskserv", "nats", **SERVING, type="stateful", storage=storage)
+    here.create("Taskserv", "nats", SERVING, type="stateful", storage=storage)
     wait_ready(here, "nats")
     assert {pod["metadata"]["name"] for pod in here.all("Pod")} == {"nats-0", "nats-1"}
-    assert here.find("Service", "nats")["spec"]["clusterIP"] == "None"
+    assert here.get("Service", "nats")["spec"]["clusterIP"] == "None"
     here.patch("Taskserv", "nats", {"spec": {"version": "0.2.0"}})
     here.await_status("Taskserv", "nats", version="0.2.0", phase="Healthy")
     assert {pod["spec"]["containers"][0]["image"] for pod in here.all("Pod")} == {"service:0.2.0"}
@@ -216,16 +210,16 @@ def test_a_stateful_service_has_stable_names_and_keeps_its_volumes(here: Resourc
     assert claims == ["persistentvolumeclaim/data-nats-0", "persistentvolumeclaim/data-nats-1"]
 
 
-def test_a_volume_that_nobody_provides_is_said_in_the_schedulers_words(here: Resources) -> None:
+def test_a_volume_that_nobody_provides_is_said_in_the_schedulers_words(here: Objects) -> None:
     storage = {"size": "1Gi", "storageClass": f"{here.namespace}-none"}
     upgrade = {"progressDeadline": "2s"}
-    here.apply("Taskserv", "nats", **SERVING, type="stateful", storage=storage, upgrade=upgrade)
+    here.create("Taskserv", "nats", SERVING, type="stateful", storage=storage, upgrade=upgrade)
     said = here.await_said("Taskserv", "nats", "Degraded", "True Unschedulable: ")
     assert "unbound immediate PersistentVolumeClaims" in said
 
 
-def test_what_was_made_goes_with_the_service(here: Resources) -> None:
-    here.apply("Taskserv", "backend", **SERVING)
+def test_what_was_made_goes_with_the_service(here: Objects) -> None:
+    here.create("Taskserv", "backend", SERVING)
     wait_ready(here, "backend")
     here.delete("Taskserv", "backend")
     wait_until(

@@ -56,7 +56,7 @@ def test_a_chain_succeeds_and_says_so_in_every_way(objects: Objects, graph: Path
     assert [status["steps"][name]["tries"] for name in "abc"] == [1, 1, 1]
     assert len(objects.created("pods")) == 3
     assert executions(graph, "chain") == [(name, None, 1, "success") for name in "abc"]
-    table = objects.cluster.kubectl("get", "workflow", "chain", "-n", objects.namespace).stdout.splitlines()
+    table = objects.kubectl("get", "workflow", "chain").splitlines()
     assert table[0].split() == ["NAME", "PHASE", "PROGRESS", "STEP", "WAITING-ON", "AGE"]
 
 
@@ -166,7 +166,7 @@ def test_a_gpu_that_no_node_has_is_said_in_the_schedulers_words(objects: Objects
 
 def test_a_run_keeps_the_spec_it_began_with(objects: Objects):
     objects.workflow("pin", run("a", ends={"duration": "2s"}), run("b", dependsOn=["a"]))
-    wait_until(lambda: objects.get("Workflow", "pin").get("status", {}).get("revision"), "the run is pinned")
+    wait_until(lambda: objects.status("Workflow", "pin").get("revision"), "the run is pinned")
     objects.patch("Workflow", "pin", {"spec": {"steps": [run("a"), run("c", dependsOn=["a"])]}})
     status = objects.finished("pin")["status"]
     assert set(status["steps"]) == {"a", "b"}
@@ -176,8 +176,7 @@ def test_a_run_keeps_the_spec_it_began_with(objects: Objects):
 def test_a_spec_that_is_put_right_runs(objects: Objects):
     steps = [run("a", dependsOn=["b"]), run("b", dependsOn=["a"])]
     objects.workflow("cycle", *steps)
-    wait_until(lambda: objects.condition("Workflow", "cycle", "Stalled").get("reason") == "InvalidSpec", "it says so")
-    assert "a -> b -> a" in objects.condition("Workflow", "cycle", "Stalled")["message"]
+    assert "a -> b -> a" in objects.await_said("Workflow", "cycle", "Stalled", "True InvalidSpec: ")
     assert objects.created("pods") == []
     objects.patch("Workflow", "cycle", {"spec": {"steps": [run("a"), run("b", dependsOn=["a"])]}})
     assert objects.finished("cycle")["status"]["phase"] == "Succeeded"
@@ -185,19 +184,16 @@ def test_a_spec_that_is_put_right_runs(objects: Objects):
 
 def test_a_field_that_is_not_built_is_refused_by_name(objects: Objects):
     objects.workflow("later", {"name": "call", "http": {"url": "http://example.com"}})
-    wait_until(lambda: objects.condition("Workflow", "later", "Stalled").get("reason") == "NotSupported", "it says so")
-    assert "steps[0].http" in objects.condition("Workflow", "later", "Stalled")["message"]
+    assert "steps[0].http" in objects.await_said("Workflow", "later", "Stalled", "True NotSupported: ")
 
 
 def test_what_admission_refuses_is_tried_again_until_it_is_allowed(objects: Objects):
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    path = f"/api/v1/namespaces/{objects.namespace}/resourcequotas"
-    objects.cluster.api.post(path, json=quota).raise_for_status()
-    wait_until(lambda: objects.cluster.api.get(f"{path}/none").json().get("status"), "the quota counts")
+    objects.create("ResourceQuota", "none", {"hard": {"pods": "0"}})
+    wait_until(lambda: objects.status("ResourceQuota", "none"), "the quota counts")
     objects.workflow("quota", run("a", retry={"initialDelay": "1s", "infrastructureAttempts": 50, "maxDelay": "1s"}))
     wait_until(lambda: objects.step("quota", "a").get("reason") == "AdmissionRefused", "it says so")
     assert "exceeded quota" in objects.step("quota", "a")["message"]
-    objects.cluster.api.delete(f"{path}/none").raise_for_status()
+    objects.delete("ResourceQuota", "none")
     found = objects.finished("quota")["status"]
     assert (found["phase"], found["steps"]["a"]["attempt"]) == ("Succeeded", 1)
 
