@@ -11,6 +11,7 @@ from bench.rig import OPERATOR_USER
 from vapora.core.naming import NO_ITEM, child_name
 
 _SIMULATOR_USER = "kwok"
+_READS = {"get", "list", "watch"}
 _TRIES = 5  # further tries than a load without failures can have
 
 
@@ -40,8 +41,8 @@ class Findings:
 
 
 def read_writes(events: Iterable[Mapping[str, object]]) -> list[Write]:
-    """Read the events of an audit log (audit.k8s.io/v1)."""
-    return [_read_write(event) for event in events]
+    """Read the writes among the events of an audit log (audit.k8s.io/v1)."""
+    return [_read_write(event) for event in events if event["verb"] not in _READS]
 
 
 def find(writes: Sequence[Write], load: Load, namespace: str, uids: Mapping[str, str]) -> Findings:
