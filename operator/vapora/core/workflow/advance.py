@@ -136,7 +136,16 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         outputs = found
         draft.frontier.output_bytes += measure(outputs) if outputs else 0
     finished = _when_ended(draft, unit, done.at)
-    ended = replace(unit, state=State.SUCCEEDED, finished_at=finished, next_attempt_at=None, reason="", message="")
+    ended = replace(
+        unit,
+        state=State.SUCCEEDED,
+        finished_at=finished,
+        until=None,
+        pending_until=None,
+        next_attempt_at=None,
+        reason="",
+        message="",
+    )
     record(draft, place, ended, "success", done.agent)
     if item == NO_ITEM:
         return draft.settle(step, ended, outputs=outputs)

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from vapora.core import naming
-from vapora.core.conditions import cut
 from vapora.core.views import child, number, parse_time, rows, text
+from vapora.core.workflow.limits import FULL, Limits
 from vapora.core.workflow.ranges import parse_ranges
 from vapora.core.workflow.status import Identity, ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
 
 Json = dict[str, object]
-MAX_MESSAGES = 50  # rows that may carry a long message before all are cut
-SHORT_MESSAGE = 128
+_ML_DETAILS = frozenset({"evidence", "sentence", "estimate", "profile", "confidence"})
 
 
 def encode_time(moment: datetime | None) -> str | None:
@@ -24,7 +23,7 @@ def encode_time(moment: datetime | None) -> str | None:
     return text.replace("+00:00", "Z")
 
 
-def encode_step(step: StepStatus, *, message_limit: int = 1024) -> Json:
+def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
     """Returns one row of `status.steps`; fields that say nothing are left out."""
     unit = step.unit
     row: Json = {
@@ -32,33 +31,43 @@ def encode_step(step: StepStatus, *, message_limit: int = 1024) -> Json:
         "tries": unit.tries,
         "attempt": unit.attempt,
         "infrastructureAttempt": unit.infrastructure_failures,
-        "startedAt": encode_time(unit.started_at),
+        "startedAt": None if limits.is_dense and unit.state is State.RETRYING else encode_time(unit.started_at),
         "finishedAt": encode_time(unit.finished_at),
         "timeoutAt": encode_time(unit.until),
         "pendingTimeoutAt": encode_time(unit.pending_until),
         "nextAttemptAt": encode_time(unit.next_attempt_at),
         "reason": unit.reason,
-        "message": cut(unit.message, message_limit),
+        "message": limits.cut(unit.message),
         "exitCode": unit.exit_code,
         "child": {"kind": unit.child.kind, "name": unit.child.name} if unit.child else None,
-        "assignment": _encode_assignment(unit, message_limit),
+        "assignment": _encode_assignment(unit, limits),
         "effect": unit.effect,
         "costCents": unit.cost_cents,
         "outputs": step.outputs,
-        "operands": step.operands,
-        "ml": step.ml,
-        "items": encode_items(step.items, message_limit) if step.items else None,
+        "operands": step.operands if limits.has_explanations else None,
+        "ml": _encode_ml(step, limits),
+        "items": encode_items(step.items, limits) if step.items else None,
     }
     return {name: value for name, value in row.items() if value not in (None, "", 0, {}) or name == "state"}
 
 
-def _encode_assignment(unit: Unit, message_limit: int) -> Json | None:
+def _encode_assignment(unit: Unit, limits: Limits) -> Json | None:
     if not unit.pool:
         return None
-    return {"pool": unit.pool, "taskType": unit.task_type, "reason": cut(unit.pool_reason, message_limit)}
+    reason = unit.pool_reason if limits.has_explanations else ""
+    task_type = "" if limits.is_dense and unit.state.is_final else unit.task_type
+    row = {"pool": unit.pool, "taskType": task_type, "reason": limits.cut(reason)}
+    return {name: value for name, value in row.items() if value}
 
 
-def encode_items(items: Items, message_limit: int) -> Json:
+def _encode_ml(step: StepStatus, limits: Limits) -> Json | None:
+    if step.ml is None or limits.has_explanations:
+        return None if step.ml is None else dict(step.ml)
+    left_out = {"evidence", "sentence"} if not (limits.is_dense and step.state.is_final) else _ML_DETAILS
+    return {name: value for name, value in step.ml.items() if name not in left_out}
+
+
+def encode_items(items: Items, limits: Limits) -> Json:
     """Returns `items`: ended ones as ranges, the others one by one."""
     row: Json = {
         "total": items.total,
@@ -66,8 +75,8 @@ def encode_items(items: Items, message_limit: int) -> Json:
         "failedIndices": str(items.failed),
         "cancelled": str(items.cancelled),
         "failed": [
-            {"i": failure.index, "reason": failure.reason, "message": cut(failure.message, message_limit)}
-            for failure in items.failures
+            {"i": failure.index, "reason": failure.reason, "message": limits.cut(failure.message)}
+            for failure in items.failures[: limits.failures]
         ],
         "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
     }

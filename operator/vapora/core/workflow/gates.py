@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from vapora.core.conditions import cut
 from vapora.core.expressions import Expression, ExpressionError, MissingKey
 from vapora.core.workflow.advance import fail_step
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.graph import Need
+from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.status import State, Unit
+
+MAX_OPERANDS, MAX_OPERAND_BYTES = 16, 256  # what a skip keeps of what its expression looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,9 @@ def _operands(draft: Draft, expression: Expression) -> dict[str, object]:
     assert isinstance(steps, dict)  # noqa: S101  # `variables` builds them as such
     assert isinstance(params, dict)  # noqa: S101
     operands: dict[str, object] = {f"steps.{name}": steps.get(name) for name in expression.steps}
-    return operands | {
-        f"params.{name}": value for name, value in params.items() if f"params.{name}" in expression.source
-    }
+    operands |= {f"params.{name}": value for name, value in params.items() if f"params.{name}" in expression.source}
+    return {name: _brief(value) for name, value in list(operands.items())[:MAX_OPERANDS]}
+
+
+def _brief(value: object) -> object:
+    return value if measure(value) <= MAX_OPERAND_BYTES else cut(json.dumps(value), MAX_OPERAND_BYTES)

@@ -15,6 +15,8 @@ from vapora.core.workflow.launch import NoPool, launch, read_items
 from vapora.core.workflow.status import Items, State, Unit
 from vapora.core.workflow.tries import Broken, find_child
 
+MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
+
 MayStart = Callable[[Draft, Place], bool]
 
 
@@ -127,7 +129,8 @@ def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
     spec = draft.step(place).spec.for_each
     limit = (spec.max_parallel if spec else None) or draft.definition.spec.max_parallel
     active = draft.active_items(place)
-    while not is_failing(draft, place):
+    others = sum(len(draft.active_items(fan)) for fan in draft.frontier.fans if fan != place)
+    while not is_failing(draft, place) and others + len(active) < MAX_ACTIVE_ITEMS:
         items = draft.status(place).items
         index = items.ended + len(active) if items else 0
         if items is None or index >= items.total or len(active) >= limit:

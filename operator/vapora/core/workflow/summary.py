@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from vapora.core.conditions import Condition, cut, merge_conditions
 from vapora.core.supported import SpecProblem
 from vapora.core.views import rows
-from vapora.core.workflow.codec import MAX_MESSAGES, SHORT_MESSAGE, encode_step, encode_time
+from vapora.core.workflow.codec import encode_step, encode_time
+from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
 
@@ -51,10 +52,9 @@ def build_status(
 
 
 def encode_steps(status: WorkflowStatus) -> Json:
-    """Returns `status.steps`; messages are cut short where very many rows carry one."""
-    told = sum(1 for step in status.steps.values() if step.unit.message)
-    limit = SHORT_MESSAGE if told > MAX_MESSAGES else 1024
-    return {name: encode_step(step, message_limit=limit) for name, step in status.steps.items()}
+    """Returns `status.steps`; rows are cut short where very many have much to say."""
+    limits = find_limits(status.steps.values())
+    return {name: encode_step(step, limits) for name, step in status.steps.items()}
 
 
 def _find_digest(observed: Observed, status: WorkflowStatus) -> str:

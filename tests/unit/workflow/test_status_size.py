@@ -1,0 +1,105 @@
+"""A status stays small enough to be written often, however much a thousand rows have to say."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.workflow.world import START, World, run_step
+
+from vapora.core.plan import Key
+from vapora.core.workflow.ranges import Ranges
+from vapora.core.workflow.status import ItemFailure, Items, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.summary import build_status, encode_steps
+
+LIMIT = 256 * 1024
+LONG = "no such table: " + "x" * 1000
+ENDED = Unit(
+    State.SUCCEEDED,
+    tries=1,
+    attempt=1,
+    started_at=START,
+    finished_at=START + timedelta(seconds=3),
+    child=Key("Pod", "default", "nightly-report-7e428ed05f"),
+)
+FAILED = replace(ENDED, state=State.FAILED, reason="ExitCode", message=LONG, exit_code=1)
+RETRYING = replace(FAILED, state=State.RETRYING, next_attempt_at=START)
+ANSWERED = replace(ENDED, child=None, effect=1, pool="developers", pool_reason="x" * 90, task_type="coding")
+ML = {
+    "isMl": True,
+    "class": "gpuRequired",
+    "confidence": 0.97,
+    "profile": "medium",
+    "estimate": {"gpus": 1, "memory": "32Gi", "cpu": "8"},
+    "evidence": [{"term": "pytorch", "where": "description", "weight": 3.0, "negated": False}] * 8,
+    "sentence": "it is machine learning: " + "x" * 100,
+}
+OPERANDS = {"steps.build": {"state": "Succeeded", "attempt": 1, "outputs": {"rows": 3}}, "params.p": "x" * 256}
+FAILURES = tuple(ItemFailure(index, "ExitCode", LONG) for index in range(100))
+ALTERNATING = Ranges(tuple((index, index) for index in range(0, 10_000, 2)))
+ACTIVE = replace(ENDED, state=State.RETRYING, finished_at=None, next_attempt_at=START, reason="ExitCode")
+SIZES = {
+    "a thousand steps that ended well": [StepStatus(ENDED)] * 1000,
+    "a thousand steps that failed with long messages": [StepStatus(FAILED)] * 1000,
+    "a thousand steps that are tried again": [StepStatus(RETRYING)] * 1000,
+    "a thousand tasks that agents did": [StepStatus(ANSWERED)] * 1000,
+    "a thousand tasks that agents failed at": [
+        StepStatus(replace(ANSWERED, state=State.FAILED, reason="TaskFailed", message=LONG))
+    ]
+    * 1000,
+    "a thousand training steps with evidence": [StepStatus(ENDED, ml=ML)] * 1000,
+    "a thousand skipped steps with what they looked at": [
+        StepStatus(Unit(State.SKIPPED, finished_at=START, reason="WhenFalse", message=LONG), operands=OPERANDS)
+    ]
+    * 1000,
+    "ten steps with a hundred failed items each": [StepStatus(FAILED, Items(total=100, failures=FAILURES))] * 10,
+    "ten thousand items of which every other failed": [
+        StepStatus(FAILED, Items(total=10_000, succeeded=ALTERNATING, failed=ALTERNATING, failures=FAILURES))
+    ],
+    "a thousand items that are tried again": [
+        StepStatus(replace(ENDED, state=State.RUNNING), Items(total=10_000, active=dict.fromkeys(range(1000), ACTIVE)))
+    ],
+}
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_a_status_has_at_most_256_kibibytes(case: str) -> None:
+    steps = {f"step-number-{number}": step for number, step in enumerate(SIZES[case])}
+    world = World({"steps": [run_step("a")]})
+    raw = build_status(world.observe(), WorkflowStatus(steps=steps), {}, START, is_recorded=False)
+    assert len(json.dumps(raw, separators=(",", ":"))) <= LIMIT
+
+
+def messages(count: int) -> list[int]:
+    status = WorkflowStatus(steps={f"s{number}": StepStatus(FAILED) for number in range(count)})
+    return [len(str(row["message"]).encode()) for row in encode_steps(status).values()]  # type: ignore[index]
+
+
+def test_up_to_fifty_rows_tell_all_and_more_tell_128_bytes() -> None:
+    assert set(messages(50)) == {len(LONG)}
+    assert set(messages(51)) == {128}
+
+
+def test_a_skip_keeps_only_the_beginning_of_what_is_long() -> None:
+    steps = [run_step("a", outputs=["big"]), run_step("b", when="steps.a.outputs.big == 'x' && params.p == 'y'")]
+    world = World({"params": {"p": "y"}, "steps": steps})
+    world.settle()
+    world.finish("a", message=json.dumps({"big": "z" * 4000}))
+    operands = world.step("b").operands
+    assert operands is not None
+    assert operands["params.p"] == "y"
+    assert len(str(operands["steps.a"]).encode()) == 256
+
+
+def test_all_steps_together_have_at_most_a_thousand_active_items() -> None:
+    steps = [
+        run_step(f"f{number}", forEach={"items": list(range(400))}, retry={"initialDelay": 60}) for number in range(4)
+    ]
+    world = World({"maxParallel": 1000, "steps": steps})
+    world.plan()
+    for _ in range(3):
+        for key, view in list(world.children.items()):
+            world.children[key] = replace(view, phase="Failed")
+        world.plan()
+    active = [len(step.items.active) for step in world.status.steps.values() if step.items is not None]
+    assert sum(active) == 1000
