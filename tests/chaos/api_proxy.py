@@ -10,7 +10,7 @@ from typing import Self
 
 import aiohttp
 from aiohttp import web
-from tests.chaos.gate import Fault, Gate, Refuse
+from tests.chaos.gate import Fault, Freeze, Gate, Refuse, Side, hold
 from tests.cluster.access import Cluster
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -90,7 +90,10 @@ class ApiProxy:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         fault = self._note(request, body)
-        if fault is not None and fault.side == "before":
+        if isinstance(fault, Freeze):
+            await hold(self._gate, fault)
+            fault = None
+        if fault is not None and fault.side is Side.BEFORE:
             return self._strike(fault)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = self._cluster.url + request.raw_path

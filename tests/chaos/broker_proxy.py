@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from tests.chaos.gate import Fault, Gate
+from tests.chaos.gate import Fault, Freeze, Gate, Side, hold
 
 _CHUNK = 65536
 _END = b"\r\n"
@@ -85,13 +85,15 @@ class _Link:
                 line += body
                 if words[1].startswith(self._subjects):
                     headers = int(words[-2]) if words[0].upper() == b"HPUB" else 0
-                    self._note(reply=words[2], task=json.loads(body[headers:]))
+                    await self._note(reply=words[2], task=json.loads(body[headers:]))
             writer.write(line)
             await writer.drain()
 
-    def _note(self, *, reply: bytes, task: dict[str, Any]) -> None:
+    async def _note(self, *, reply: bytes, task: dict[str, Any]) -> None:
         fault = self._gate.pass_through("publish", "task", task["workflow"])
-        if fault is not None and fault.side == "before":
+        if isinstance(fault, Freeze):
+            await hold(self._gate, fault)
+        elif fault is not None and fault.side is Side.BEFORE:
             self._strike(fault)
         elif fault is not None:
             self._awaited = (reply, fault)  # there the broker says that it has the task

@@ -1,12 +1,16 @@
 """The gate between an operator and the outside: it counts the operator's writes, and strikes at a chosen one."""
 
+import asyncio
+import signal
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tests.cluster.process import ManagedProcess
+
+_LONGEST_FROST = 120.0
 
 
 class Side(StrEnum):
@@ -59,7 +63,25 @@ class Reset:
     side: Side
 
 
-Fault = Kill | Refuse | Reset
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Stops the operator that made the write, as a host that hangs does; the write goes its way after the thaw."""
+
+    victim: ManagedProcess | None = None
+    thawed: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def side(self) -> Side:
+        return Side.BEFORE
+
+    def thaw(self) -> None:
+        """Let operator and write go on."""
+        if self.victim is not None:
+            self.victim.signal(signal.SIGCONT)
+        self.thawed.set()
+
+
+Fault = Kill | Refuse | Reset | Freeze
 
 
 class Gate:
@@ -100,14 +122,16 @@ class Gate:
                 return None
             self._counts[verb, target] += 1
             fault = self._faults.pop(Write(verb, target, self._counts[verb, target]), None)
-            if isinstance(fault, Kill):
+            if isinstance(fault, Kill | Freeze):
                 fault = replace(fault, victim=self.victim)
             if fault is not None:
                 self._struck.append(fault)
             return fault
 
     def strike(self, fault: Fault) -> None:
-        """Kill the victim, if that is the fault, and return when it is dead."""
+        """Kill or stop the victim, if that is the fault, and return when it is dead or stopped."""
+        if isinstance(fault, Freeze) and fault.victim is not None:
+            fault.victim.signal(signal.SIGSTOP)
         if isinstance(fault, Kill) and fault.victim is not None:
             fault.victim.kill()
             fault.victim.wait(10)
@@ -133,3 +157,9 @@ class Gate:
                 for (verb, target), count in sorted(self._counts.items())
                 for number in range(1, count + 1)
             ]
+
+
+async def hold(gate: Gate, fault: Freeze) -> None:
+    """Stop the operator, and return at its thaw."""
+    gate.strike(fault)
+    await asyncio.to_thread(fault.thawed.wait, _LONGEST_FROST)

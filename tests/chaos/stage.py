@@ -1,7 +1,7 @@
 """The stage on which an operator is disturbed: it runs behind proxies, dies at a chosen write, and is started again."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,15 @@ from tests.chaos.api_proxy import ApiProxy
 from tests.chaos.backstage import Backstage
 from tests.chaos.broker_proxy import BrokerProxy
 from tests.chaos.gate import Fault, Gate, Write
-from tests.chaos.outcome import Outcome, explain_unsettled, find_turn_back, read_history, read_outcome, read_reasons
+from tests.chaos.outcome import (
+    Outcome,
+    compare,
+    explain_unsettled,
+    find_turn_back,
+    read_history,
+    read_outcome,
+    read_reasons,
+)
 from tests.chaos.workflows import POOL, WORKFLOWS, build_pool
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
@@ -20,6 +28,7 @@ from tests.integration.engine import OperatorProcess, Operators, install_definit
 from tests.integration.objects import Objects
 
 SETTLED_WITHIN = 40.0
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +40,36 @@ class Performance:
     struck: list[Fault]
 
 
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """What each workflow comes to when nothing happens, and the writes that it takes every time."""
+
+    outcomes: dict[str, Outcome]
+    writes: dict[str, list[Write]]
+
+
 class Stage:
     """A namespace with a pool, served by one operator at a time."""
 
-    def __init__(self, objects: Objects, started: Operators, gate: Gate, flags: tuple[str, ...], folder: Path) -> None:
+    def __init__(
+        self, objects: Objects, started: Operators, gate: Gate, folder: Path, *, broker: str, cut: Callable[[], None]
+    ) -> None:
         self.objects = objects
         self.gate = gate
+        self.cut = cut  # breaks all connections to the API server
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
         self._kubeconfig = folder / "kubeconfig"
-        self._flags = (*flags, "--graph-path", str(self.graph))
+        self._flags = ("--nats-url", broker, "--graph-path", str(self.graph))
         self._names = itertools.count(1)
         self._settled: dict[str, str] = {}
         self.operator = self.start()
+        gate.victim = self.operator.process
 
     def start(self) -> OperatorProcess:
         """Start an operator of another name than any before."""
         name = f"operator-{next(self._names)}"
-        operator = self._started.launch(name, *self._flags, kubeconfig=self._kubeconfig)
-        self.gate.victim = operator.process
-        return operator
+        return self._started.launch(name, *self._flags, kubeconfig=self._kubeconfig)
 
     def ensure_operator(self) -> None:
         """Start an operator where it is dead.
@@ -61,18 +80,54 @@ class Stage:
             lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
             assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
             self.operator = self.start()
+        if self.gate.victim is None or not self.gate.victim.is_running:
+            self.gate.victim = self.operator.process
+
+    def add_standby(self) -> OperatorProcess:
+        """Have a second operator wait for the lease, look to that one from now on, and return the leader."""
+        self.ensure_operator()
+        leader = self.operator
+        wait_until(lambda: leader.is_ready() and leader.is_leader, "there is a leader")
+        self.operator = self.start()
+        wait_until(self.operator.is_ready, "the standby is ready")
+        self.gate.victim = leader.process
+        return leader
+
+    def perform_until_struck(
+        self, kind: str, faults: Mapping[Write, Fault], *, afterwards: Callable[[], None] | None = None
+    ) -> Performance:
+        """Run workflows until a fault strikes: a progress write is left out now and then, where the end comes first."""
+        for _ in range(TRIES):
+            run = self.perform(kind, faults, afterwards=afterwards)
+            if run.struck:
+                return run
+        raise AssertionError(f"in {TRIES} runs none of {list(faults)} came; there were {run.writes}")
 
     def perform(
-        self, kind: str, faults: Mapping[Write, Fault] | None = None, *, within: float = SETTLED_WITHIN
+        self,
+        kind: str,
+        faults: Mapping[Write, Fault] | None = None,
+        *,
+        meanwhile: Callable[[str], None] | None = None,
+        afterwards: Callable[[], None] | None = None,
+        within: float = SETTLED_WITHIN,
     ) -> Performance:
-        """Run a workflow to its end, starting the operator again should a fault kill it."""
+        """Run a workflow to its end, starting the operator again should a fault kill it.
+
+        `meanwhile` is called with the workflow's name once it is created, `afterwards` once it has ended, before its
+        outcome is read.
+        """
         self.ensure_operator()
         name = f"{kind}-{next(self._names)}"
         mark = self.objects.cluster.audit_position()
         self.gate.begin(name, faults or {})
         created = self.objects.workflow(name, *WORKFLOWS[kind])
+        if meanwhile is not None:
+            meanwhile(name)
         self._await_settled(name, within)
         self._await_last_write(name)
+        if afterwards is not None:
+            afterwards()
         self.gate.end()
         self._settled[name] = self._version(name)
         outcome = read_outcome(
@@ -85,6 +140,16 @@ class Stage:
         turn_back = find_turn_back(read_history(self.objects, created))
         assert not turn_back, turn_back
         return Performance(outcome, self.gate.writes, self.gate.struck)
+
+    def perform_undisturbed(self) -> Undisturbed:
+        """Run each workflow twice; AssertionError where that ends in two ways."""
+        outcomes, writes = {}, {}
+        for kind in WORKFLOWS:
+            first, second = self.perform(kind), self.perform(kind)
+            assert compare(second.outcome, first.outcome) == ""
+            outcomes[kind] = first.outcome
+            writes[kind] = [write for write in first.writes if write in second.writes]
+        return Undisturbed(outcomes, writes)
 
     def find_rewritten(self) -> list[str]:
         """Return the workflows that somebody wrote to after they had ended and were let go."""
@@ -127,7 +192,7 @@ def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) 
         broker = backstage.run(BrokerProxy(nats.port, gate).__aenter__())
         try:
             api.write_kubeconfig(folder / "kubeconfig")
-            stage = Stage(objects, started, gate, ("--nats-url", broker.url), folder)
+            stage = Stage(objects, started, gate, folder, broker=broker.url, cut=lambda: backstage.run(api.cut()))
             objects.create("AgentPool", POOL, build_pool(stage.work_log))
             wait_until(
                 lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 from nats import connect
-from tests.chaos.conftest import Draw
+from tests.chaos.draw import Draw
 from tests.chaos.gate import Kill, Side, Write
-from tests.chaos.outcome import Outcome, compare
-from tests.chaos.stage import Stage
+from tests.chaos.outcome import compare
+from tests.chaos.stage import Stage, Undisturbed
 from tests.chaos.workflows import WORKFLOWS
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import wait_until
@@ -17,7 +17,6 @@ from vapora.adapters.nats_streams import RESULTS_CONSUMER
 from vapora.agent.contract import RESULTS_STREAM, TASKS_STREAM
 
 DRAWN = 40
-TRIES = 3  # a progress write is left out now and then, where the end comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +31,6 @@ class Point:
         return f"{self.workflow}: {self.side} {self.write}"
 
 
-@dataclass(frozen=True, slots=True)
-class Undisturbed:
-    """What each workflow comes to when nothing happens, and the writes that it takes every time."""
-
-    outcomes: dict[str, Outcome]
-    writes: dict[str, list[Write]]
-
-    @property
-    def points(self) -> list[Point]:
-        return [Point(name, write, side) for name, writes in self.writes.items() for write in writes for side in Side]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(stage: Stage) -> Undisturbed:
-    outcomes, writes = {}, {}
-    for name in WORKFLOWS:
-        runs = [stage.perform(name) for _ in range(2)]
-        assert runs[0].outcome == runs[1].outcome
-        outcomes[name] = runs[0].outcome
-        writes[name] = [write for write in runs[0].writes if write in runs[1].writes]
-    return Undisturbed(outcomes, writes)
-
-
 def test_the_workflows_make_the_writes_that_matter(undisturbed: Undisturbed):
     counted = {name: {str(write) for write in writes} for name, writes in undisturbed.writes.items()}
     assert {"create pods 1", "patch pods 1", "patch workflows/status 1"} <= counted["step"]
@@ -66,18 +42,14 @@ def test_the_workflows_make_the_writes_that_matter(undisturbed: Undisturbed):
 def test_it_ends_the_same_wherever_the_operator_is_killed(
     workflow: str, stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
 ):
-    for point in draw.choose(undisturbed.points, DRAWN):
+    points = [
+        Point(name, write, side) for name, writes in undisturbed.writes.items() for write in writes for side in Side
+    ]
+    for point in draw.choose(points, DRAWN):
         if point.workflow == workflow:
             with subtests.test(msg=str(point)):
-                assert compare(kill_at(stage, point), undisturbed.outcomes[workflow]) == ""
-
-
-def kill_at(stage: Stage, point: Point) -> Outcome:
-    for _ in range(TRIES):
-        run = stage.perform(point.workflow, {point.write: Kill(point.side)})
-        if run.struck:
-            return run.outcome
-    raise AssertionError(f"in {TRIES} runs there was no such write; there were {run.writes}")
+                run = stage.perform_until_struck(workflow, {point.write: Kill(point.side)})
+                assert compare(run.outcome, undisturbed.outcomes[workflow]) == ""
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

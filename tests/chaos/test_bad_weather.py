@@ -1,0 +1,129 @@
+"""The API server refuses, connections break, the broker dies, operators race: every workflow still ends the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.chaos.draw import Draw
+from tests.chaos.gate import Fault, Freeze, Kill, Refuse, Reset, Side, Write
+from tests.chaos.outcome import Outcome, compare
+from tests.chaos.stage import Stage, Undisturbed
+from tests.chaos.workflows import WORKFLOWS
+from tests.cluster.nats import NatsServer
+from tests.cluster.waiting import wait_until
+
+DRAWN = 15
+FREEZES_DRAWN = 2
+
+WEATHER: dict[str, Fault] = {
+    "a conflict instead of": Refuse(409, "Conflict"),
+    "too many requests instead of": Refuse(429, "TooManyRequests", retry_after=1),
+    "an internal error instead of": Refuse(500, "InternalError"),
+    "a reset before": Reset(Side.BEFORE),
+    "a reset after": Reset(Side.AFTER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """What happens to which write."""
+
+    workflow: str
+    write: Write
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.workflow}: {self.words} {self.write}"
+
+
+def list_clouds(undisturbed: Undisturbed) -> Iterator[Cloud]:
+    for workflow, writes in undisturbed.writes.items():
+        for write in writes:
+            for words, fault in WEATHER.items():
+                if write.verb != "publish" or isinstance(fault, Reset):  # a broker refuses nothing by a number
+                    yield Cloud(workflow, write, words)
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_it_ends_the_same_whatever_a_write_meets(
+    workflow: str, stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
+):
+    for cloud in draw.choose(list(list_clouds(undisturbed)), DRAWN):
+        if cloud.workflow == workflow:
+            with subtests.test(msg=str(cloud)):
+                run = stage.perform(workflow, {cloud.write: WEATHER[cloud.words]})
+                assert compare(run.outcome, undisturbed.outcomes[workflow]) == ""
+
+
+def test_it_ends_the_same_where_all_connections_to_the_api_server_break(stage: Stage, undisturbed: Undisturbed):
+    def cut(name: str) -> None:
+        wait_until(lambda: Write("create", "pods", 1) in stage.gate.writes, "its first Pod is made", every=0.01)
+        stage.cut()
+
+    run = stage.perform("chain", meanwhile=cut)
+    assert compare(run.outcome, undisturbed.outcomes["chain"]) == ""
+
+
+def test_it_ends_the_same_where_the_broker_is_away_when_the_task_is_to_be_given_out(
+    stage: Stage, undisturbed: Undisturbed, nats: NatsServer
+):
+    def wait_for_word(name: str) -> None:
+        wait_until(
+            lambda: stage.objects.step(name, "ask").get("reason") == "BrokerUnavailable",
+            "the step says what it waits for",
+        )
+        nats.start()
+
+    nats.kill()
+    try:
+        run = stage.perform("agent", meanwhile=wait_for_word)
+    finally:
+        nats.start()
+    assert compare(run.outcome, undisturbed.outcomes["agent"]) == ""
+
+
+def test_it_ends_the_same_where_the_broker_dies_while_an_agent_works(
+    stage: Stage, undisturbed: Undisturbed, nats: NatsServer
+):
+    def restart(name: str) -> None:
+        wait_until(lambda: Write("publish", "task", 1) in stage.gate.writes, "the task is given out", every=0.01)
+        nats.kill()
+        nats.start()
+
+    run = stage.perform("agent", meanwhile=restart)
+    assert compare(run.outcome, undisturbed.outcomes["agent"]) == ""
+
+
+def test_a_standby_ends_what_a_killed_leader_began(stage: Stage, undisturbed: Undisturbed):
+    stage.add_standby()
+    run = stage.perform_until_struck("chain", {Write("create", "pods", 1): Kill(Side.AFTER)})
+    assert compare(run.outcome, undisturbed.outcomes["chain"]) == ""
+
+
+def test_a_leader_that_hung_and_wakes_after_the_end_changes_nothing(
+    stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
+):
+    """Its write is on its way all the time, and arrives when another operator has done the work."""
+    points = [(kind, write) for kind, writes in undisturbed.writes.items() for write in writes]
+    for kind, write in draw.choose(points, FREEZES_DRAWN):
+        with subtests.test(msg=f"{kind}: hung at {write}"):
+            assert compare(hang(stage, kind, write), undisturbed.outcomes[kind]) == ""
+
+
+def hang(stage: Stage, kind: str, write: Write) -> Outcome:
+    """Let the leader hang at a write and a standby do the work; then let the leader find out that it leads no more."""
+    leader, frost = stage.add_standby(), Freeze()
+
+    def wake() -> None:
+        wait_until(lambda: stage.operator.is_leader, "the standby has taken over")
+        for fault in stage.gate.struck:
+            if isinstance(fault, Freeze):
+                fault.thaw()
+                wait_until(
+                    lambda: any(line["message"] == "lost the lease" for line in leader.logs), "it knows that it lost"
+                )
+
+    try:
+        return stage.perform_until_struck(kind, {write: frost}, afterwards=wake).outcome
+    finally:
+        leader.process.kill()
