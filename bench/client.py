@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 from tests.cluster import Cluster
 
+Object = dict[str, Any]
+
 IN_FLIGHT = 64
 _STALL_SECONDS = 60.0
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -90,9 +92,9 @@ class LoadClient:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def list_all(self, path: str) -> list[dict[str, dict[str, object]]]:
+    async def list_all(self, path: str) -> list[Object]:
         """Return all objects."""
-        items: list[dict[str, dict[str, object]]] = []
+        items: list[Object] = []
         query = {"limit": str(_PAGE)}
         while True:
             async with self._session.get(path, params=query) as answer:
@@ -117,7 +119,7 @@ class LoadClient:
                         ended.add(meta["name"])
 
 
-async def _read_events(stream: aiohttp.StreamReader) -> AsyncIterator[dict[str, Any]]:
+async def _read_events(stream: aiohttp.StreamReader) -> AsyncIterator[Object]:
     rest = b""
     async for chunk in stream.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bench.audit import Findings, find, read_writes
-from bench.client import LoadClient, connected
+from bench.client import LoadClient, Object, connected
 from bench.loads import Load, build_bare_pods
 from bench.measure import Processes, Usage, compare, read_memory_mib
 from bench.rig import Operator, Rig
@@ -31,6 +31,7 @@ class Outcome:
     usage: Usage
     findings: Findings
     unfinished: int
+    unrecorded: int
     reads: Mapping[str, int]
     status_bytes: Sequence[int]
     peak_mib: float
@@ -47,6 +48,7 @@ class Outcome:
             "has_settled": self.has_settled,
             "duplicates": found.duplicates,
             "lost": self.unfinished + found.lost,
+            "unrecorded": self.unrecorded,
             "operator_writes": {name: count / steps for name, count in sorted(found.writes.items())},
             "operator_writes_per_step": sum(found.writes.values()) / steps,
             "operator_writes_refused": dict(sorted(found.refused.items())),
@@ -72,7 +74,7 @@ async def run_load(rig: Rig, load: Load) -> Outcome:
     asked = operator.requests()
     before = processes.sample()
     async with connected(rig.cluster) as client:
-        seconds, _ = await _create_and_wait(client, path, load.workflows, "Succeeded")
+        seconds = (await _create_and_wait(client, path, load.workflows, "Succeeded"))[0]
         rig.cluster.control_plane.check()
         has_settled = await _settle(operator)
         after, asked = processes.sample(), operator.requests() - asked
@@ -88,6 +90,7 @@ async def run_load(rig: Rig, load: Load) -> Outcome:
             {str(obj["metadata"]["name"]): str(obj["metadata"]["uid"]) for obj in objects},
         ),
         unfinished=len(load.workflows) - sum(_has_succeeded(obj) for obj in objects),
+        unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
         reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
         status_bytes=[len(json.dumps(obj.get("status", {}), separators=(",", ":"))) for obj in objects],
         peak_mib=read_memory_mib(operator.process.pid, "VmHWM"),
@@ -176,5 +179,10 @@ def _count_writes(requests: Counter[tuple[str, str]]) -> int:
     return sum(count for (verb, kind), count in requests.items() if verb not in _READS and kind != "Lease")
 
 
-def _has_succeeded(obj: Mapping[str, Mapping[str, object]]) -> bool:
+def _has_succeeded(obj: Object) -> bool:
     return obj.get("status", {}).get("phase") == "Succeeded"
+
+
+def _is_recorded(obj: Object) -> bool:
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Recorded" and condition["status"] == "True" for condition in conditions)
