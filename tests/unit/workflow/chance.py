@@ -109,7 +109,7 @@ class Run(World):
         self.chance = random.Random(schedule)
         self.kills = kills
         self.is_incremental = is_incremental
-        self.specs = {str(step["name"]): step for step in spec["steps"]}  # type: ignore[attr-defined]
+        self.specs = {str(step["name"]): step for step in spec["steps"]}
         self.happenings: list[Happening] = []
         self.serial = 0
         self.news: set[str] = set()
@@ -223,19 +223,19 @@ class Run(World):
         self._check_dependencies(step)
         if self.fate.end(self.specs[step], item, try_) == "refused":
             return Problem(action, "Forbidden", "exceeded quota", is_permanent=True)
-        name = str(action.manifest["metadata"]["name"])  # type: ignore[index]
+        name = str(action.manifest["metadata"]["name"])
         assert name not in self.ever_created, f"{step} item {item} try {try_} was created twice"
         self.ever_created.add(name)
         self._expect("start_child", name, self.chance.uniform(0, 2))
         return None
 
     def _labels(self, create: Create) -> tuple[str, int, int]:
-        labels = create.manifest["metadata"]["labels"]  # type: ignore[index]
-        item = labels.get(naming.LABEL_ITEM)  # type: ignore[union-attr]
+        labels = create.manifest["metadata"]["labels"]
+        item = labels.get(naming.LABEL_ITEM)
         return (
-            labels[naming.LABEL_STEP],  # type: ignore[index]
+            labels[naming.LABEL_STEP],
             naming.NO_ITEM if item is None else int(item),
-            int(labels[naming.LABEL_TRY]),  # type: ignore[index]
+            int(labels[naming.LABEL_TRY]),
         )
 
     def _find(self, name: str) -> Key | None:
@@ -280,7 +280,7 @@ class Run(World):
             self._expect("end_child", name, 1)
         else:
             words = {} if end == "no words" else {"message": '{"v": 1}'}
-            self.children[key] = finished(view, self.now, **{**words, **PODS.get(end, {})})  # type: ignore[arg-type]
+            self.children[key] = finished(view, self.now, **{**words, **PODS.get(end, {})})
         self._tell(name)
 
     def _is_seen_running(self, name: str) -> bool:

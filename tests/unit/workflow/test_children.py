@@ -19,7 +19,7 @@ def test_a_child_that_is_refused_for_good_uses_up_the_infrastructure_budget_unde
 
     def refuse(action: Action) -> Problem | None:
         if isinstance(action, Create):
-            asked.append(action.manifest["metadata"]["name"])  # type: ignore[index]
+            asked.append(action.manifest["metadata"]["name"])
         return refuse_to_create(action)
 
     world.refuse = refuse
@@ -119,7 +119,7 @@ def test_room_that_a_refused_child_leaves_is_given_to_the_next_step_at_once() ->
     world = World({"maxParallel": 1, "steps": [run_step("a"), run_step("b")]})
 
     def refuse(action: Action) -> Problem | None:
-        is_first = isinstance(action, Create) and action.manifest["metadata"]["labels"]["vapora.dev/step"] == "a"  # type: ignore[index]
+        is_first = isinstance(action, Create) and action.manifest["metadata"]["labels"]["vapora.dev/step"] == "a"
         return refuse_to_create(action) if is_first else None
 
     world.refuse = refuse

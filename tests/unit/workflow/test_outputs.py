@@ -24,6 +24,8 @@ def take(source: str) -> StepDefinition:
 
 GIVEN = {
     "a field by its name": (read_step(outputs=["n"]), {"n": 7, "other": 8}, {"n": 7}),
+    "a field whose name has a dash": (read_step(outputs=["row-count"]), {"row-count": 7}, {"row-count": 7}),
+    "a field whose name is a word of CEL": (read_step(outputs=["in"]), {"in": 7}, {"in": 7}),
     "every JSON type keeps its type": (
         read_step(outputs=["n"]),
         {"n": {"a": [1, 2.5, None, True, "x"]}},

@@ -192,7 +192,7 @@ def test_outputs_flow_into_later_steps_with_their_type() -> None:
     assert world.states() == {"a": "Starting"}, "the reference makes a hard edge"
     world.finish("a", message=json.dumps({"count": 7}))
     assert world.states()["b"] == "Starting"
-    assert world.manifests[-1]["spec"]["containers"][0]["args"] == ["n=7", "eu", "7"]  # type: ignore[index]
+    assert world.manifests[-1]["spec"]["containers"][0]["args"] == ["n=7", "eu", "7"]
 
 
 @pytest.mark.parametrize(

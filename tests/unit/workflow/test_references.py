@@ -13,7 +13,7 @@ def run_with(args: list[str], **fields: object) -> dict[str, object]:
 
 
 def container_of(world: World) -> Mapping[str, object]:
-    return world.manifests[-1]["spec"]["containers"][0]  # type: ignore[index,no-any-return]
+    return world.manifests[-1]["spec"]["containers"][0]
 
 
 def test_a_bare_name_means_an_output_of_an_earlier_step_whoever_else_was_faster() -> None:

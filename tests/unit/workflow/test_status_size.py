@@ -72,7 +72,7 @@ def test_a_status_has_at_most_256_kibibytes(case: str) -> None:
 
 def messages(count: int) -> list[int]:
     status = WorkflowStatus(steps={f"s{number}": StepStatus(FAILED) for number in range(count)})
-    return [len(str(row["message"]).encode()) for row in encode_steps(status).values()]  # type: ignore[index]
+    return [len(str(row["message"]).encode()) for row in encode_steps(status).values()]
 
 
 def test_up_to_fifty_rows_tell_all_and_more_tell_128_bytes() -> None:

@@ -23,6 +23,7 @@ from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.status import Identity, StepStatus, Unit, WorkflowStatus
 from vapora.core.workflow.summary import build_status
 
+JsonObject = dict[str, object]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
 VOCABULARY = load_vocabulary()
@@ -51,6 +52,7 @@ class World:
         self.refuse: Callable[[Action], Problem | None] | None = None
         self.pools = pools
         self.request = ""
+        self.is_outdated = False
         self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
         self.surroundings = Surroundings(VOCABULARY)
@@ -85,7 +87,7 @@ class World:
             created_at=START,
             deleted_at=self.deleted_at,
             finalizers=self.finalizers,
-            is_outdated=False,
+            is_outdated=self.is_outdated,
             request=self.request,
             definition=self.definition,
             status=self.status,
@@ -133,7 +135,7 @@ class World:
             case CancelTask(message_id=message_id):
                 self.cancelled.append(message_id)
             case Patch(body=body):
-                self.finalizers = tuple(body["metadata"]["finalizers"])  # type: ignore[index]
+                self.finalizers = tuple(body["metadata"]["finalizers"])
         return None
 
     def settle(self) -> WorkflowPlan:
@@ -150,7 +152,7 @@ class World:
         self.settle()
 
     def _create(self, manifest: Mapping[str, object]) -> None:
-        meta = dict(manifest["metadata"])  # type: ignore[call-overload]
+        meta = dict(manifest["metadata"])
         meta |= {"uid": f"uid-{meta['name']}", "creationTimestamp": self.now.isoformat()}
         kind = str(manifest["kind"])
         view = project({**manifest, "metadata": meta}, kind)
@@ -189,8 +191,12 @@ class World:
     def answer(self, step: str, item: int = 0, **fields: object) -> None:
         """Lets the agent of the newest effect answer, and settles."""
         mine = [task for task in self.published if task.split("/")[1:3] == [step, str(item)]]
-        self.results[mine[-1]] = AgentResult(**{"outcome": "success", **fields})  # type: ignore[arg-type]
+        self.results[mine[-1]] = AgentResult(**{"outcome": "success", **fields})
         self.settle()
+
+    def published_status(self, *, is_recorded: bool = False, before: JsonObject | None = None) -> JsonObject:
+        """The status as it would be written now."""
+        return build_status(self.observe(), self.status, before or {}, self.now, is_recorded=is_recorded)
 
     def running(self) -> list[Key]:
         """The children that take a place."""
@@ -216,13 +222,13 @@ def finished(view: ChildView, now: datetime, *, exit_code: int = 0, message: str
     assert isinstance(view, PodView)
     end = ContainerEnd(exit_code, str(pod.pop("reason", "Completed" if exit_code == 0 else "Error")), message, now)
     phase = "Succeeded" if exit_code == 0 else "Failed"
-    return replace(view, **{"phase": phase, "node": "node-1", "end": end, **pod})  # type: ignore[arg-type]
+    return replace(view, **{"phase": phase, "node": "node-1", "end": end, **pod})
 
 
 def pool(name: str, **fields: object) -> PoolView:
     """A ready pool of developers."""
     return PoolView(
-        **{  # type: ignore[arg-type]
+        **{
             "namespace": "default",
             "name": name,
             "role": "developer",

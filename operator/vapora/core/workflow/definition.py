@@ -151,7 +151,7 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition
         raise InvalidSpec(f"{where}.pendingTimeout: a task has none; its timeout counts from when it is given out")
     if step.for_each is not None and (step.outputs or step.outputs_from):
         raise InvalidSpec(f"{where}.outputs: a step with forEach has none; its items' results are not kept")
-    outputs = [(name, f"result.{name}", f"{where}.outputs") for name in step.outputs]
+    outputs = [(name, f'result["{name}"]', f"{where}.outputs") for name in step.outputs]  # a name may have a dash
     outputs += [(row.name, row.from_, f"{where}.outputsFrom[{row.name}]") for row in step.outputs_from]
     return StepDefinition(
         spec=step,

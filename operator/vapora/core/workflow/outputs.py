@@ -20,7 +20,8 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
     """
     if not step.outputs:
         return None
-    if not isinstance(result, Mapping) and any(source.source.startswith("result.") for _, source in step.outputs):
+    looks_into_it = any(source.source.startswith(("result.", "result[")) for _, source in step.outputs)
+    if looks_into_it and not isinstance(result, Mapping):
         found = "nothing" if result is None else json.dumps(result)[:80]
         return Failure("OutputInvalid", f"outputs {_names(step)} are taken from a JSON object; the result was {found}")
     outputs: dict[str, object] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
@@ -95,8 +96,7 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
 
 def _handle_request(draft: Draft, status: WorkflowStatus) -> WorkflowStatus:
     """Carries out the request annotation once; only cancel is known so far."""
-    text = draft.observed.request
-    request = read_request(text, draft.observed.identity.uid)
+    request, text = read_request(draft.observed.request, draft.observed.identity.uid), cut(draft.observed.request)
     if request is None or text == status.handled_request:
         return status
     if request == Request("cancel", ""):

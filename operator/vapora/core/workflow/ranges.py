@@ -45,6 +45,6 @@ def parse_ranges(text: str) -> Ranges:
     """Reads `0-17,19`; raises ValueError for anything else."""
     spans = []
     for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        spans.append((int(first), int(last or first)))
+        first, dash, last = part.partition("-")
+        spans.append((int(first), int(last if dash else first)))
     return Ranges(tuple(spans))
