@@ -41,6 +41,7 @@ class Run:
     identity: Identity
     generation: int
     definition: Definition | SpecProblem
+    digest: str  # of the spec that it does
     status: WorkflowStatus
     written: WorkflowStatus
     frontier: Frontier
@@ -122,7 +123,7 @@ class WorkflowReconciler:
                 return run
             if run.status.steps or run.status.phase.is_final:  # begun: it keeps the spec it began with
                 run.generation = number(meta, "generation")
-                run.is_outdated = _digest_of(run.definition) != compute_digest(child(obj, "spec"))
+                run.is_outdated = run.digest != compute_digest(child(obj, "spec"))
                 return run
         return await self._begin(obj)
 
@@ -131,17 +132,18 @@ class WorkflowReconciler:
         meta = child(obj, "metadata")
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
         status = decode_status(identity, child(obj, "status"))
-        raw, is_outdated = child(obj, "spec"), False
-        definition = read_definition(raw)
+        raw = child(obj, "spec")
+        definition, is_outdated = read_definition(raw), False
         if status.revision and status.revision != revision_key(identity, raw).name:
             definition, is_outdated = await self._read_revision(identity, status.revision), True
-        elif ran := text(child(obj, "status"), "specDigest"):
-            is_outdated = ran != compute_digest(raw)
+        digest = definition.digest if isinstance(definition, Definition) else ""
+        if ran := text(child(obj, "status"), "specDigest"):  # it has ended, perhaps without a revision
+            digest, is_outdated = ran, ran != compute_digest(raw)
         if isinstance(definition, SpecProblem):
             frontier = Frontier(waiting=[])
         else:
             frontier = build_frontier(definition.graph, status, _effect_ids(identity))
-        return Run(identity, number(meta, "generation"), definition, status, status, frontier, is_outdated)
+        return Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, is_outdated)
 
     async def _read_revision(self, identity: Identity, name: str) -> Definition | SpecProblem:
         """Reads the spec that a run began with."""
@@ -317,10 +319,6 @@ def name_of(action: Action) -> str:
             return str(key)
         case _:
             return ""
-
-
-def _digest_of(definition: Definition | SpecProblem) -> str:
-    return definition.digest if isinstance(definition, Definition) else ""
 
 
 def _effect_ids(identity: Identity) -> Callable[[str, int, Unit], str | None]:

@@ -1,0 +1,266 @@
+"""A cluster in memory with broker and knowledge graph, and an operator that runs workflows in it and can be killed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.fakes.event_source import FakeEventSource
+from tests.fakes.kube_api import FakeKubeApi
+from tests.fakes.meter import FakeMeter
+from tests.fakes.virtual_time import VirtualClock
+from tests.unit.controller.builders import build_workflow
+
+from vapora.controller.events import EventRecorder
+from vapora.controller.executor import Executor
+from vapora.controller.inbox import Inbox
+from vapora.controller.informers import ChildInformers
+from vapora.controller.intake import Intake
+from vapora.controller.orphans import OrphanReconciler
+from vapora.controller.pacer import Pacer
+from vapora.controller.pools import Outstanding
+from vapora.controller.ports import JsonObject
+from vapora.controller.reconcile import Kit
+from vapora.controller.recording import Recorder
+from vapora.controller.runner import Runner
+from vapora.controller.store import Store
+from vapora.controller.workflow import WorkflowReconciler
+from vapora.controller.workqueue import WorkQueue
+from vapora.controller.writer import StatusWriter
+from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
+from vapora.core.gpu.vocabulary import load_vocabulary
+from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution, GraphUnavailable
+from vapora.core.plan import Key
+from vapora.core.workflow.observed import Surroundings
+
+VOCABULARY = load_vocabulary()
+DEVELOPERS = PoolView("default", "developers", "developer", frozenset(), replicas=5, max_concurrent=2, in_flight=0)
+
+
+class Graph:
+    """Keeps executions in memory; it can be down."""
+
+    def __init__(self) -> None:
+        self.problem: str | None = None
+        self.rows: dict[str, Execution] = {}
+
+    async def record(self, executions: Sequence[Execution]) -> None:
+        if self.problem:
+            raise GraphUnavailable(self.problem)
+        self.rows |= {row.id: row for row in executions}
+
+    def outcomes(self) -> dict[str, str]:
+        """Outcome by what follows the workflow's uid in the id."""
+        return {name.partition("/")[2]: row.outcome for name, row in self.rows.items()}
+
+
+@dataclass
+class Broker:
+    """Takes tasks; `before` sees each one before it is taken, and may refuse it."""
+
+    problem: str | None = None
+    tasks: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    before: Callable[[str], None] | None = None
+
+    async def publish(self, task: Mapping[str, object], *, namespace: str, pool: str, message_id: str) -> None:
+        self._check()
+        if self.before:
+            self.before(message_id)
+        self.tasks.setdefault(message_id, task)
+
+    async def cancel(self, namespace: str, pool: str, message_id: str) -> None:
+        self._check()
+        self.cancelled.append(message_id)
+
+    def _check(self) -> None:
+        if self.problem:
+            raise BrokerUnavailable(self.problem)
+
+
+class Operator:
+    """Is one life of the operator, as it leads."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        api, clock, self.meter = cluster.api, cluster.clock, FakeMeter()
+        self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
+        self.recorder = (
+            Recorder(cluster.graph, wake=self.queue.add, limit=cluster.graph_room) if cluster.graph else None
+        )
+        source = FakeEventSource(api, lag=cluster.lag)
+        pacer, events = Pacer(clock, self.queue.add, per_second=10), EventRecorder(api, clock, self.meter, identity="t")
+        executor = Executor(api, cluster.broker, self.store, wake=self.queue.add)
+        kit = Kit(self.store, executor, StatusWriter(api, self.store, pacer, clock), events, clock)
+        self.workflows = WorkflowReconciler(
+            kit,
+            api,
+            recorder=self.recorder,
+            inbox=self.inbox,
+            surroundings=lambda: Surroundings(
+                VOCABULARY,
+                broker_problem=cluster.broker.problem,
+                graph_problem=self.recorder.problem if self.recorder else None,
+                has_graph=self.recorder is not None,
+            ),
+            pools=lambda _: cluster.pools,
+            outstanding=Outstanding(),
+            on_release=lambda _: None,
+        )
+        runner = Runner(
+            self.queue,
+            {"Workflow": self.workflows, "Pod": OrphanReconciler(api, self.store)},
+            clock=clock,
+            meter=self.meter,
+            workers=4,
+        )
+        self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
+        informers = ChildInformers(source, self.store, self.queue, self.meter)
+        self._work = [self._watch, informers.run, runner.run, pacer.run, events.run]
+        if self.recorder:
+            self._work.append(self.recorder.run)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for work in self._work:
+                group.create_task(work())
+
+    async def _watch(self) -> None:
+        await self._source.watch(
+            "Workflow",
+            "",
+            on_object=lambda event, obj: self._intake.take("Workflow", None if event == "LISTED" else event, obj),
+            on_deleted=lambda obj: self._intake.take("Workflow", "DELETED", obj),
+            on_listed=lambda uids, version: None,
+        )
+
+
+class Cluster:
+    """Holds what outlives the operator. `requests` are all requests to the API server, in order."""
+
+    def __init__(self, *, graph: bool = True, lag: float = 0.01) -> None:
+        self.clock = VirtualClock()
+        self.api = FakeKubeApi(self.clock)
+        self.graph = Graph() if graph else None
+        self.graph_room = 1000
+        self.broker = Broker()
+        self.pools: list[PoolView] = [DEVELOPERS]
+        self.lag = lag
+        self.answers: dict[str, dict[str, object]] = {}  # results that are not acknowledged
+        self.acknowledged: list[str] = []
+        self.requests: list[tuple[str, str]] = []
+        self.before: Callable[[str, Key], None] | None = None  # may raise ApiError to refuse
+        self.after: Callable[[str, Key], None] | None = None  # may raise ApiError to lose the answer
+        self.operator: Operator
+        self._life: asyncio.Task[None] | None = None
+        self.api.before = self._before
+        self.api.after = self._after
+
+    async def _before(self, verb: str, key: Key) -> None:
+        self.requests.append((verb, key.kind))
+        if self.before:
+            self.before(verb, key)
+
+    async def _after(self, verb: str, key: Key) -> None:
+        if self.after:
+            self.after(verb, key)
+
+    @contextlib.asynccontextmanager
+    async def operated(self) -> AsyncIterator["Cluster"]:
+        """Runs an operator while the block lasts; `restart` kills it and starts another."""
+        self.start()
+        try:
+            yield self
+        finally:
+            await self.kill()
+
+    def start(self) -> None:
+        self.operator = Operator(self)
+        for task in list(self.answers):
+            self._deliver(task)
+        self._life = asyncio.create_task(self.operator.run())
+
+    async def kill(self) -> None:
+        assert self._life is not None
+        if self._life.done():
+            self._life.result()
+        self._life.cancel()
+        await asyncio.wait([self._life])
+
+    async def restart(self) -> None:
+        await self.kill()
+        self.start()
+
+    # What people, agents and nodes do.
+
+    def submit(self, *steps: JsonObject, **spec: object) -> JsonObject:
+        return self.api.put(build_workflow("w", steps=list(steps), **spec))
+
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
+        """Lets time pass until a condition holds."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    await self.clock.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"it did not come to that; the status is {self.status}") from None
+
+    async def end_pod(self, step: str, exit_code: int = 0, message: str = "") -> None:
+        """Ends the newest Pod of a step once it is there."""
+        await self.until(lambda: self._live_pods(step))
+        [pod] = self._live_pods(step)
+        end = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed", "message": message}
+        end["finishedAt"] = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        status = {
+            "phase": "Failed" if exit_code else "Succeeded",
+            "containerStatuses": [{"name": "main", "state": {"terminated": end}}],
+        }
+        self.api.change(Key("Pod", "default", pod["metadata"]["name"]), {"status": status})
+
+    def _live_pods(self, step: str) -> list[JsonObject]:
+        pods = self.api.all("Pod", f"vapora.dev/step={step}")
+        return [pod for pod in pods if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}]
+
+    def answer(self, task: str, outcome: str = "success", **fields: object) -> None:
+        """Lets an agent answer a task."""
+        self.answers[task] = {"outcome": outcome, **fields}
+        self._deliver(task)
+
+    def _deliver(self, task: str) -> None:
+        async def acknowledge() -> None:
+            self.answers.pop(task, None)
+            self.acknowledged.append(task)
+
+        self.operator.inbox.put(Delivery(self.answers[task], task, None, acknowledge, "default"))
+        self.operator.queue.add(Key("Workflow", "default", "w"))
+
+    # What is seen from outside.
+
+    @property
+    def workflow(self) -> JsonObject:
+        found = self.api.find("Workflow", "w")
+        assert found is not None
+        return found
+
+    @property
+    def status(self) -> JsonObject:
+        return (self.api.find("Workflow", "w") or {}).get("status", {})
+
+    @property
+    def phase(self) -> str:
+        return self.status.get("phase", "")
+
+    def step(self, name: str) -> JsonObject:
+        return self.status.get("steps", {}).get(name, {})
+
+    def condition(self, kind: str) -> str:
+        found = [row for row in self.status.get("conditions", []) if row["type"] == kind]
+        return f"{found[0]['status']} {found[0]['reason']}" if found else ""
+
+    def count(self, verb: str, kind: str) -> int:
+        return self.requests.count((verb, kind))
+
+    def held_pods(self) -> list[str]:
+        """The steps whose Pods carry our finalizer."""
+        pods = self.api.all("Pod")
+        return [pod["metadata"]["labels"]["vapora.dev/step"] for pod in pods if pod["metadata"].get("finalizers")]
