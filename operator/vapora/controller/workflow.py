@@ -32,6 +32,7 @@ from vapora.core.workflow.status import Identity, Unit, WorkflowStatus
 from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
+RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ class WorkflowReconciler:
             run.status, run.frontier = decided.status, decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
-            await self._record(run, decided.executions, wait=0.05 if decided.status.phase.is_final else 0.0)
+            await self._record(run, decided.executions, wait=_find_patience(decided))
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
             self._note_tasks(key, run)
             if written:
@@ -323,6 +324,16 @@ def name_of(action: Action) -> str:
 
 def _effect_ids(identity: Identity) -> Callable[[str, int, Unit], str | None]:
     return lambda step, item, unit: identity.effect(step, max(item, 0), unit.effect) if unit.effect else None
+
+
+def _find_patience(decided: WorkflowPlan) -> float:
+    """Returns how long executions may take to be durable before the status is written.
+
+    The last write then says at once that all is recorded. An agent's try is waited for too: from its answer alone,
+    nobody could tell which pool did it once its row is folded into ranges.
+    """
+    by_agents = any(execution.pool for execution in decided.executions)
+    return RECORDING if decided.status.phase.is_final or by_agents else 0.0
 
 
 def _needs_pools(definition: Definition | SpecProblem) -> bool:
