@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.fakes.event_source import FakeEventSource
@@ -39,15 +39,19 @@ DEVELOPERS = PoolView("default", "developers", "developer", frozenset(), replica
 
 
 class Graph:
-    """Keeps executions in memory; it can be down."""
+    """Keeps executions in memory; it can be down, and slow."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self.problem: str | None = None
+        self.seconds = 0.0
+        self._clock = clock
         self.rows: dict[str, Execution] = {}
 
     async def record(self, executions: Sequence[Execution]) -> None:
         if self.problem:
             raise GraphUnavailable(self.problem)
+        if self.seconds:
+            await self._clock.sleep(self.seconds)
         self.rows |= {row.id: row for row in executions}
 
     def outcomes(self) -> dict[str, str]:
@@ -59,6 +63,7 @@ class Graph:
 class Broker:
     """Takes tasks; `before` sees each one before it is taken, and may refuse it."""
 
+    around: Callable[[str, str], Awaitable[None]]
     problem: str | None = None
     tasks: dict[str, Mapping[str, object]] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
@@ -66,13 +71,17 @@ class Broker:
 
     async def publish(self, task: Mapping[str, object], *, namespace: str, pool: str, message_id: str) -> None:
         self._check()
+        await self.around("publish", "before")
         if self.before:
             self.before(message_id)
         self.tasks.setdefault(message_id, task)
+        await self.around("publish", "after")
 
     async def cancel(self, namespace: str, pool: str, message_id: str) -> None:
         self._check()
+        await self.around("cancel", "before")
         self.cancelled.append(message_id)
+        await self.around("cancel", "after")
 
     def _check(self) -> None:
         if self.problem:
@@ -141,9 +150,9 @@ class Cluster:
     def __init__(self, *, graph: bool = True, lag: float = 0.01) -> None:
         self.clock = VirtualClock()
         self.api = FakeKubeApi(self.clock)
-        self.graph = Graph() if graph else None
+        self.graph = Graph(self.clock) if graph else None
         self.graph_room = 1000
-        self.broker = Broker()
+        self.broker = Broker(self.pass_write)
         self.pools: list[PoolView] = [DEVELOPERS]
         self.lag = lag
         self.answers: dict[str, dict[str, object]] = {}  # results that are not acknowledged
@@ -151,19 +160,33 @@ class Cluster:
         self.requests: list[tuple[str, str]] = []
         self.before: Callable[[str, Key], None] | None = None  # may raise ApiError to refuse
         self.after: Callable[[str, Key], None] | None = None  # may raise ApiError to lose the answer
+        self.writes = 0
+        self.kill_at: tuple[int, str] | None = None
         self.operator: Operator
-        self._life: asyncio.Task[None] | None = None
+        self._life: asyncio.Task[None]
         self.api.before = self._before
         self.api.after = self._after
 
     async def _before(self, verb: str, key: Key) -> None:
         self.requests.append((verb, key.kind))
+        await self.pass_write(verb, "before")
         if self.before:
             self.before(verb, key)
 
     async def _after(self, verb: str, key: Key) -> None:
         if self.after:
             self.after(verb, key)
+        await self.pass_write(verb, "after")
+
+    async def pass_write(self, verb: str, when: str) -> None:
+        """Counts a write, and kills the operator at the one of `kill_at`."""
+        if verb in {"get", "list"}:
+            return
+        self.writes += when == "before"
+        if (self.writes, when) == self.kill_at:
+            self.kill_at = None
+            self._life.cancel()
+            await asyncio.sleep(0)  # here the cancellation arrives
 
     @contextlib.asynccontextmanager
     async def operated(self) -> AsyncIterator["Cluster"]:
@@ -181,11 +204,11 @@ class Cluster:
         self._life = asyncio.create_task(self.operator.run())
 
     async def kill(self) -> None:
-        assert self._life is not None
-        if self._life.done():
-            self._life.result()
-        self._life.cancel()
-        await asyncio.wait([self._life])
+        if not self._life.cancelled():
+            if self._life.done():
+                self._life.result()
+            self._life.cancel()
+            await asyncio.wait([self._life])
 
     async def restart(self) -> None:
         await self.kill()
@@ -202,6 +225,8 @@ class Cluster:
             async with asyncio.timeout(seconds):
                 while not condition():
                     await self.clock.sleep(0.01)
+                    if self._life.cancelled():
+                        self.start()
         except TimeoutError:
             raise AssertionError(f"it did not come to that; the status is {self.status}") from None
 
@@ -209,6 +234,10 @@ class Cluster:
         """Ends the newest Pod of a step once it is there."""
         await self.until(lambda: self._live_pods(step))
         [pod] = self._live_pods(step)
+        self.finish_pod(pod, exit_code, message)
+
+    def finish_pod(self, pod: JsonObject, exit_code: int, message: str) -> None:
+        """Ends a Pod as the kubelet writes it."""
         end = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed", "message": message}
         end["finishedAt"] = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         status = {
@@ -264,3 +293,8 @@ class Cluster:
         """The steps whose Pods carry our finalizer."""
         pods = self.api.all("Pod")
         return [pod["metadata"]["labels"]["vapora.dev/step"] for pod in pods if pod["metadata"].get("finalizers")]
+
+
+def task_of(cluster: Cluster, step: str, item: int = 0, effect: int = 1) -> str:
+    """The id of a task of the workflow."""
+    return f"{cluster.workflow['metadata']['uid']}/{step}/{item}/{effect}"

@@ -122,7 +122,7 @@ def test_the_deadline_ends_everything() -> None:
     assert world.children[world.child("a")].meta.is_deleting
     world.pass_time(31)
     assert (str(world.status.phase), world.status.reason) == ("Failed", "DeadlineExceeded")
-    assert world.states() == {"a": "Cancelled"}
+    assert world.states() == {"a": "Cancelled", "b": "Skipped"}
 
 
 def test_fail_fast_cancels_running_siblings_and_starts_nothing_more() -> None:

@@ -182,7 +182,9 @@ def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
         infrastructure_failures=ended.infrastructure_failures,
         seed=f"{draft.observed.identity.uid}/{draft.graph.names[step]}/{item}",
     )
-    if isinstance(decision, Again) and not draft.is_ending:
+    if isinstance(decision, Again) and draft.is_ending:
+        return _end_cancelled(draft, place, replace(ended, state=State.RETRYING), "")
+    if isinstance(decision, Again):
         due = at + timedelta(seconds=decision.delay)
         draft.put_unit(place, replace(ended, state=State.RETRYING, next_attempt_at=due))
         draft.tell(EventType.NORMAL, "Retrying", f"{describe(draft, place)} failed: {failure.message}")

@@ -90,7 +90,8 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
             break
     if draft.is_ending:
         _cancel_rest(draft)
-    _close_fans(draft)
+        _close_fans(draft)
+        open_gates(draft)  # what can never run now is skipped, whoever ended last
     return _conclude(draft, status)
 
 
