@@ -25,5 +25,7 @@ class Intake:
         if event == "DELETED":
             if self._store.remove(key, text(meta, "uid")):
                 self._queue.add(key)
+                for orphan in self._store.children(text(meta, "uid")):
+                    self._queue.add(orphan)  # its own last event may have come before this one
         elif self._store.put(kind, obj):
             self._queue.add(key, Priority.FRESH if event else Priority.BACKGROUND)

@@ -272,3 +272,17 @@ async def test_the_intake_keeps_what_is_new_and_queues_it_once():
     intake.take("Workflow", "DELETED", dict(obj))
     assert engine.store.get(workflow_key("w")) is None
     assert engine.queue.depth == 1
+
+
+@in_virtual_time
+async def test_children_whose_last_event_came_before_their_owners_end_are_queued_with_it():
+    engine = Engine()
+    engine.api.put(build_workflow("w"))
+    workflow = engine.api.find("Workflow", "w")
+    intake = Intake(engine.store, engine.queue, engine.meter)
+    intake.take("Workflow", "ADDED", workflow)
+    engine.store.put_child("Pod", build_pod("held", owner=workflow["metadata"]["uid"]))
+    assert await engine.queue.get() == workflow_key("w")
+    engine.queue.done(workflow_key("w"))
+    intake.take("Workflow", "DELETED", workflow)
+    assert {await engine.queue.get(), await engine.queue.get()} == {workflow_key("w"), pod_key("held")}
