@@ -122,3 +122,101 @@ def test_a_deleted_workflow_waits_for_the_broker_to_call_its_tasks_back_but_not_
     world.now += timedelta(minutes=10)
     world.plan()
     assert world.finalizers == ()
+
+
+def test_a_task_is_published_only_after_its_assignment_is_written() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("developer"),))
+    decided = world.plan(write=False)
+    assert decided.plan.urgent
+    assert decided.durable_first
+    assert world.finalizers == ("vapora.dev/cleanup",)
+    world.plan(write=False)
+    assert world.published == []
+    world.written = world.status
+    world.plan()
+    assert world.published == [f"{world.identity.uid}/t/0/1"]
+
+
+def test_a_task_goes_to_the_least_loaded_matching_pool() -> None:
+    pools = (pool("busy", in_flight=9), pool("idle"), pool("other", role="tester"))
+    world = World({"steps": [agent_step("t")]}, pools=pools)
+    world.settle()
+    assert world.step("t").unit.pool == "idle"
+    assert "least loaded" in world.step("t").unit.pool_reason
+
+
+def test_an_answer_is_durable_before_a_dependent_starts() -> None:
+    world = World({"steps": [agent_step("t", outputs=["n"]), run_step("b", dependsOn=["t"])]}, pools=(pool("p"),))
+    world.settle()
+    world.results[world.published[0]] = AgentResult("success", {"n": 1})
+    world.plan(write=False)
+    assert (world.states(), world.created) == ({"t": "Succeeded"}, [])
+    world.settle()
+    assert world.states()["b"] == "Starting"
+    assert world.step("t").outputs == {"n": 1}
+
+
+def test_a_definite_failure_of_a_task_is_tried_again_under_a_new_key() -> None:
+    world = World({"steps": [agent_step("t", retry={"initialDelay": 0})]}, pools=(pool("p"),))
+    world.settle()
+    world.answer("t", outcome="failure", code="ValueError", message="bad input")
+    assert [task.rsplit("/", 1)[1] for task in world.published] == ["1", "2"]
+
+
+def test_a_task_that_timed_out_is_asked_for_again_under_the_same_key() -> None:
+    world = World({"steps": [agent_step("t", timeout="10s", retry={"initialDelay": 0})]}, pools=(pool("p"),))
+    world.settle()
+    world.pass_time(10)
+    assert [task.rsplit("/", 1)[1] for task in world.published] == ["1", "1"]
+    assert len(world.cancelled) == 1
+
+
+def test_a_task_that_was_taken_back_after_its_timeout_is_asked_for_under_a_new_key() -> None:
+    world = World({"steps": [agent_step("t", timeout="10s", retry={"initialDelay": 5})]}, pools=(pool("p"),))
+    world.settle()
+    world.pass_time(10)
+    world.answer("t", outcome="cancelled")
+    world.pass_time(5)
+    assert [task.rsplit("/", 1)[1] for task in world.published] == ["1", "2"]
+    assert world.step("t").unit.attempt == 2
+
+
+def test_without_a_matching_pool_the_step_says_so_and_goes_on_when_one_comes() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("other", role="tester"),))
+    world.settle()
+    assert (str(world.step("t").state), world.step("t").unit.reason) == ("Ready", "NoMatchingPool")
+    world.pools = (pool("p"),)
+    world.settle()
+    assert len(world.published) == 1
+
+
+def test_without_a_broker_nothing_is_published_until_it_is_back() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.surroundings = Surroundings(VOCABULARY, broker_problem="no connection to the broker")
+    decided = world.settle()
+    assert (world.published, world.step("t").unit.reason) == ([], "BrokerUnavailable")
+    assert decided.plan.requeue_after == 5
+    world.surroundings = Surroundings(VOCABULARY)
+    world.settle()
+    assert len(world.published) == 1
+
+
+def test_forty_tasks_in_one_step_are_all_given_out() -> None:
+    step = agent_step("t", forEach={"items": list(range(40)), "maxParallel": 40})
+    world = World({"maxParallel": 40, "steps": [step]}, pools=(pool("developer"),))
+    world.settle()
+    assert len(set(world.published)) == 40
+    for item in range(40):
+        world.answer("t", item, output={"ok": True})
+    assert str(world.status.phase) == "Succeeded"
+    assert len(world.executions) == 40
+
+
+def test_after_a_restart_a_task_repeats_its_key() -> None:
+    world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
+    world.plan()
+    world.restart()
+    world.settle()
+    world.restart()
+    world.settle()
+    assert set(world.published) == {f"{world.identity.uid}/t/0/1"}

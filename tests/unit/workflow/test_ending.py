@@ -50,3 +50,68 @@ def test_what_can_never_run_any_more_is_skipped_whoever_ended_last() -> None:
         if last == "slow":
             world.finish("slow", exit_code=143)
         assert world.states()["never"] == "Skipped"
+
+
+def test_the_deadline_ends_everything() -> None:
+    world = World({"deadline": "10s", "steps": [run_step("a"), run_step("b", dependsOn=["a"])]})
+    world.settle()
+    world.pass_time(10)
+    assert world.children[world.child("a")].meta.is_deleting
+    world.pass_time(31)
+    assert (str(world.status.phase), world.status.reason) == ("Failed", "DeadlineExceeded")
+    assert world.states() == {"a": "Cancelled", "b": "Skipped"}
+
+
+def test_fail_fast_cancels_running_siblings_and_starts_nothing_more() -> None:
+    steps = [run_step("bad", retry={"maxAttempts": 1}), run_step("slow"), run_step("next", dependsOn=["bad"])]
+    world = World({"steps": steps})
+    world.settle()
+    world.finish("bad", exit_code=1)
+    assert world.children[world.child("slow")].meta.is_deleting
+    assert str(world.status.phase) == "Running"
+    world.finish("slow", exit_code=143, phase="Failed")
+    assert str(world.status.phase) == "Failed"
+    assert world.states() == {"bad": "Failed", "slow": "Cancelled", "next": "Skipped"}
+
+
+def test_without_fail_fast_the_rest_runs_on() -> None:
+    steps = [run_step("bad", retry={"maxAttempts": 1}), run_step("slow"), run_step("after", dependsOn=["slow"])]
+    world = World({"failFast": False, "steps": steps})
+    world.settle()
+    world.finish("bad", exit_code=1)
+    world.finish("slow")
+    world.finish("after")
+    assert (str(world.status.phase), world.states()["after"]) == ("Failed", "Succeeded")
+
+
+def test_on_failure_continue_lets_soft_dependents_go_and_skips_hard_ones() -> None:
+    steps = [
+        run_step("bad", onFailure="continue", retry={"maxAttempts": 1}),
+        run_step("soft", edges=[{"name": "bad", "type": "soft"}]),
+        run_step("hard", dependsOn=["bad"]),
+        run_step("beyond", dependsOn=["hard"]),
+    ]
+    world = World({"steps": steps})
+    world.settle()
+    world.finish("bad", exit_code=1)
+    world.finish("soft")
+    assert str(world.status.phase) == "Succeeded"
+    assert world.states() == {"bad": "Failed", "soft": "Succeeded", "hard": "Skipped", "beyond": "Skipped"}
+
+
+def test_cancel_on_request_stops_what_runs_and_ends_cancelled() -> None:
+    world = World({"steps": [run_step("a"), run_step("b", dependsOn=["a"])]})
+    world.settle()
+    world.request = "cancel 1"
+    world.settle()
+    assert world.children[world.child("a")].meta.is_deleting
+    world.finish("a", exit_code=143)
+    assert (str(world.status.phase), world.status.reason) == ("Cancelled", "CancelRequested")
+    assert world.status.handled_request == "cancel 1"
+
+
+def test_a_request_made_for_another_object_of_the_name_is_ignored() -> None:
+    world = World({"steps": [run_step("a")]})
+    world.request = "cancel 99999999-2222-3333-4444-555555555555 1"
+    world.settle()
+    assert str(world.status.phase) == "Running"

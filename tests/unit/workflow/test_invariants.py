@@ -28,7 +28,7 @@ def examples(number: int) -> settings:
     )
 
 
-@examples(60)
+@examples(120)
 @given(spec=specs(), fate=SEEDS, schedule=SEEDS)
 def test_every_workflow_ends_without_breaking_an_invariant(spec: Spec, fate: int, schedule: int) -> None:
     run = Run(spec, Fate(fate), schedule)
@@ -36,7 +36,7 @@ def test_every_workflow_ends_without_breaking_an_invariant(spec: Spec, fate: int
     assert run.status.phase.is_final
 
 
-@examples(60)
+@examples(120)
 @given(spec=specs(), fate=SEEDS, schedule=SEEDS)
 def test_every_workflow_ends_however_often_the_operator_is_killed(spec: Spec, fate: int, schedule: int) -> None:
     run = Run(spec, Fate(fate), schedule, kills=0.2)
@@ -44,7 +44,7 @@ def test_every_workflow_ends_however_often_the_operator_is_killed(spec: Spec, fa
     assert run.status.phase.is_final
 
 
-@examples(25)
+@examples(50)
 @given(spec=specs(), fate=SEEDS, schedule=SEEDS)
 def test_a_cancelled_workflow_ends_soon(spec: Spec, fate: int, schedule: int) -> None:
     run = Run(spec, Fate(fate), schedule, kills=0.05, cancels=True)
@@ -52,7 +52,7 @@ def test_a_cancelled_workflow_ends_soon(spec: Spec, fate: int, schedule: int) ->
     assert run.status.phase.is_final
 
 
-@examples(40)
+@examples(120)
 @given(
     spec=specs(fail_fast=False, may_time_out=False),
     fate=SEEDS,
@@ -68,7 +68,7 @@ def test_any_order_of_events_ends_the_same(spec: Spec, fate: int, first: int, se
     assert (one.status.phase, one.states()) == (other.status.phase, other.states())
 
 
-@examples(30)
+@examples(60)
 @given(spec=specs(), fate=SEEDS, schedule=SEEDS, looks=st.integers(1, 40))
 def test_planning_again_gives_nothing_more_to_do(spec: Spec, fate: int, schedule: int, looks: int) -> None:
     run = Run(spec, Fate(fate), schedule)
@@ -83,7 +83,7 @@ def test_planning_again_gives_nothing_more_to_do(spec: Spec, fate: int, schedule
     assert again.executions == ()
 
 
-@examples(25)
+@examples(50)
 @given(spec=specs(), schedule=SEEDS)
 def test_where_nothing_fails_every_workflow_succeeds(spec: Spec, schedule: int) -> None:
     run = Run({**spec, "deadline": 3600}, Fate(0, is_kind=True), schedule, kills=0.1)
