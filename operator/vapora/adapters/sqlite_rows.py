@@ -14,10 +14,11 @@ _COLUMNS = (
     "id", "namespace", "workflow", "step", "item", "try", "pool", "role", "task_type", "outcome", "reason", "started",
     "finished", "quality", "tokens", "model", "provider", "cost_cents", "error_signature", "trace_id",
 )  # fmt: skip
-# What a later record of the same try may not know any more, since a status keeps less than an agent's answer held.
+# What a later record of the same try may not know any more, since a status keeps less than an agent's answer held, and
+# of an item that has ended nothing but that.
 _KEPT = {
-    "quality": "NULL", "tokens": "0", "model": "''", "provider": "''", "cost_cents": "0", "error_signature": "''",
-    "trace_id": "''",
+    "pool": "''", "role": "''", "task_type": "''", "quality": "NULL", "tokens": "0", "model": "''", "provider": "''",
+    "cost_cents": "0", "error_signature": "''", "trace_id": "''",
 }  # fmt: skip
 
 

@@ -66,7 +66,7 @@ async def test_a_repeated_record_that_knows_less_takes_nothing_away(graph):
         quality=0.5, tokens=9, model="m", provider="p", cost_cents=4, error_signature="e", trace_id="t"
     )
     await graph.record([known])
-    await graph.record([an_execution()])
+    await graph.record([an_execution(pool="", role="", task_type="")])
     assert await read_all(graph) == [known]
 
 

@@ -38,7 +38,10 @@ def execution_of_child(identity: Identity, view: PodView | JobView, now: datetim
 
 
 def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -> Execution:
-    """Builds the execution of an agent's task from its answer, where the process that saw it first is gone."""
+    """Builds the execution of an agent's task from its answer, where the process that saw it first is gone.
+
+    Of an item that has ended the status keeps no row, so pool and task type stay empty: the graph keeps what it knows.
+    """
     unit, answer = answered.unit, answered.answer
     item = None if answered.item == NO_ITEM else answered.item
     try_ = unit.tries if unit.effect == answered.effect else answered.effect
@@ -51,7 +54,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         try_=try_,
         pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
         role="",
-        task_type=unit.task_type or "agent",
+        task_type=unit.task_type,
         outcome=answer.outcome,
         reason="" if answer.outcome == "success" else "TaskFailed",
         started=answer.started_at or now,
