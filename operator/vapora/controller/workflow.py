@@ -28,7 +28,7 @@ from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.release import child_execution_id, find_settled, is_finished, plan_release
 from vapora.core.workflow.results import find_answered
 from vapora.core.workflow.revision import build_revision, read_revision, revision_key
-from vapora.core.workflow.status import Identity, Unit, WorkflowStatus
+from vapora.core.workflow.status import Identity, WorkflowStatus
 from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
@@ -143,7 +143,7 @@ class WorkflowReconciler:
         if isinstance(definition, SpecProblem):
             frontier = Frontier(waiting=[])
         else:
-            frontier = build_frontier(definition.graph, status, _effect_ids(identity))
+            frontier = build_frontier(definition.graph, status, identity)
         return Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, is_outdated)
 
     async def _read_revision(self, identity: Identity, name: str) -> Definition | SpecProblem:
@@ -320,10 +320,6 @@ def name_of(action: Action) -> str:
             return str(key)
         case _:
             return ""
-
-
-def _effect_ids(identity: Identity) -> Callable[[str, int, Unit], str | None]:
-    return lambda step, item, unit: identity.effect(step, max(item, 0), unit.effect) if unit.effect else None
 
 
 def _find_patience(decided: WorkflowPlan) -> float:

@@ -370,7 +370,7 @@ class Run(World):
     def _check_rebuilt(self) -> None:
         """A frontier made anew from what is written leads to the same decisions as the one that was kept."""
         if isinstance(self.definition, Definition):
-            rebuilt = build_frontier(self.definition.graph, self.status, self._effect_id)
+            rebuilt = build_frontier(self.definition.graph, self.status, self.identity)
             kept = plan_workflow(self.observe(), self.now)
             anew = plan_workflow(replace(self.observe(), frontier=rebuilt), self.now)
             assert (kept.plan.actions, kept.status) == (anew.plan.actions, anew.status), "the memo decides otherwise"

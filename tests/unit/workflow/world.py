@@ -20,7 +20,7 @@ from vapora.core.workflow.frontier import Frontier, build_frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.results import AgentResult
-from vapora.core.workflow.status import Identity, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import Identity, StepStatus, WorkflowStatus
 from vapora.core.workflow.summary import build_status
 
 JsonObject = dict[str, object]
@@ -69,10 +69,7 @@ class World:
     def _rebuild(self) -> Frontier:
         if isinstance(self.definition, SpecProblem):
             return Frontier(waiting=[])
-        return build_frontier(self.definition.graph, self.status, self._effect_id)
-
-    def _effect_id(self, step: str, item: int, unit: Unit) -> str | None:
-        return self.identity.effect(step, max(item, 0), unit.effect) if unit.effect else None
+        return build_frontier(self.definition.graph, self.status, self.identity)
 
     def restart(self) -> None:
         """Forgets all that is not written, as a killed operator does."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Publish
-from vapora.core.workflow.draft import Draft, effect_id
+from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
 from vapora.core.workflow.frontier import Place
@@ -266,7 +266,7 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
 
 
 def _task_id(draft: Draft, place: Place, unit: Unit) -> str:
-    return effect_id(draft.observed, draft.graph.names[place[0]], place[1], unit) or ""
+    return draft.observed.identity.effect_of(draft.graph.names[place[0]], place[1], unit) or ""
 
 
 def _pool_key(draft: Draft, unit: Unit) -> Key:

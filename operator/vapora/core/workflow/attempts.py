@@ -10,6 +10,7 @@ from vapora.core import naming
 from vapora.core.gpu.job import build_gpu_job, build_job_policy
 from vapora.core.plan import Key
 from vapora.core.pods import PodParts, build_pod_template
+from vapora.core.views import child
 from vapora.core.workflow.status import Identity
 
 
@@ -31,7 +32,7 @@ def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
     """Builds the manifest of the Pod or Job that `attempt.key` names."""
     labels = _build_labels(attempt)
     template = build_pod_template(_read_parts(attempt, body, labels))
-    template_meta = mapping(template["metadata"])
+    template_meta = child(template, "metadata")
     metadata = {
         "name": attempt.key.name,
         "namespace": attempt.key.namespace,
@@ -79,8 +80,3 @@ def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> P
         annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
         pod_template=body.pod_template,
     )
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """Returns an object field; anything else is empty."""
-    return value if isinstance(value, Mapping) else {}

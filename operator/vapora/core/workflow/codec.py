@@ -119,7 +119,6 @@ def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStat
         ending=Phase(outcome) if outcome else None,
         revision=text(raw, "revision"),
         handled_request=text(raw, "handledRequest"),
-        is_recorded=conditions.get("Recorded", {}).get("status") == "True",
     )
 
 

@@ -83,7 +83,7 @@ class Draft:
         step, item = place
         before = self.unit(place)
         name = self.graph.names[step]
-        self.frontier.track(place, before, unit, effect_id(self.observed, name, item, unit))
+        self.frontier.track(place, before, unit, self.observed.identity.effect_of(name, item, unit))
         if item == NO_ITEM:
             self.set_status(step, replace(self.status(step), unit=unit))
         else:
@@ -178,8 +178,3 @@ _WAITING = StepStatus()
 def describe_step(step: StepStatus) -> dict[str, object]:
     """Returns what an expression sees of a step; an output that it did not give is no key, so `has(...)` tells."""
     return {"state": str(step.state), "attempt": step.unit.attempt, "outputs": dict(step.outputs or {})}
-
-
-def effect_id(observed: Observed, step: str, item: int, unit: Unit) -> str | None:
-    """Returns the id under which an agent's result for the unit arrives; None where no effect was made."""
-    return observed.identity.effect(step, max(item, 0), unit.effect) if unit.effect else None

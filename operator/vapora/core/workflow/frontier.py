@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.outputs import measure
-from vapora.core.workflow.status import State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
 
-EffectIds = Callable[[str, int, Unit], str | None]  # (step, item, unit) -> the id of its effect, if it has one
 Place = tuple[int, int]  # a step by its index, and the item or NO_ITEM
 
 
@@ -95,7 +93,7 @@ class Frontier:
                 self.look_again(place, moment)
 
 
-def build_frontier(graph: Graph, status: WorkflowStatus, effect_ids: EffectIds) -> Frontier:
+def build_frontier(graph: Graph, status: WorkflowStatus, identity: Identity) -> Frontier:
     """Makes the frontier of a run from its status alone."""
     frontier = Frontier(waiting=[len(needs) for needs in graph.needs])
     ended = [place for place, name in enumerate(graph.names) if status.step(name).state.is_final]
@@ -113,11 +111,11 @@ def build_frontier(graph: Graph, status: WorkflowStatus, effect_ids: EffectIds) 
             frontier.active.add(place)
             if step.items is not None:
                 frontier.fans.add(place)
-            _track_step(frontier, place, name, step, effect_ids)
+            _track_step(frontier, place, name, step, identity)
     return frontier
 
 
-def _track_step(frontier: Frontier, place: int, name: str, step: StepStatus, effect_ids: EffectIds) -> None:
+def _track_step(frontier: Frontier, place: int, name: str, step: StepStatus, identity: Identity) -> None:
     units = {NO_ITEM: step.unit} if step.items is None else step.items.active
     for item, unit in units.items():
-        frontier.track((place, item), None, unit, effect_ids(name, item, unit))
+        frontier.track((place, item), None, unit, identity.effect_of(name, item, unit))

@@ -12,7 +12,7 @@ from vapora.api import secrets
 from vapora.api.durations import parse_duration
 from vapora.api.stepbodies import AgentBody, RunBody
 from vapora.core.interpolation import ReferenceProblem, interpolate, references, write_texts
-from vapora.core.learning.assignment import Request, assign
+from vapora.core.learning.assignment import NoPool, Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Create
@@ -45,15 +45,8 @@ def next_try(unit: Unit) -> Unit:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NoPool:
-    """No pool can take the task for now; `message` says why."""
-
-    message: str
-
-
 def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
-    """Starts the next try of a unit, or asks for the present one's child `again`; returns why it cannot be."""
+    """Starts the next try of a unit, or asks for the present one's child `again`; returns why not, or why not yet."""
     try:
         if draft.step(place[0]).spec.run is not None:
             _launch_run(draft, place, unit if again else next_try(unit))
@@ -168,8 +161,8 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
             task_type=body.task_type or infer_task_type(body.title or step, body.description or ""),
         )
         choice = assign(request, draft.observed.pools, draft.assigned)
-        if choice.pool is None:
-            return NoPool(choice.reason)
+        if isinstance(choice, NoPool):
+            return choice
         trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
         draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
     draft.put_unit(place, replace(_times(draft, place, trying), until=None))

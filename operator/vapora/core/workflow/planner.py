@@ -11,7 +11,7 @@ from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
 from vapora.core.workflow.advance import advance, cancel, fail_step
 from vapora.core.workflow.definition import Definition
-from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft, effect_id
+from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.observed import Observed, WorkflowPlan
@@ -55,7 +55,7 @@ def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
     for name, step in observed.status.steps.items():
         units = {NO_ITEM: step.unit} if step.items is None else step.items.active
         for item, unit in units.items():
-            task = effect_id(observed, name, item, unit)
+            task = observed.identity.effect_of(name, item, unit)
             if task and unit.state.is_working:
                 actions.append(CancelTask(Key("AgentPool", observed.identity.namespace, unit.pool), task))
     if actions and observed.surroundings.broker_problem and now < (observed.deleted_at or now) + BROKER_PATIENCE:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vapora.core.interpolation import ReferenceProblem
+from vapora.core.learning.assignment import NoPool
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.advance import advance, fail, fail_step
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
-from vapora.core.workflow.launch import NoPool, launch, read_items
+from vapora.core.workflow.launch import launch, read_items
 from vapora.core.workflow.status import Items, State, Unit
 from vapora.core.workflow.tries import Broken, find_child
 
@@ -72,25 +73,25 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     if isinstance(refused, NoPool):
         if place[1] == NO_ITEM:
             state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, "NoMatchingPool")
-            waiting = replace(unit, state=state, reason=reason, message=refused.message)
+            waiting = replace(unit, state=state, reason=reason, message=refused.reason)
             if waiting != unit:
                 draft.put_unit(place, waiting)
         else:
-            _explain(draft, place[0], refused.message)
+            _say_waiting(draft, place[0], refused.reason)
         return False
     if isinstance(refused, Failure):
         draft.frontier.active.add(place[0])
         fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
         return True
     if place[1] != NO_ITEM:
-        _explain(draft, place[0], "")
+        _say_waiting(draft, place[0], "")
     started = draft.unit(place)
     if started is not None and started.child is not None and find_child(draft.observed, started.child):
         advance(draft, place)  # a process before this one made it, and nothing may ever be told of it any more
     return True
 
 
-def _explain(draft: Draft, step: int, message: str) -> None:
+def _say_waiting(draft: Draft, step: int, message: str) -> None:
     status = draft.status(step)
     unit = replace(status.unit, reason="NoMatchingPool" if message else "", message=message)
     if unit != status.unit:

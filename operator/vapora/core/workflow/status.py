@@ -39,6 +39,10 @@ class Identity:
         """Returns the idempotency key of one effect."""
         return naming.effect_id(self.uid, step, item, effect)
 
+    def effect_of(self, step: str, item: int, unit: Unit) -> str | None:
+        """Returns the key of a unit's present effect, under which its result arrives; None where it made none."""
+        return self.effect(step, max(item, 0), unit.effect) if unit.effect else None
+
 
 class Phase(StrEnum):
     """Says where a workflow stands."""
@@ -132,11 +136,6 @@ class Items:
         """Returns how many items have ended, however."""
         return len(self.succeeded) + len(self.failed) + len(self.cancelled)
 
-    @property
-    def next_index(self) -> int:
-        """Returns the first item that has not started."""
-        return self.ended + len(self.active)
-
 
 @dataclass(frozen=True, slots=True)
 class StepStatus:
@@ -170,7 +169,6 @@ class WorkflowStatus:
     ending: Phase | None = None
     revision: str = ""
     handled_request: str = ""
-    is_recorded: bool = False
 
     def step(self, name: str) -> StepStatus:
         """Returns the step's status; a step that is not there simply waits."""
