@@ -1,6 +1,7 @@
 """Workflows over their whole life: specs that change, what the graph has to take first, ends and restarts."""
 
 import pytest
+from tests.fakes.kube_api import refuse
 from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.cluster import Cluster, task_of
 from tests.unit.workflow.world import agent_step, run_step
@@ -260,3 +261,35 @@ async def test_a_new_workflow_of_the_same_name_is_another_run() -> None:
         await cluster.end_pod("a")
         await cluster.until(lambda: cluster.phase == "Succeeded")
         assert cluster.step("a")["tries"] == 1
+
+
+@in_virtual_time
+async def test_a_leader_that_comes_back_decides_by_what_is_written() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(run_step("a"), agent_step("t"))
+        await cluster.until(lambda: cluster.step("t").get("state") == "Running")
+        cluster.operator.workflows.forget_all()
+        await cluster.end_pod("a")
+        cluster.answer(task_of(cluster, "t"))
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        assert (len(cluster.api.all("Pod")), len(cluster.broker.tasks)) == (1, 1)
+
+
+@in_virtual_time
+async def test_nothing_that_rests_on_a_revision_is_written_before_it_could_be_made() -> None:
+    async with Cluster().operated() as cluster:
+        troubled = [True]
+
+        def trouble(verb: str, key: Key) -> None:
+            if troubled[0] and key.kind == "ControllerRevision":
+                raise refuse(500)
+
+        cluster.before = trouble
+        cluster.submit(run_step("a"))
+        await cluster.clock.sleep(2)
+        assert (cluster.status, cluster.count("create", "Pod")) == ({}, 1)
+        troubled[0] = False
+        await cluster.until(lambda: cluster.status.get("revision"))
+        await cluster.end_pod("a")
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        assert cluster.count("create", "Pod") == 1

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.unit.workflow.world import World, deleting, run_step
+from tests.unit.workflow.world import World, deleting, finished, run_step
 
 from vapora.core.plan import Action, Create, Problem
+from vapora.core.views import ChildView, Meta, project
 from vapora.core.workflow.status import WorkflowStatus
 
 
@@ -125,3 +126,31 @@ def test_room_that_a_refused_child_leaves_is_given_to_the_next_step_at_once() ->
     world.refuse = refuse
     world.plan()
     assert world.states() == {"a": "Retrying", "b": "Starting"}
+
+
+def test_a_job_that_is_complete_waits_for_its_pods_words_where_they_are_outputs() -> None:
+    step = {"name": "a", "run": {"image": "x", "executor": "Job"}, "outputs": ["n"]}
+    world = World({"steps": [step]})
+    world.settle()
+    world.finish("a")
+    assert world.step("a").unit.message == "the Job is complete; its Pod's words are awaited"
+    job = world.children[world.child("a")]
+    pod = finished(make_pod(job.meta, owner=job.meta.uid), world.now, message='{"n": 7}')
+    world.children[pod.meta.key] = pod
+    world.plan(changed=frozenset({pod.meta.key.name}))
+    assert (str(world.status.phase), world.step("a").outputs) == ("Succeeded", {"n": 7})
+
+
+def make_pod(meta: Meta, owner: str) -> ChildView:
+    """The Pod that a Job's controller made."""
+    view = project({"metadata": {"name": f"{meta.key.name}-x", "namespace": "default"}}, "Pod")
+    return replace(view, meta=replace(view.meta, labels=meta.labels, controller_uid=owner))
+
+
+def test_a_step_that_only_prefers_a_gpu_runs_as_a_pod_without_one() -> None:
+    world = World({"steps": [run_step("predict", description="Run inference with the trained model on new images")]})
+    world.settle()
+    ml = world.step("predict").ml
+    assert ml is not None
+    assert (ml["class"], world.child("predict").kind) == ("gpuOptional", "Pod")
+    assert ml["estimate"]["gpus"] == 0
