@@ -19,38 +19,58 @@ _RUNS = 3
 _WARM_UP = 300  # bare Pods: an API server that has seen little gives its watches short queues, and breaks them off
 
 
-async def run_one_step(rig: Rig, sizes: Sizes) -> dict[str, Report]:
-    """Bare Pods and a burst of one-step workflows, and how the two compare."""
-    bare = await run_bare_pods(rig, sizes.burst)
-    common = (await run_load(rig, build_one_step(sizes.burst))).report()
-    rate, limit = 60 * sizes.burst / float(str(common["seconds"])), float(str(bare["per_minute"]))
-    figures: Report = {
+class Runs:
+    """Runs loads, each on a cluster of its own."""
+
+    def __init__(self, sizes: Sizes, profile: Path | None) -> None:
+        self._sizes = sizes
+        self._profile = profile
+
+    def run_once(self, wanted: Sequence[str]) -> dict[str, Report]:
+        """Run every wanted load once; bare Pods come with the burst, as what it is compared to."""
+        found: dict[str, Report] = {}
+        for name in (each for load in wanted for each in (("bare_pods", load) if load == "one_step" else (load,))):
+            print(f"{name} ...", file=sys.stderr)
+            with Rig(name, profile=self._profile) as rig:
+                found[name] = asyncio.run(self._run(rig, name))
+        if "one_step" in found:
+            found["one_step"] = compare_to_bare_pods(found["one_step"], found["bare_pods"])
+        return found
+
+    async def _run(self, rig: Rig, name: str) -> Report:
+        sizes = self._sizes
+        await run_bare_pods(rig, _WARM_UP, "warm-up")
+        match name:
+            case "bare_pods":
+                return await run_bare_pods(rig, sizes.burst)
+            case "one_step":
+                return (await run_load(rig, build_one_step(sizes.burst))).report()
+            case "chain":
+                report = (await run_load(rig, build_chain(sizes.chains, sizes.links))).report()
+                return {"steps_per_minute": per_minute(report), **report}
+            case "fan_out":
+                return (await run_load(rig, build_fan_out(sizes.items))).report()
+            case _:
+                return await run_live(rig, build_live(sizes.burst))
+
+
+def compare_to_bare_pods(report: Report, bare: Report) -> Report:
+    """Return a burst's report with its rate beside that of bare Pods."""
+    rate, limit = per_minute(report), float(str(bare["per_minute"]))
+    cpu = report["cpu_ms_per_step"]
+    return {
         "per_minute": rate,
         "bare_pods_per_minute": limit,
         "ratio_to_bare_pods": rate / limit,
-        "operator_writes_per_workflow": common["operator_writes_per_step"],
-        "operator_cpu_ms_per_workflow": 1000 * float(str(common["operator_cpu_seconds"])) / sizes.burst,
+        "operator_writes_per_workflow": report["operator_writes_per_step"],
+        "operator_cpu_ms_per_workflow": cpu["operator"] if isinstance(cpu, dict) else None,
+        **report,
     }
-    return {"bare_pods": bare, "one_step": {**figures, **common}}
 
 
-async def run_once(rig: Rig, sizes: Sizes, wanted: Sequence[str]) -> dict[str, Report]:
-    """Every wanted load once."""
-    found: dict[str, Report] = {}
-    for name in wanted:
-        match name:
-            case "one_step":
-                found |= await run_one_step(rig, sizes)
-            case "chain":
-                report = (await run_load(rig, build_chain(sizes.chains, sizes.links))).report()
-                rate = 60 * sizes.chains * sizes.links / float(str(report["seconds"]))
-                found["chain"] = {"steps_per_minute": rate, **report}
-            case "fan_out":
-                found["fan_out"] = (await run_load(rig, build_fan_out(sizes.items))).report()
-            case "live":
-                found["live"] = await run_live(rig, build_live(sizes.burst))
-        print(json.dumps({name: found[name]}), file=sys.stderr)
-    return found
+def per_minute(report: Report) -> float:
+    """Return how many steps a minute a load came to."""
+    return 60 * float(str(report["steps"])) / float(str(report["seconds"]))
 
 
 def summarize(runs: Sequence[dict[str, Report]]) -> dict[str, object]:
@@ -76,13 +96,9 @@ def main() -> int:
     if unknown := set(wanted) - set(LOADS):
         parser.error(f"no such load: {', '.join(sorted(unknown))}")
     OUT.mkdir(exist_ok=True)
-    runs = []
-    with Rig(profile=OUT if chosen.profile else None) as rig:
-        asyncio.run(run_bare_pods(rig, _WARM_UP))
-        for number in range(chosen.runs or (1 if chosen.short else _RUNS)):
-            print(f"run {number + 1}", file=sys.stderr)
-            runs.append(asyncio.run(run_once(rig, SHORT if chosen.short else FULL, wanted)))
-    summary = summarize(runs)
+    runs = Runs(SHORT if chosen.short else FULL, OUT if chosen.profile else None)
+    reports = [runs.run_once(wanted) for _ in range(chosen.runs or (1 if chosen.short else _RUNS))]
+    summary = summarize(reports)
     (OUT / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     verdicts = judge(summary, only_counts=chosen.short)
     print_tables(summary, verdicts)

@@ -72,11 +72,12 @@ def build_live(count: int) -> Load:
     return Load("live", [_build_workflow(f"live-{n:05}", {"steps": steps}) for n in range(count)], [Unit("run")])
 
 
-def build_bare_pods(count: int) -> list[Json]:
+def build_bare_pods(count: int, prefix: str) -> list[Json]:
     """Pods that do what the steps' Pods do, with nobody behind them."""
     spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": IMAGE}]}
     return [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"bare-{n:05}"}, "spec": spec} for n in range(count)
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{prefix}-{n:05}"}, "spec": spec}
+        for n in range(count)
     ]
 
 

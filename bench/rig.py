@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,7 @@ SYSTEM_NAMESPACE = "vapora-system"
 ACCOUNT = "vapora-operator"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{ACCOUNT}"
 _REQUESTS = re.compile(r'vapora_api_requests_total\{code="\d+",kind="(\w+)",verb="(\w+)"\} (\S+)')
-_CLEAN_SECONDS = 300.0
+NAMESPACE = "bench"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,13 +59,16 @@ class Operator:
 
 
 class Rig:
-    """The cluster that all loads of a programme share. Each load gets a new namespace and a new operator."""
+    """A new cluster, everything installed, and a namespace for one load.
 
-    def __init__(self, *, profile: Path | None = None) -> None:
+    A cluster starts sooner than thousands of objects are deleted, and no load finds anything of another.
+    """
+
+    def __init__(self, load: str, *, profile: Path | None = None) -> None:
+        self.load = load
         self.cluster = EmbeddedCluster(audit=True, agents=False)
         self._supervisor = Supervisor("vapora-bench-")
         self._profile = profile
-        self._count = 0
 
     def __enter__(self) -> Self:
         self.cluster.start()
@@ -74,6 +77,7 @@ class Rig:
         self.cluster.kubectl("scale", "deployment", ACCOUNT, "--replicas=0", f"--namespace={SYSTEM_NAMESPACE}")
         self.cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         self._kubeconfig = self.cluster.user_kubeconfig(SYSTEM_NAMESPACE, ACCOUNT)
+        self.cluster.create_namespace(NAMESPACE)
         return self
 
     def __exit__(
@@ -82,31 +86,23 @@ class Rig:
         self._supervisor.close()
         self.cluster.close()
 
-    def create_namespace(self, load: str) -> str:
-        """Create a namespace for a load."""
-        self._count += 1
-        name = f"{load.replace('_', '-')}-{self._count}"
-        self.cluster.create_namespace(name)
-        return name
-
-    def start_operator(self, load: str) -> Operator:
+    def start_operator(self) -> Operator:
         """Start the operator with recording on, and return when it works."""
-        name = f"operator-{load}-{self._count}"
         program = ["-m", "vapora"]
         if self._profile is not None:
-            program = ["-m", "bench.profiler", str(self._profile / f"profile-{load}.folded")]
+            program = ["-m", "bench.profiler", str(self._profile / f"profile-{self.load}.folded")]
         flags = {
             "kubeconfig": self._kubeconfig,
             "lease-namespace": SYSTEM_NAMESPACE,
-            "identity": name,
-            "graph-path": self._supervisor.folder / f"{name}.db",
+            "identity": "bench",
+            "graph-path": self._supervisor.folder / "graph.db",
             "http-host": "127.0.0.1",
             "http-port": 0,
             "log-format": "json",
         }
         arguments = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
         process = self._supervisor.start(
-            name,
+            "operator",
             [sys.executable, *program, "operator", *arguments],
             env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
             cwd=CHECKOUT,
@@ -122,27 +118,3 @@ class Rig:
         if operator is not None:
             yield "operator", operator.process.pid
         yield "client", os.getpid()
-
-    def clean(self, namespace: str) -> None:
-        """Delete the Workflows of a namespace and their Pods, then the namespace, and return when all is gone."""
-        core = f"/api/v1/namespaces/{namespace}"
-        for path in (f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows", f"{core}/pods"):
-            self._await(lambda path=path: self._empty(path), f"{path} is empty")
-        self.cluster.api.delete(core).raise_for_status()
-        self._await(lambda: self._get(core).status_code == httpx.codes.NOT_FOUND, f"{namespace} is gone")
-
-    def _empty(self, path: str) -> bool:
-        """Delete a whole collection, as far as the API server gets in its minute; return whether nothing is left."""
-        self.cluster.control_plane.check()
-        try:
-            self.cluster.api.delete(path, timeout=_CLEAN_SECONDS)
-            return not self._get(f"{path}?limit=1").json()["items"]
-        except httpx.TransportError:
-            return False
-
-    def _get(self, path: str) -> httpx.Response:
-        return self.cluster.api.get(path)
-
-    @staticmethod
-    def _await(probe: Callable[[], bool], what: str) -> None:
-        wait_until(probe, what, within=_CLEAN_SECONDS, every=0.5)

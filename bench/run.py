@@ -1,4 +1,4 @@
-"""Running one load on the rig: create, watch, let it settle, count, clean up."""
+"""Running one load on its rig: create, watch, let it settle, count."""
 
 import asyncio
 import dataclasses
@@ -12,9 +12,12 @@ from bench.audit import Findings, find, read_writes
 from bench.client import LoadClient, Object, connected
 from bench.loads import Load, build_bare_pods
 from bench.measure import Processes, Usage, compare, read_memory_mib
-from bench.rig import Operator, Rig
+from bench.rig import NAMESPACE, Operator, Rig
 
 Report = dict[str, object]
+
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+WORKFLOWS = f"/apis/vapora.dev/v1alpha1/namespaces/{NAMESPACE}/workflows"
 
 _SETTLE_SECONDS = 60.0
 _QUIET_SECONDS = 2.0
@@ -66,29 +69,21 @@ class Outcome:
 
 
 async def run_load(rig: Rig, load: Load) -> Outcome:
-    """Run a load of Workflows to its end, with a new operator in a new namespace."""
-    namespace = rig.create_namespace(load.name)
-    operator = rig.start_operator(load.name)
-    path = f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows"
+    """Run a load of Workflows to its end."""
+    operator = rig.start_operator()
     since, processes = rig.cluster.audit_position(), Processes(rig.processes(operator))
-    asked = operator.requests()
-    before = processes.sample()
+    asked, before = operator.requests(), processes.sample()
     async with connected(rig.cluster) as client:
-        seconds = (await _create_and_wait(client, path, load.workflows, "Succeeded"))[0]
-        rig.cluster.control_plane.check()
+        seconds = (await _create_and_wait(rig, client, WORKFLOWS, load.workflows, "Succeeded"))[0]
         has_settled = await _settle(operator)
         after, asked = processes.sample(), operator.requests() - asked
-        objects = await client.list_all(path)
-    outcome = Outcome(
+        objects = await client.list_all(WORKFLOWS)
+    uids = {str(obj["metadata"]["name"]): str(obj["metadata"]["uid"]) for obj in objects}
+    return Outcome(
         load=load,
         seconds=seconds,
         usage=compare(before, after),
-        findings=find(
-            read_writes(rig.cluster.audit_events(since)),
-            load,
-            namespace,
-            {str(obj["metadata"]["name"]): str(obj["metadata"]["uid"]) for obj in objects},
-        ),
+        findings=find(read_writes(rig.cluster.audit_events(since)), load, NAMESPACE, uids),
         unfinished=len(load.workflows) - sum(_has_succeeded(obj) for obj in objects),
         unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
         reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
@@ -96,22 +91,15 @@ async def run_load(rig: Rig, load: Load) -> Outcome:
         peak_mib=read_memory_mib(operator.process.pid, "VmHWM"),
         has_settled=has_settled,
     )
-    rig.clean(namespace)
-    operator.stop()
-    return outcome
 
 
-async def run_bare_pods(rig: Rig, count: int) -> Report:
+async def run_bare_pods(rig: Rig, count: int, prefix: str = "bare") -> Report:
     """Measure what the machine can do at best: as many Pods that nobody looks after."""
-    namespace = rig.create_namespace("bare_pods")
     processes = Processes(rig.processes(None))
     before = processes.sample()
     async with connected(rig.cluster) as client:
-        path = f"/api/v1/namespaces/{namespace}/pods"
-        seconds, ended = await _create_and_wait(client, path, build_bare_pods(count), "Succeeded")
-    rig.cluster.control_plane.check()
+        seconds, ended = await _create_and_wait(rig, client, PODS, build_bare_pods(count, prefix), "Succeeded")
     usage = compare(before, processes.sample())
-    rig.clean(namespace)
     return {
         "pods": count,
         "lost": count - ended,
@@ -124,26 +112,19 @@ async def run_bare_pods(rig: Rig, count: int) -> Report:
 
 async def run_live(rig: Rig, load: Load) -> Report:
     """Measure the operator's memory while every workflow of a load runs."""
-    namespace = rig.create_namespace(load.name)
-    operator = rig.start_operator(load.name)
+    operator = rig.start_operator()
     idle = read_memory_mib(operator.process.pid, "VmRSS")
-    async with connected(rig.cluster) as client:
-        path = f"/api/v1/namespaces/{namespace}"
-        async with client.watching(f"{path}/pods", "Running") as running:
-            await client.create_all(f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/workflows", load.workflows)
-            await running.wait_for(load.steps)
+    async with connected(rig.cluster) as client, client.watching(PODS, "Running") as running:
+        await client.create_all(WORKFLOWS, load.workflows)
+        await running.wait_for(load.steps)
     rig.cluster.control_plane.check()
     await asyncio.sleep(_LIVE_SECONDS)
-    report: Report = {
+    return {
         "workflows": len(running.names),
         "rss_mib": read_memory_mib(operator.process.pid, "VmRSS"),
         "peak_rss_mib": read_memory_mib(operator.process.pid, "VmHWM"),
         "idle_rss_mib": idle,
     }
-    started = time.monotonic()
-    rig.clean(namespace)
-    operator.stop()
-    return {**report, "clean_seconds": time.monotonic() - started}
 
 
 def find_percentile(values: Sequence[float], percent: float) -> float:
@@ -152,12 +133,15 @@ def find_percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(0, -(-len(ordered) * int(percent) // 100) - 1)] if ordered else float("nan")
 
 
-async def _create_and_wait(client: LoadClient, path: str, objects: Sequence[object], phase: str) -> tuple[float, int]:
+async def _create_and_wait(
+    rig: Rig, client: LoadClient, path: str, objects: Sequence[object], phase: str
+) -> tuple[float, int]:
     """Create objects and wait until a watch has seen all in a phase; return the seconds and how many got there."""
     async with client.watching(path, phase) as ended:
         started = time.monotonic()
         await client.create_all(path, objects)
         await ended.wait_for(len(objects))
+        rig.cluster.control_plane.check()
         return ended.last_at - started, len(ended.names)
 
 
