@@ -23,7 +23,7 @@ def draw(request: pytest.FixtureRequest) -> Draw:
     return Draw(everything=request.config.getoption("--chaos-full", default=False), seed=read_commit())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its operator looks at all namespaces, so also at those of the next file's tests
 def stage(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     if not isinstance(cluster, EmbeddedCluster):
         pytest.skip("an existing cluster gives no audit log to count Pods in")
@@ -32,6 +32,6 @@ def stage(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathF
         yield ready
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def undisturbed(stage: Stage) -> Undisturbed:
     return stage.perform_undisturbed()

@@ -125,7 +125,7 @@ class Stage:
         if meanwhile is not None:
             meanwhile(name)
         self._await_settled(name, within)
-        self._await_last_write(name)
+        wait_until(lambda: not self.gate.is_striking, "a kill at the last write is over")
         if afterwards is not None:
             afterwards()
         self.gate.end()
@@ -145,11 +145,20 @@ class Stage:
         """Run each workflow twice; AssertionError where that ends in two ways."""
         outcomes, writes = {}, {}
         for kind in WORKFLOWS:
-            first, second = self.perform(kind), self.perform(kind)
+            first, second = (self._perform_to_the_last_event(kind) for _ in range(2))
             assert compare(second.outcome, first.outcome) == ""
             outcomes[kind] = first.outcome
             writes[kind] = [write for write in first.writes if write in second.writes]
         return Undisturbed(outcomes, writes)
+
+    def _perform_to_the_last_event(self, kind: str) -> Performance:
+        names: list[str] = []
+
+        def wait_for_event() -> None:
+            told = f"the end of {names[0]} is told"
+            wait_until(lambda: "WorkflowSucceeded" in read_reasons(self.objects, names[0]), told)
+
+        return self.perform(kind, meanwhile=names.append, afterwards=wait_for_event)
 
     def find_rewritten(self) -> list[str]:
         """Return the workflows that somebody wrote to after they had ended and were let go."""
@@ -172,12 +181,6 @@ class Stage:
         except TimeoutError as late:
             why = explain_unsettled(self.objects, name)
             raise AssertionError(f"{late}: {why}\n{self.operator.process.tail()}") from None
-
-    def _await_last_write(self, name: str) -> None:
-        """Wait for what follows the end: the Event that tells it, or the kill at the last write."""
-        wait_until(lambda: not self.gate.is_striking, "the kill is over")
-        if not self.gate.struck:
-            wait_until(lambda: "WorkflowSucceeded" in read_reasons(self.objects, name), f"the end of {name} is told")
 
 
 @contextmanager

@@ -146,6 +146,7 @@ class Worker:
             logger.info("the task was done before", extra={"task": held.envelope.id})
             await self._reporter.ack(held.message)
             return
+        logger.info("task begun", extra={"task": held.envelope.id})
         try:
             result = await perform(held, self._handlers, self._identity)
         except Unfinished:

@@ -122,9 +122,9 @@ async def test_a_task_survives_a_restart_of_the_broker(
     server: NatsServer, broker: NatsBroker, fleet: Fleet, end: str
 ) -> None:
     await ensure(broker)
-    fleet.start("p-1")
+    process = fleet.start("p-1")
     await publish(broker, input={"seconds": 1.5})
-    await until_depth(broker, QueueDepth(Known(0), Known(1)))
+    await until(lambda: "task begun" in process.tail(), "the agent works on it")
     getattr(server, end)()
     await until(fleet.read_work, "the task is done while the broker is away")
     server.start()
