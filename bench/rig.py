@@ -69,6 +69,7 @@ class Rig:
         self.cluster = EmbeddedCluster(audit=True, agents=False)
         self._supervisor = Supervisor("vapora-bench-")
         self._profile = profile
+        self._operator: Operator | None = None
 
     def __enter__(self) -> Self:
         self.cluster.start()
@@ -83,6 +84,8 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._operator is not None:
+            self._operator.process.stop(20)  # in good order, so that a profile is written
         self._supervisor.close()
         self.cluster.close()
 
@@ -107,7 +110,7 @@ class Rig:
             env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
             cwd=CHECKOUT,
         )
-        operator = Operator(process)
+        self._operator = operator = Operator(process)
         wait_until(operator.works, "the operator works", within=60)
         return operator
 
