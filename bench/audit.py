@@ -65,7 +65,7 @@ def find(writes: Sequence[Write], load: Load, namespace: str, uids: Mapping[str,
 def _name_units(load: Load, uids: Mapping[str, str]) -> dict[str, tuple[str, Unit]]:
     """Return which unit of which workflow each Pod's name stands for, whatever the try."""
     return {
-        child_name(workflow, uid, unit.step, NO_ITEM if unit.item is None else unit.item, "run", number): (
+        child_name(workflow, uid, unit.step, NO_ITEM if unit.item is None else unit.item, number): (
             workflow,
             unit,
         )

@@ -139,6 +139,8 @@ CountOrPercentage = Annotated[
 
 DNS_LABEL_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_NAME_PATTERN = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+StepName = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN, min_length=1, max_length=57)]
+"""The name of a step; with what is added to it for its undoing it is still a label's value."""
 DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN, min_length=1, max_length=63)]
 """Lower-case letters, digits and dashes, at most 63: the name of a step, a port, a namespace."""
 ObjectName = Annotated[str, StringConstraints(pattern=DNS_NAME_PATTERN, min_length=1, max_length=253)]

@@ -8,7 +8,6 @@ from vapora.api.base import (
     ApiModel,
     Arguments,
     CountOrExpression,
-    DnsLabel,
     DurationOrExpression,
     Environment,
     Expression,
@@ -22,6 +21,7 @@ from vapora.api.base import (
     QuantityOrExpression,
     RawObject,
     SecretKeyRef,
+    StepName,
     Text,
     Word,
 )
@@ -96,7 +96,7 @@ class AgentBody(ApiModel):
     """The JSON schema the agent's output must meet."""
     max_cost_cents: Integer | None = Field(default=None, ge=0)
     """The most the task may cost, in cents."""
-    independent_of: tuple[DnsLabel, ...] = Field(default=(), max_length=64)
+    independent_of: tuple[StepName, ...] = Field(default=(), max_length=64)
     """Steps whose pool may not take this one: nobody reviews their own work."""
 
     @model_validator(mode="after")

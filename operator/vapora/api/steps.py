@@ -8,7 +8,6 @@ from vapora.api.base import (
     ApiModel,
     Boolean,
     CountOrPercentage,
-    DnsLabel,
     Duration,
     DurationOrExpression,
     Expression,
@@ -16,6 +15,7 @@ from vapora.api.base import (
     Line,
     Number,
     OutputName,
+    StepName,
     Text,
     Word,
     require_one,
@@ -123,7 +123,7 @@ class Compensate(StepBody):
 class Edge(ApiModel):
     """What a step waits for."""
 
-    name: DnsLabel
+    name: StepName
     """The step that is waited for."""
     type: Literal["hard", "soft", "optional"] = "hard"
     """hard: it succeeded; soft: it ended; optional: order only, if it exists and runs (default hard)."""
@@ -190,11 +190,11 @@ class OutputFrom(ApiModel):
 class Step(StepBody):
     """One node of the graph: exactly one body, and when and how it runs."""
 
-    name: DnsLabel
+    name: StepName
     """The step's name, unique in the workflow."""
     description: Text | None = None
     """What it is for."""
-    depends_on: tuple[DnsLabel, ...] = Field(default=(), max_length=64)
+    depends_on: tuple[StepName, ...] = Field(default=(), max_length=64)
     """Steps that must have succeeded before."""
     edges: tuple[Edge, ...] = Field(default=(), max_length=64)
     """Steps that are waited for in another way."""

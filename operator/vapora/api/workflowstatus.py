@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 from pydantic.types import StringConstraints
 
 from vapora.api.base import (
@@ -109,6 +109,12 @@ class ActiveItem(StatusModel):
     """When the next try starts."""
     effect: Integer | None = None
     """The number of its present effect outside the cluster."""
+    effect_open: Boolean | None = None
+    """Whether it is unknown what became of that effect."""
+    calls: Integer | None = None
+    """The number of its present call to the outside."""
+    memory: JsonMap | None = None
+    """What it keeps in mind to go on and to be undone."""
     reason: ReasonWord | None = None
     """Why it waits."""
     assignment: Assignment | None = None
@@ -135,6 +141,10 @@ class ItemsStatus(StatusModel):
     """The indices that succeeded, as ranges such as `0-17,19`."""
     cancelled: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that were cancelled, as ranges."""
+    again: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """The indices that start anew, as ranges."""
+    memories: dict[str, JsonMap] = Field(default_factory=dict, max_length=10_000)
+    """What undoing ended items needs, by index."""
     failed_indices: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that failed, as ranges."""
     failed: tuple[FailedItem, ...] = Field(
@@ -192,25 +202,6 @@ class MlStatus(StatusModel):
     """The decision in a sentence."""
 
 
-class InventoryEntry(StatusModel):
-    """An object a step has applied."""
-
-    api_version: StatusLine | None = None
-    """Its apiVersion."""
-    kind: StatusLine
-    """Its kind."""
-    namespace: StatusLine | None = None
-    """Its namespace."""
-    name: StatusLine
-    """Its name."""
-    uid: StatusLine | None = None
-    """Its uid once applied."""
-    existed_before: Boolean = False
-    """Whether it existed before."""
-    pre_image_ref: StatusLine | None = None
-    """The ConfigMap that holds its former manifest."""
-
-
 class StepStatus(StatusModel):
     """How far one step is."""
 
@@ -256,12 +247,12 @@ class StepStatus(StatusModel):
     """The exit code of its container."""
     effect: Integer | None = None
     """The number of its present effect outside the cluster."""
-    pre_image: JsonValue = None
-    """What it changed was like this before."""
-    inventory: tuple[InventoryEntry, ...] = Field(
-        default=(), max_length=200, json_schema_extra={"x-kubernetes-list-type": "atomic"}
-    )
-    """The objects it has applied."""
+    effect_open: Boolean | None = None
+    """Whether it is unknown what became of that effect, so that the next try repeats it."""
+    calls: Integer | None = None
+    """The number of its present call to the outside."""
+    memory: JsonMap | None = None
+    """What it keeps in mind to go on and to be undone: former sizes, applied objects."""
     assignment: Assignment | None = None
     """The pool its task went to, and why."""
     ml: MlStatus | None = None
@@ -272,29 +263,6 @@ class StepStatus(StatusModel):
     """What it has cost, in cents."""
 
 
-class CompensationStatus(StatusModel):
-    """How far the compensation of one step is."""
-
-    state: StepState
-    """Its state."""
-    tries: Integer = 0
-    """The children or effects ever started."""
-    attempt: Integer = 0
-    """The tries of the work itself."""
-    started_at: Timestamp | None = None
-    """When the present try started."""
-    finished_at: Timestamp | None = None
-    """When it ended."""
-    next_attempt_at: Timestamp | None = None
-    """When the next try starts."""
-    reason: ReasonWord | None = None
-    """Why it is in this state, as one word."""
-    message: Message | None = None
-    """Why it is in this state, as a sentence."""
-    child: ChildRef | None = None
-    """The object that does its work."""
-
-
 class RollbackStatus(StatusModel):
     """How far the rollback is."""
 
@@ -303,15 +271,15 @@ class RollbackStatus(StatusModel):
     finished_at: Timestamp | None = None
     """When it ended."""
     reason: ReasonWord | None = None
-    """What started it."""
-    steps: dict[str, CompensationStatus] = Field(
-        default_factory=dict, max_length=1000, json_schema_extra={"x-kubernetes-map-type": "atomic"}
+    """What it follows."""
+    steps: dict[str, StepStatus] = Field(
+        default_factory=dict, max_length=1001, json_schema_extra={"x-kubernetes-map-type": "atomic"}
     )
-    """The compensations, by the name of the step they undo."""
+    """What undoes each step, by the step's name; `approve_rollback` waits for a person."""
     not_undone: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """The steps that could not be undone."""
+    """The steps that succeeded and that nothing undoes."""
 
 
 class Approval(StatusModel):
@@ -346,6 +314,8 @@ class WorkflowStatus(StatusModel):
     """When it must have ended."""
     paused_at: Timestamp | None = None
     """Since when it is paused."""
+    restarted_at: Timestamp | None = None
+    """When it was last started again after its end; its deadline counts from then."""
     progress: StatusLine | None = None
     """Ended steps of all, such as 6/9."""
     current_step: StatusLine | None = None
@@ -371,7 +341,9 @@ class WorkflowStatus(StatusModel):
     handled_request: Message | None = None
     """The last request annotation that was carried out."""
     outcome: StatusLine | None = None
-    """The outcome that stands while completion steps still run."""
+    """The outcome that stands while siblings end, steps are undone or completion steps run."""
+    completing_since: Timestamp | None = None
+    """When the completion steps began."""
     spec_digest: Digest | None = None
     """The digest of the user's spec that was run."""
     cost_cents: Integer | None = None

@@ -21,8 +21,11 @@ LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
 ANNOTATION_REQUEST = f"{GROUP}/request"
+ANNOTATION_AUTHOR = f"{GROUP}/author"  # who made it, as the API server knew them
 
 NO_ITEM = -1
+UNDO = "_undo"  # ends the name of what undoes a step; no step's own name has an underscore
+APPROVE_ROLLBACK = "approve_rollback"  # what is waited for where something cannot be undone
 _MAX_PREFIX = 30
 
 
@@ -31,10 +34,10 @@ def hash10(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()[:10]
 
 
-def child_name(workflow: str, uid: str, step: str, item: int, role: str, try_: int) -> str:
-    """Names the child of one try; `item` is NO_ITEM for a plain step, `role` is run, compensate or completion."""
+def child_name(workflow: str, uid: str, step: str, item: int, try_: int) -> str:
+    """Names the child of one try; `item` is NO_ITEM for a plain step."""
     prefix = workflow[:_MAX_PREFIX].rstrip("-.").replace(".", "-")
-    return f"{prefix}-{hash10(uid, step, item, role, try_)}"
+    return f"{prefix}-{hash10(uid, step, item, try_)}"
 
 
 def effect_id(uid: str, step: str, item: int, effect: int) -> str:

@@ -239,6 +239,38 @@ def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowView:
+    """Is a Workflow as the one that made it sees it; `outputs` are those of its steps, by step."""
+
+    meta: Meta
+    phase: str
+    reason: str
+    message: str
+    waiting_on: str
+    handled_request: str
+    finished_at: datetime | None
+    outputs: Mapping[str, object]
+
+
+def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
+    """Reads a Workflow."""
+    status = child(manifest, "status")
+    succeeded = _condition(status, "Succeeded")
+    steps = child(status, "steps")
+    outputs = {name: found for name in steps if (found := child(steps, name, "outputs"))}
+    return WorkflowView(
+        meta=project_meta(manifest, "Workflow"),
+        phase=text(status, "phase"),
+        reason=text(succeeded, "reason"),
+        message=text(succeeded, "message"),
+        waiting_on=text(status, "waitingOn"),
+        handled_request=text(status, "handledRequest"),
+        finished_at=parse_time(status.get("finishedAt")),
+        outputs=outputs,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class PlainView:
     """Is a child of which only the existence and what we applied matters: a Service, an HPA, a ControllerRevision."""
 
@@ -254,7 +286,7 @@ def project_plain(manifest: Mapping[str, object], kind: str) -> PlainView:
     )
 
 
-ChildView = PodView | JobView | WorkloadView | PlainView
+ChildView = PodView | JobView | WorkloadView | WorkflowView | PlainView
 
 
 def project(manifest: Mapping[str, object], kind: str) -> ChildView:
@@ -266,5 +298,7 @@ def project(manifest: Mapping[str, object], kind: str) -> ChildView:
             return project_job(manifest)
         case "Deployment" | "StatefulSet":
             return project_workload(manifest, kind)
+        case "Workflow":
+            return project_workflow(manifest)
         case _:
             return project_plain(manifest, kind)

@@ -23,7 +23,7 @@ def event(user: str, verb: str, resource: str, name: str, at: float, *, code: in
 
 
 def pod(workflow: str, at: float, *, uid: str | None = None, step: str = "run", try_: int = 1, code: int = 201) -> dict:
-    name = child_name(workflow, uid or UIDS[workflow], step, NO_ITEM, "run", try_)
+    name = child_name(workflow, uid or UIDS[workflow], step, NO_ITEM, try_)
     return event(OPERATOR_USER, "create", "pods", name, at, code=code)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from tests.unit.workflow.world import World, run_step
 
-from vapora.core.workflow.launch import MAX_ITEMS
+from vapora.core.workflow.resolve import MAX_ITEMS
 
 
 def run_with(args: list[str], **fields: object) -> dict[str, object]:

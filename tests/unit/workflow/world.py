@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from vapora.controller.workflow import name_of
 from vapora.core import naming
+from vapora.core.calls import Answer, Call, Perform
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
@@ -16,10 +17,12 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, project
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import read_definition
-from vapora.core.workflow.frontier import Frontier, build_frontier
+from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
+from vapora.core.workflow.procedure import Decision
 from vapora.core.workflow.results import AgentResult
+from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, StepStatus, WorkflowStatus
 from vapora.core.workflow.summary import build_status
 
@@ -56,11 +59,16 @@ class World:
         self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
         self.surroundings = Surroundings(VOCABULARY)
+        self.called: dict[str, Answer] = {}
+        self.calls: dict[str, Call] = {}
+        self.decisions: dict[str, list[Decision]] = {}
+        self.is_paused = self.must_rerun = False
         self.status = self.written = WorkflowStatus()
         self.frontier = self._rebuild()
         self.created: list[str] = []
         self.manifests: list[Mapping[str, object]] = []
         self.published: list[str] = []
+        self.asked: dict[Key, str] = {}
         self.cancelled: list[str] = []
         self.events: list[Event] = []
         self.executions: list[Execution] = []
@@ -69,17 +77,24 @@ class World:
     def _rebuild(self) -> Frontier:
         if isinstance(self.definition, SpecProblem):
             return Frontier(waiting=[])
-        return build_frontier(self.definition.graph, self.status, self.identity)
+        return build_stage_frontier(self.definition, self.status, self.identity)
 
     def restart(self) -> None:
         """Forgets all that is not written, as a killed operator does."""
         raw = build_status(self.observe(), self.written, {}, self.now, is_recorded=False)
         self.status = self.written = decode_status(self.identity, raw)
+        self.calls = {name: call for name, call in self.calls.items() if name in self.called}
+        self.called = {}
         self.frontier = self._rebuild()
 
     def observe(self, changed: frozenset[str] | None = None) -> Observed:
         return Observed(
             identity=self.identity,
+            answers=self.called,
+            underway=frozenset(self.calls) - frozenset(self.called),
+            decisions=self.decisions,
+            is_paused=self.is_paused,
+            must_rerun=self.must_rerun,
             generation=1,
             created_at=START,
             deleted_at=self.deleted_at,
@@ -127,10 +142,14 @@ class World:
                 self.children[key] = deleting(self.children[key])
             case Look(key) if key not in self.children:
                 return Problem(action, "NotFound", f"{key.kind} {key.name} not found", is_permanent=True)
+            case Perform(id=name, call=call):
+                self.calls.setdefault(name, call)
             case Publish(message_id=message_id):
                 self.published.append(message_id)
             case CancelTask(message_id=message_id):
                 self.cancelled.append(message_id)
+            case Patch(key, body=body) if key.kind == "Workflow" and key != self.observe().workflow:
+                self.asked[key] = body["metadata"]["annotations"]["vapora.dev/request"]
             case Patch(body=body):
                 self.finalizers = tuple(body["metadata"]["finalizers"])
         return None
@@ -138,11 +157,19 @@ class World:
     def settle(self) -> WorkflowPlan:
         """Plans until nothing more changes, at this moment."""
         for _ in range(100):
-            before = (self.status, len(self.created), len(self.published))
+            before = (self.status, len(self.created), len(self.published), len(self.calls))
             decided = self.plan()
-            if (self.status, len(self.created), len(self.published)) == before and not decided.durable_first:
+            if (
+                self.status,
+                len(self.created),
+                len(self.published),
+                len(self.calls),
+            ) == before and not decided.durable_first:
                 return decided
         raise AssertionError("the plan never comes to rest")
+
+    def _count(self) -> tuple[object, ...]:
+        return (self.status, len(self.created), len(self.published), len(self.calls))
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

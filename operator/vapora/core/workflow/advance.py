@@ -8,7 +8,10 @@ from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
-from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Publish
+from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Problem, Publish
+from vapora.core.views import WorkflowView
+from vapora.core.workflow.acting import OUTCOME_UNKNOWN, act, call_id, effect_key
+from vapora.core.workflow.children import build_request, look_at_undoing
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
@@ -16,18 +19,9 @@ from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
 from vapora.core.workflow.retry import Again, decide_retry
+from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, Underway, Unseen
 from vapora.core.workflow.status import Phase, State, Unit
-from vapora.core.workflow.tries import (
-    Absent,
-    Broken,
-    Done,
-    Standing,
-    Stopped,
-    Underway,
-    Unseen,
-    look_at_child,
-    look_at_task,
-)
+from vapora.core.workflow.tries import find_child, look_at_child, look_at_task
 
 CANCELLING = "Cancelling"
 
@@ -36,15 +30,42 @@ def advance(draft: Draft, place: Place) -> None:
     """Looks at one unit and moves it on as far as it goes without a new start."""
     unit = draft.unit(place)
     if unit is None or unit.state.is_final or unit.state in {State.WAITING, State.READY}:
-        return
+        return None
     draft.looked_at += 1
     if unit.state is State.RETRYING:
-        _advance_retrying(draft, place, unit)
-    elif unit.child is not None:
-        needs_result = bool(draft.step(place[0]).outputs)
-        _apply(draft, place, unit, look_at_child(draft.observed, unit, draft.now, needs_result=needs_result))
-    else:
-        _advance_task(draft, place, unit)
+        return _advance_retrying(draft, place, unit)
+    step = draft.step(place[0])
+    match step.kind:
+        case "agent":
+            return _advance_task(draft, place, unit)
+        case "run":
+            standing = look_at_child(draft.observed, unit, draft.now, needs_result=bool(step.outputs))
+        case "workflow" if step.undoes:
+            standing = _look_at_undoing(draft, unit)
+        case "workflow":
+            standing = look_at_child(draft.observed, unit, draft.now, needs_result=False)
+        case _:
+            return _advance_procedure(draft, place, unit)
+    return _apply(draft, place, unit, standing)
+
+
+def _look_at_undoing(draft: Draft, unit: Unit) -> Standing:
+    view = find_child(draft.observed, unit.child) if unit.child else None
+    if not isinstance(view, WorkflowView):
+        return Broken(Failure("ChildLost", "the Workflow to roll back is gone"))
+    return look_at_undoing(view, f"{draft.observed.identity.uid}-{unit.tries}")
+
+
+def _advance_procedure(draft: Draft, place: Place, unit: Unit) -> None:
+    if unit.tries == 0 or unit.reason == CANCELLING:
+        return None  # it waits to be allowed to start, or for its last answer
+    standing = act(draft, place, unit)
+    moved = draft.unit(place) or unit
+    if isinstance(standing, Underway):
+        if moved.state is not State.RUNNING:
+            draft.put_unit(place, replace(moved, state=State.RUNNING))
+        return None
+    return None if standing is None else _apply(draft, place, moved, standing)
 
 
 def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
@@ -72,19 +93,19 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
 
 def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
     """Queues a unit whose delay is over; a task that timed out may still be answered meanwhile."""
-    if unit.child is None and unit.effect and unit.reason == "TimedOut":
-        standing = look_at_task(draft.observed, replace(unit, until=None), _task_id(draft, place, unit), draft.now)
+    if unit.is_open and draft.step(place[0]).kind == "agent":
+        standing = look_at_task(draft.observed, replace(unit, until=None), effect_key(draft, place, unit), draft.now)
         if isinstance(standing, Done):
             return _succeed(draft, place, unit, standing)
-        if isinstance(standing, (Stopped, Broken)) and unit.pool:  # answered: the next try is a new effect
-            draft.put_unit(place, replace(unit, pool="", pool_reason=""))
+        if isinstance(standing, (Stopped, Broken)):  # answered: the next try is a new effect
+            draft.put_unit(place, replace(unit, is_open=False, pool="", pool_reason=""))
     if unit.next_attempt_at is not None and draft.now >= unit.next_attempt_at and place not in draft.frontier.retrying:
         draft.frontier.retrying.append(place)
     return None
 
 
 def _advance_task(draft: Draft, place: Place, unit: Unit) -> None:
-    task_id = _task_id(draft, place, unit)
+    task_id = effect_key(draft, place, unit)
     standing = look_at_task(draft.observed, unit, task_id, draft.now)
     if unit.state is State.STARTING and isinstance(standing, Underway):
         return _publish(draft, place, unit, task_id)
@@ -97,8 +118,8 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
     """Gives the task out once its assignment is durable, so that a restart repeats the same effect or none."""
     observed = draft.observed
     problem = observed.problems.get(task_id)
-    if problem is not None and problem.is_permanent:
-        return fail(draft, place, unit, Broken(Failure("TaskRefused", problem.message)))
+    if failure := _find_refusal(draft, place, unit, problem):
+        return fail(draft, place, unit, Broken(failure))
     if trouble := problem.message if problem else observed.surroundings.broker_problem:
         return _wait_to_publish(draft, place, unit, "BrokerUnavailable", trouble)
     if unclaimed := observed.problems.get(str(observed.workflow)):
@@ -112,6 +133,16 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
         return fail(draft, place, unit, Broken(task))
     draft.actions.append(Publish(_pool_key(draft, unit), task_id, task.envelope))
     return draft.put_unit(place, task.unit)
+
+
+def _find_refusal(draft: Draft, place: Place, unit: Unit, problem: Problem | None) -> Failure | None:
+    """Returns why a task cannot be given out at all."""
+    if problem is not None and problem.is_permanent:
+        return Failure("TaskRefused", problem.message)
+    if draft.step(place[0]).spec.at_most_once and not unit.is_ours:
+        words = "the operator was stopped while it gave the task out; whether an agent has it is not known"
+        return Failure(OUTCOME_UNKNOWN, words)
+    return None
 
 
 def _wait_to_publish(draft: Draft, place: Place, unit: Unit, reason: str, message: str) -> None:
@@ -143,6 +174,7 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         until=None,
         pending_until=None,
         next_attempt_at=None,
+        is_open=False,
         reason="",
         message="",
     )
@@ -161,6 +193,8 @@ def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
     """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
     step, item = place
     failure, at = broken.failure, _when_ended(draft, unit, broken.at)
+    if broken.is_open and draft.step(step).spec.at_most_once:
+        failure = Failure(OUTCOME_UNKNOWN, f"{failure.reason}: {failure.message}; it is not repeated (atMostOnce)")
     if broken.child is not None:
         draft.actions.append(Delete(broken.child.meta.key, broken.child.meta.uid))
     spoilt = failure.failure_class is FailureClass.INFRASTRUCTURE
@@ -173,6 +207,8 @@ def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
         message=cut(failure.message),
         exit_code=failure.exit_code,
         infrastructure_failures=unit.infrastructure_failures + spoilt,
+        next_attempt_at=None,
+        is_open=broken.is_open,
     )
     record(draft, place, ended, "failure", broken.agent)
     decision = decide_retry(
@@ -200,7 +236,7 @@ def fail_step(draft: Draft, step: int, unit: Unit) -> None:
     name = draft.graph.names[step]
     draft.settle(step, unit)
     draft.tell(EventType.WARNING, "StepFailed", cut(f"step {name}: {unit.reason}: {unit.message}"))
-    if draft.step(step).on_failure == "fail":
+    if draft.step(step).on_failure != "continue":
         draft.decide(Phase.FAILED, unit.reason, f"step {name} failed: {unit.message or unit.reason}")
 
 
@@ -216,7 +252,7 @@ def cancel(draft: Draft, place: Place, *, grace: timedelta) -> None:
     unit = draft.unit(place)
     if unit is None or unit.state.is_final:
         return None
-    if unit.state is State.RETRYING or not unit.state.is_working:
+    if not unit.state.is_working:
         return _end_cancelled(draft, place, unit, "")
     if unit.reason != CANCELLING:
         _ask_to_stop(draft, place, unit)
@@ -226,19 +262,27 @@ def cancel(draft: Draft, place: Place, *, grace: timedelta) -> None:
 
 
 def _ask_to_stop(draft: Draft, place: Place, unit: Unit) -> None:
-    if unit.child is None:
-        draft.actions.append(CancelTask(_pool_key(draft, unit), _task_id(draft, place, unit)))
-    elif (view := draft.observed.children.get(unit.child)) is not None and not view.meta.is_deleting:
-        draft.actions.append(Delete(unit.child, view.meta.uid))
+    kind = draft.step(place[0]).kind
+    if kind == "agent":
+        draft.actions.append(CancelTask(_pool_key(draft, unit), effect_key(draft, place, unit)))
+    elif unit.child is not None and (view := draft.observed.children.get(unit.child)) is not None:
+        if kind == "workflow":
+            draft.actions.append(build_request(unit.child, view.meta.uid, "cancel", draft.observed.identity.uid))
+        elif not view.meta.is_deleting:
+            draft.actions.append(Delete(unit.child, view.meta.uid))
 
 
 def _finish_cancel(draft: Draft, place: Place, unit: Unit) -> None:
     is_over = unit.pending_until is not None and draft.now >= unit.pending_until
-    if unit.child is None:
-        answer = draft.observed.results.get(_task_id(draft, place, unit))
+    kind = draft.step(place[0]).kind
+    if kind == "agent":
+        answer = draft.observed.results.get(effect_key(draft, place, unit))
         if answer is not None or unit.state is State.STARTING:
             return _end_cancelled(draft, place, unit, "")
         return _end_cancelled(draft, place, unit, "CancelUnconfirmed") if is_over else None
+    if unit.child is None:  # a call that is under way has its effect; no other follows
+        is_acting = call_id(draft, place, unit) in draft.observed.underway
+        return None if is_acting and not is_over else _end_cancelled(draft, place, unit, "")
     view = draft.observed.children.get(unit.child)
     standing = look_at_child(draft.observed, replace(unit, pending_until=None), draft.now, needs_result=False)
     has_stopped = view is None or not isinstance(standing, Underway)
@@ -263,10 +307,6 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
         draft.settle(step, ended)
     else:
         draft.end_item(place, ended)
-
-
-def _task_id(draft: Draft, place: Place, unit: Unit) -> str:
-    return draft.observed.identity.effect_of(draft.graph.names[place[0]], place[1], unit) or ""
 
 
 def _pool_key(draft: Draft, unit: Unit) -> Key:

@@ -30,7 +30,7 @@ class Attempt:
 
 def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
     """Builds the manifest of the Pod or Job that `attempt.key` names."""
-    labels = _build_labels(attempt)
+    labels = build_labels(attempt.identity, attempt.step, attempt.item, attempt.try_)
     template = build_pod_template(_read_parts(attempt, body, labels))
     template_meta = child(template, "metadata")
     metadata = {
@@ -48,14 +48,15 @@ def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {**metadata, "labels": labels}, "spec": spec}
 
 
-def _build_labels(attempt: Attempt) -> dict[str, str]:
+def build_labels(identity: Identity, step: str, item: int, try_: int) -> dict[str, str]:
+    """Builds the labels by which the child of one try is found."""
     labels = {
         naming.LABEL_MANAGED_BY: naming.FIELD_MANAGER,
-        naming.LABEL_WORKFLOW: attempt.identity.uid,
-        naming.LABEL_STEP: attempt.step,
-        naming.LABEL_TRY: str(attempt.try_),
+        naming.LABEL_WORKFLOW: identity.uid,
+        naming.LABEL_STEP: step,
+        naming.LABEL_TRY: str(try_),
     }
-    return labels if attempt.item == naming.NO_ITEM else {**labels, naming.LABEL_ITEM: str(attempt.item)}
+    return labels if item == naming.NO_ITEM else {**labels, naming.LABEL_ITEM: str(item)}
 
 
 def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> PodParts:

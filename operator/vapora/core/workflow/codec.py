@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from vapora.core import naming
+from vapora.core.plan import Key
 from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.limits import FULL, Limits
 from vapora.core.workflow.ranges import parse_ranges
-from vapora.core.workflow.status import Identity, ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import (
+    Identity,
+    ItemFailure,
+    Items,
+    Phase,
+    Rollback,
+    State,
+    StepStatus,
+    Unit,
+    WorkflowStatus,
+)
 
 Json = dict[str, object]
 _ML_DETAILS = frozenset({"evidence", "sentence", "estimate", "profile", "confidence"})
@@ -41,7 +52,8 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "exitCode": unit.exit_code,
         "child": {"kind": unit.child.kind, "name": unit.child.name} if unit.child else None,
         "assignment": _encode_assignment(unit, limits),
-        "effect": unit.effect,
+        **_encode_effect(unit),
+        "inputDigest": unit.input_digest,
         "costCents": unit.cost_cents,
         "outputs": step.outputs,
         "operands": step.operands if limits.has_explanations else None,
@@ -49,6 +61,15 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "items": encode_items(step.items, limits) if step.items else None,
     }
     return {name: value for name, value in row.items() if value not in (None, "", 0, {}) or name == "state"}
+
+
+def _encode_effect(unit: Unit) -> Json:
+    return {
+        "effect": unit.effect,
+        "effectOpen": unit.is_open or None,
+        "calls": unit.calls,
+        "memory": dict(unit.memory),
+    }
 
 
 def _encode_assignment(unit: Unit, limits: Limits) -> Json | None:
@@ -74,13 +95,15 @@ def encode_items(items: Items, limits: Limits) -> Json:
         "succeeded": str(items.succeeded),
         "failedIndices": str(items.failed),
         "cancelled": str(items.cancelled),
+        "again": str(items.again),
         "failed": [
             {"i": failure.index, "reason": failure.reason, "message": limits.cut(failure.message)}
             for failure in items.failures[: limits.failures]
         ],
         "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
+        "memories": {str(index): dict(memory) for index, memory in sorted(items.memories.items())},
     }
-    return {name: value for name, value in row.items() if value not in ("", [])}
+    return {name: value for name, value in row.items() if value not in ("", [], {})}
 
 
 def _encode_active(index: int, unit: Unit) -> Json:
@@ -93,19 +116,43 @@ def _encode_active(index: int, unit: Unit) -> Json:
         "until": encode_time(unit.until),
         "pendingUntil": encode_time(unit.pending_until),
         "next": encode_time(unit.next_attempt_at),
-        "effect": unit.effect,
+        **_encode_effect(unit),
         "reason": unit.reason,
         "kind": unit.child.kind if unit.child else "",
         "assignment": {"pool": unit.pool, "taskType": unit.task_type} if unit.pool else None,
     }
-    return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0)}}
+    return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0, {})}}
+
+
+def encode_rollback(status: WorkflowStatus, limits: Limits = FULL) -> Json | None:
+    """Returns `status.rollback`; the rows of what undoes steps stand there, under the steps' own names."""
+    rows = {name: encode_step(step, limits) for name, step in status.steps.items() if is_undoing(name)}
+    rollback = status.rollback
+    if rollback is None and not rows:
+        return None
+    row: Json = {"steps": {name.removesuffix(naming.UNDO): row for name, row in rows.items()}}
+    if rollback is not None:
+        row |= {
+            "startedAt": encode_time(rollback.started_at),
+            "finishedAt": encode_time(rollback.finished_at),
+            "reason": rollback.reason,
+            "notUndone": list(rollback.not_undone),
+        }
+    return {name: value for name, value in row.items() if value not in (None, "", [], {})}
+
+
+def is_undoing(name: str) -> bool:
+    """Returns whether a row belongs to the rollback."""
+    return name.endswith(naming.UNDO) or name == naming.APPROVE_ROLLBACK
 
 
 def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStatus:
     """Reads a status as `encode_*` and the conditions wrote it; an empty one is a run that has not begun."""
     phase = text(raw, "phase")
-    found = child(raw, "steps").items()
-    steps = {name: _decode_step(identity, name, row) for name, row in found if isinstance(row, Mapping)}
+    found = {**child(raw, "steps")}
+    for name, row in child(raw, "rollback", "steps").items():
+        found[name if is_undoing(name) else f"{name}{naming.UNDO}"] = row
+    steps = {name: _decode_step(identity, name, row) for name, row in found.items() if isinstance(row, Mapping)}
     conditions = {text(row, "type"): row for row in rows(raw, "conditions")}
     succeeded = conditions.get("Succeeded", {})
     outcome = text(raw, "outcome")
@@ -119,7 +166,19 @@ def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStat
         ending=Phase(outcome) if outcome else None,
         revision=text(raw, "revision"),
         handled_request=text(raw, "handledRequest"),
+        paused_at=parse_time(raw.get("pausedAt")),
+        restarted_at=parse_time(raw.get("restartedAt")),
+        rollback=_decode_rollback(child(raw, "rollback")),
+        completing_since=parse_time(raw.get("completingSince")),
     )
+
+
+def _decode_rollback(row: Mapping[str, object]) -> Rollback | None:
+    started, left = parse_time(row.get("startedAt")), row.get("notUndone")
+    if started is None:
+        return None
+    not_undone = tuple(str(name) for name in left) if isinstance(left, list) else ()
+    return Rollback(started, text(row, "reason"), parse_time(row.get("finishedAt")), not_undone)
 
 
 def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> StepStatus:
@@ -139,11 +198,15 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         reason=text(row, "reason"),
         message=text(row, "message"),
         exit_code=exit_code if isinstance(exit_code, int) else None,
-        child=identity.child(kind, name, naming.NO_ITEM, number(row, "tries")) if kind else None,
+        child=Key(kind, identity.namespace, text(child(row, "child"), "name")) if kind else None,
         pool=text(assignment, "pool"),
         pool_reason=text(assignment, "reason"),
         task_type=text(assignment, "taskType"),
         effect=number(row, "effect"),
+        is_open=row.get("effectOpen") is True,
+        calls=number(row, "calls"),
+        memory=child(row, "memory"),
+        input_digest=text(row, "inputDigest"),
         cost_cents=number(row, "costCents"),
     )
     return StepStatus(
@@ -161,11 +224,13 @@ def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> I
         succeeded=parse_ranges(text(row, "succeeded")),
         failed=parse_ranges(text(row, "failedIndices")),
         cancelled=parse_ranges(text(row, "cancelled")),
+        again=parse_ranges(text(row, "again")),
         failures=tuple(
             ItemFailure(number(entry, "i"), text(entry, "reason"), text(entry, "message"))
             for entry in rows(row, "failed")
         ),
         active={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "active")},
+        memories={int(index): child(child(row, "memories"), index) for index in child(row, "memories")},
     )
 
 
@@ -185,4 +250,7 @@ def _decode_active(identity: Identity, name: str, entry: Mapping[str, object]) -
         pool=text(child(entry, "assignment"), "pool"),
         task_type=text(child(entry, "assignment"), "taskType"),
         effect=number(entry, "effect"),
+        is_open=entry.get("effectOpen") is True,
+        calls=number(entry, "calls"),
+        memory=child(entry, "memory"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vapora.api.durations import parse_duration
 from vapora.api.steps import Step
@@ -57,6 +57,17 @@ _STEP = (
     "retry",
     "outputs",
     "outputsFrom",
+    "http",
+    "wait",
+    "approval",
+    "apply",
+    "scale",
+    "task",
+    "workflow",
+    "pauseBefore",
+    "compensate",
+    "irreversible",
+    "atMostOnce",
 )
 _SPEC = (
     "description",
@@ -68,27 +79,38 @@ _SPEC = (
     "failFast",
     "onFailure",
     "retry",
+    "paused",
+    "rollback",
+    "rerunOnChange",
 )
+_STEPS = [
+    *_STEP,
+    *(f"run.{name}" for name in _RUN),
+    *(f"agent.{name}" for name in _AGENT),
+]
 SUPPORTED = Support(
     fields=frozenset(
         [
             *_SPEC,
-            *(f"steps[].{name}" for name in _STEP),
-            *(f"steps[].run.{name}" for name in _RUN),
-            *(f"steps[].agent.{name}" for name in _AGENT),
+            *(f"steps[].{name}" for name in _STEPS),
+            *(f"onCompletion[].{name}" for name in (*_STEPS, "runOn")),
         ]
     ),
     values={
-        "onFailure": frozenset({"fail", "continue"}),
-        "steps[].onFailure": frozenset({None, "fail", "continue"}),
         "steps[].run.executor": frozenset({None, "Pod", "Job"}),
+        "onCompletion[].run.executor": frozenset({None, "Pod", "Job"}),
     },
 )
+TASK_TIMEOUT = COMPLETION_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
-    """Is one step with its policies; `body` is the step's own JSON, to be interpolated when it starts."""
+    """Is one step with its policies; `body` is the step's own JSON, to be interpolated when it starts.
+
+    `undoes` names the step whose memory is undone, where a kind knows itself how; `indices` are the items that an
+    undoing is about, of those that the step had.
+    """
 
     spec: Step
     body: Manifest
@@ -99,6 +121,13 @@ class StepDefinition:
     on_failure: str
     timeout: float | None
     pending_timeout: float | None
+    undoes: str = ""
+    indices: tuple[int, ...] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Returns the kind of its body: run, agent, http and so on."""
+        return self.spec.body_kind
 
     @property
     def name(self) -> str:
@@ -108,7 +137,7 @@ class StepDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Is the whole spec; `digest` identifies it, `raw` is what the user wrote."""
+    """Is the whole spec; `digest` identifies it, `raw` is what the user wrote. `completion` follows the steps' end."""
 
     spec: WorkflowSpec
     raw: Manifest
@@ -116,6 +145,7 @@ class Definition:
     graph: Graph
     steps: tuple[StepDefinition, ...]
     deadline: float | None
+    completion: tuple[StepDefinition, ...] = ()
 
 
 def read_definition(raw: Manifest) -> Definition | SpecProblem:
@@ -131,9 +161,14 @@ def read_definition(raw: Manifest) -> Definition | SpecProblem:
 
 def _compile_definition(spec: WorkflowSpec, raw: Manifest) -> Definition:
     steps = tuple(_read_step(spec, step, body) for step, body in zip(spec.steps, rows(raw, "steps"), strict=True))
+    last = zip(spec.on_completion, rows(raw, "onCompletion"), strict=True)
+    completion = tuple(_read_completion(spec, step, body) for step, body in last)
     graph = build_graph(spec, [step.when.steps if step.when else () for step in steps])
     deadline = None if spec.deadline is None else parse_duration(spec.deadline)
-    return Definition(spec=spec, raw=raw, digest=compute_digest(raw), graph=graph, steps=steps, deadline=deadline)
+    digest = compute_digest(raw)
+    return Definition(
+        spec=spec, raw=raw, digest=digest, graph=graph, steps=steps, deadline=deadline, completion=completion
+    )
 
 
 def compute_digest(value: object) -> str:
@@ -141,8 +176,8 @@ def compute_digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
-def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:
-    where = f"spec.steps[{step.name}]"
+def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "steps") -> StepDefinition:
+    where = f"spec.{where}[{step.name}]"
     if step.run is not None:
         requested = count_requested_gpus(step.run.resources.limits, step.run.resources.requests)
         if problem := find_ml_problem(step.run.ml, requested):
@@ -161,9 +196,18 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition
         outputs=tuple((name, _compile(source, place)) for name, source, place in outputs),
         retry=read_policy(step.retry or spec.retry),
         on_failure=step.on_failure or spec.on_failure,
-        timeout=_read_duration(step.timeout),
+        timeout=TASK_TIMEOUT if step.timeout is None and step.task is not None else _read_duration(step.timeout),
         pending_timeout=_read_duration(step.pending_timeout),
     )
+
+
+def _read_completion(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:
+    """Reads a step that follows the end: it changes no outcome and has five minutes unless it says more."""
+    if step.name in {known.name for known in spec.steps}:
+        raise InvalidSpec(f"spec.onCompletion[{step.name}]: a step has that name; every step needs its own")
+    read = _read_step(spec, step, body, where="onCompletion")
+    timeout = COMPLETION_TIMEOUT if step.timeout is None else read.timeout
+    return replace(read, on_failure="continue", timeout=timeout)
 
 
 def _read_duration(value: int | str | None) -> float | None:

@@ -6,29 +6,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
 from vapora.core.learning.execution import Execution
-from vapora.core.naming import NO_ITEM
+from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
 from vapora.core.workflow.definition import Definition, StepDefinition
-from vapora.core.workflow.frontier import Frontier, Place
+from vapora.core.workflow.frontier import Frontier, Place, build_frontier
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
-from vapora.core.workflow.status import ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
+STOP_REQUESTED = "StopRequested"
+ROLLBACK_REQUESTED = "RollbackRequested"
+ENDING_REASONS = frozenset({DEADLINE_EXCEEDED, ROLLBACK_REQUESTED})
+UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task"})
+"""Kinds whose result cannot be read back: it is durable before a dependent starts."""
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
 
 
 @dataclass(slots=True)
 class Draft:
-    """Is a run being decided on. Rules read and set units here; `finish` gives the next status."""
+    """Is a run being decided on. Rules read and set units here; `finish` gives the next status.
+
+    `definition` and `frontier` are of the stage that the run is in, `whole` is what the user defined.
+    """
 
     observed: Observed
+    whole: Definition
     definition: Definition
     now: datetime
     frontier: Frontier
     steps: dict[str, StepStatus]
+    standing: WorkflowStatus
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
@@ -46,11 +57,28 @@ class Draft:
 
     @property
     def is_ending(self) -> bool:
-        """Is true once nothing more may start and what runs is to stop."""
-        if self.outcome is None:
+        """Is true once nothing more may start."""
+        if self.outcome is None or self.standing.stage is not Stage.STEPS:
             return False
         phase, reason, _ = self.outcome
-        return phase is Phase.CANCELLED or reason == DEADLINE_EXCEEDED or self.definition.spec.fail_fast
+        return phase is Phase.CANCELLED or reason in ENDING_REASONS or self.definition.spec.fail_fast
+
+    @property
+    def stops_siblings(self) -> bool:
+        """Is true where what runs is to stop too, not only nothing more to start."""
+        return self.is_ending and (self.outcome is None or self.outcome[1] != STOP_REQUESTED)
+
+    @property
+    def is_paused(self) -> bool:
+        """Is true while nothing new may start."""
+        return self.standing.paused_at is not None and self.standing.stage is Stage.STEPS
+
+    def enter(self, status: WorkflowStatus, definition: Definition) -> None:
+        """Goes on with the next stage."""
+        self.fold_items()
+        self._items.clear()
+        self.standing, self.definition = status, definition
+        self.frontier = build_frontier(definition.graph, replace(status, steps=self.steps), self.observed.identity)
 
     def step(self, place: int) -> StepDefinition:
         """Returns the definition of the step at `place`."""
@@ -71,6 +99,20 @@ class Draft:
         step, item = place
         return self.status(step).unit if item == NO_ITEM else self.active_items(step).get(item)
 
+    def ended(self, step: int, state: State, reason: str, message: str = "") -> Unit:
+        """Returns the unit of a step that ends without a try of its own; what it ever started stays counted."""
+        unit = self.status(step).unit
+        return Unit(
+            state=state,
+            tries=unit.tries,
+            effect=unit.effect,
+            calls=unit.calls,
+            memory=unit.memory,
+            finished_at=self.now,
+            reason=reason,
+            message=message,
+        )
+
     def active_items(self, step: int) -> dict[int, Unit]:
         """Returns the active items of a forEach, free to change until `finish`."""
         if step not in self._items:
@@ -90,11 +132,16 @@ class Draft:
             self.active_items(step)[item] = unit
 
     def end_item(self, place: Place, unit: Unit) -> None:
-        """Moves an item that ended from the active ones to the ranges."""
+        """Moves an item that ended from the active ones to the ranges.
+
+        The step's own `tries` are the most that an item had, so that one that starts anew repeats no name.
+        """
         step, item = place
         self.frontier.track(place, self.active_items(step).pop(item, None), None, None)
         status = self.status(step)
         items = status.items or Items(total=0)
+        if unit.memory and not self.step(step).undoes:
+            items = replace(items, memories={**items.memories, item: unit.memory})
         match unit.state:
             case State.SUCCEEDED:
                 items = replace(items, succeeded=items.succeeded.add(item))
@@ -103,7 +150,8 @@ class Draft:
             case _:
                 told = (*items.failures, ItemFailure(item, unit.reason, unit.message))[:MAX_ITEM_FAILURES]
                 items = replace(items, failed=items.failed.add(item), failures=told)
-        self.set_status(step, replace(status, items=items))
+        most = replace(status.unit, tries=max(status.unit.tries, unit.tries))
+        self.set_status(step, replace(status, unit=most, items=items))
 
     def settle(self, step: int, unit: Unit, **found: Mapping[str, object] | None) -> None:
         """Ends a step and tells its dependents, after the status write where the result cannot be read back."""
@@ -114,12 +162,20 @@ class Draft:
         self.frontier.active.discard(step)
         self.frontier.fans.discard(step)
         self.frontier.states[unit.state] += 1
+        if self.standing.stage is Stage.ROLLBACK:
+            self._mark_undone(self.graph.names[step].removesuffix(UNDO), unit.state)
         began = unit.tries > 0 or before.items is not None
-        if self.step(step).spec.agent is not None and began and self.graph.dependents[step]:
+        if self.step(step).kind in UNREADABLE and began and self.graph.dependents[step]:
             self.frontier.unwritten.add(step)
             self.durable_first = True
         else:
             self.frontier.settle(self.graph, step)
+
+    def _mark_undone(self, name: str, state: State) -> None:
+        """Says in the row of a step what became of its undoing."""
+        if (undone := self.steps.get(name)) is not None and undone.unit.state is State.COMPENSATING:
+            state = State.COMPENSATED if state is State.SUCCEEDED else State.COMPENSATION_FAILED
+            self.steps[name] = replace(undone, unit=replace(undone.unit, state=state))
 
     # Asking for more.
 
@@ -142,10 +198,11 @@ class Draft:
 
         Only what has always ended before is seen: else it would depend on who was faster what a bare name means.
         """
+        is_later_stage = self.definition is not self.whole
         outputs = {
             name: step.outputs
             for name, step in self.steps.items()
-            if step.outputs is not None and self.graph.is_earlier(name, place)
+            if step.outputs is not None and (is_later_stage or self.graph.is_earlier(name, place))
         }
         identity = self.observed.identity
         workflow = {"name": identity.name, "namespace": identity.namespace, "uid": identity.uid}
@@ -154,22 +211,21 @@ class Draft:
             return Scope(self.definition.spec.params, outputs, environment, workflow)
         return Scope(self.definition.spec.params, outputs, environment, workflow, item, index)
 
-    def variables(self) -> dict[str, object]:
-        """Returns the variables of CEL expressions."""
+    def variables(self, expression: Expression) -> dict[str, object]:
+        """Returns the variables of a CEL expression: of the steps those that it looks at."""
         identity = self.observed.identity
         return {
             "params": dict(self.definition.spec.params),
-            "steps": {name: describe_step(self.steps.get(name, _WAITING)) for name in self.graph.names},
+            "steps": {name: describe_step(self.steps.get(name, _WAITING)) for name in expression.steps},
             "workflow": {"name": identity.name, "namespace": identity.namespace},
         }
 
-    def finish(self, status: WorkflowStatus) -> WorkflowStatus:
-        """Returns the next status: `status` with the steps as the rules left them."""
+    def fold_items(self) -> None:
+        """Puts the active items into the rows of their steps."""
         for step, active in self._items.items():
             before = self.status(step)
             if before.items is not None and before.items.active != active:
-                self.set_status(step, replace(before, items=replace(before.items, active=active)))
-        return replace(status, steps=self.steps)
+                self.set_status(step, replace(before, items=replace(before.items, active=dict(active))))
 
 
 _WAITING = StepStatus()

@@ -39,6 +39,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "TimedOut": _A,
     "TaskFailed": _A,
     "OutputInvalid": _A,
+    "ChildFailed": _A,
     # The cluster took the ground away.
     "Evicted": _I,
     "Preempted": _I,
@@ -58,6 +59,9 @@ CLASSES: Mapping[str, FailureClass] = {
     "OutputTooLarge": _P,
     "TaskRefused": _P,
     "InvalidInput": _P,
+    "OutcomeUnknown": _P,
+    "ApprovalRejected": _P,
+    "NotUndone": _P,
 }
 
 # Reasons that a Pod's own status, its disruption condition or a waiting container give, in Kubernetes' words.

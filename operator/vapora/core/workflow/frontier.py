@@ -29,6 +29,7 @@ class Frontier:
     fans: set[int] = field(default_factory=set)  # of the active ones, those with items
     unwritten: set[int] = field(default_factory=set)  # ended, but dependents wait for the status write
     starting: set[Place] = field(default_factory=set)  # wait for the status write before their effect
+    people: set[Place] = field(default_factory=set)  # wait for a person's word
     retrying: list[Place] = field(default_factory=list)  # due again, waiting for a place among maxParallel
     due: list[tuple[datetime, Place]] = field(default_factory=list)  # heap of times to look at a unit again
     units: dict[str, Place] = field(default_factory=dict)  # child name or effect id -> unit
@@ -46,6 +47,7 @@ class Frontier:
             fans=self.fans.copy(),
             unwritten=self.unwritten.copy(),
             starting=self.starting.copy(),
+            people=self.people.copy(),
             retrying=self.retrying.copy(),
             due=self.due.copy(),
             units=self.units.copy(),
@@ -82,6 +84,10 @@ class Frontier:
             self.starting.add(place)
         else:
             self.starting.discard(place)
+        if after is not None and after.state is State.WAITING_APPROVAL:
+            self.people.add(place)
+        else:
+            self.people.discard(place)
         if before is not None and before.child is not None and (after is None or after.child != before.child):
             self.units.pop(before.child.name, None)
         if after is not None and not after.state.is_final:

@@ -41,12 +41,10 @@ def open_gates(draft: Draft) -> None:
         try:
             skip = _find_skip(draft, place)
         except GateError as problem:
-            failed = Unit(state=State.FAILED, finished_at=draft.now, reason=problem.reason, message=str(problem))
-            fail_step(draft, place, failed)
+            fail_step(draft, place, draft.ended(place, State.FAILED, problem.reason, str(problem)))
             continue
         if skip is not None:
-            unit = Unit(state=State.SKIPPED, finished_at=draft.now, reason=skip.reason, message=skip.message)
-            draft.settle(place, unit, operands=skip.operands)
+            draft.settle(place, draft.ended(place, State.SKIPPED, skip.reason, skip.message), operands=skip.operands)
         else:
             draft.frontier.ready.append(place)
             draft.frontier.ready.sort()
@@ -81,7 +79,7 @@ def _is_satisfied(unit: Unit) -> bool:
 
 def _holds(draft: Draft, expression: Expression) -> bool:
     try:
-        return expression.holds(draft.variables())
+        return expression.holds(draft.variables(expression))
     except ExpressionError as problem:
         is_output = isinstance(problem, MissingKey) and ".outputs" in expression.source
         raise GateError("MissingOutput" if is_output else "ExpressionFailed", str(problem)) from problem
@@ -89,7 +87,7 @@ def _holds(draft: Draft, expression: Expression) -> bool:
 
 def _operands(draft: Draft, expression: Expression) -> dict[str, object]:
     """Returns what the expression looked at, so that a skip explains itself."""
-    seen = draft.variables()
+    seen = draft.variables(expression)
     steps, params = seen["steps"], seen["params"]
     assert isinstance(steps, dict)  # noqa: S101  # `variables` builds them as such
     assert isinstance(params, dict)  # noqa: S101

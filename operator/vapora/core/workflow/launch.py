@@ -15,31 +15,34 @@ from vapora.core.interpolation import ReferenceProblem, interpolate, references,
 from vapora.core.learning.assignment import NoPool, Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
-from vapora.core.plan import Create
+from vapora.core.plan import Create, Key
 from vapora.core.supported import describe_validation
 from vapora.core.views import child
-from vapora.core.workflow.attempts import Attempt, build_attempt
+from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
+from vapora.core.workflow.children import build_child, build_request, find_child_name
 from vapora.core.workflow.detection import detect_step, needs_gpu_job
-from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.draft import UNREADABLE, Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import State, Unit
 from vapora.core.workflow.tries import find_child
-
-MAX_ITEMS = 10_000  # of one forEach, as in the schema
 
 
 def next_try(unit: Unit) -> Unit:
     """Returns the unit at the start of its next try; a try that the cluster spoilt does not count as an attempt."""
-    spoilt = unit.tries > 0 and CLASSES.get(unit.reason) is FailureClass.INFRASTRUCTURE
-    repeats = unit.reason == "TimedOut" and bool(unit.pool)  # no answer is no definite failure: the same effect again
+    spoilt = unit.attempt > 0 and CLASSES.get(unit.reason) is FailureClass.INFRASTRUCTURE
     return Unit(
         state=State.STARTING,
         tries=unit.tries + 1,
         attempt=max(unit.attempt + (not spoilt), 1),
         infrastructure_failures=unit.infrastructure_failures,
-        effect=unit.effect if repeats else unit.effect + 1,
-        pool=unit.pool if repeats else "",
+        effect=unit.effect if unit.is_open else unit.effect + 1,
+        calls=unit.calls + 1,
+        memory=unit.memory,
+        is_ours=True,
+        input_digest=unit.input_digest,
+        pool=unit.pool if unit.is_open else "",
         task_type=unit.task_type,
         cost_cents=unit.cost_cents,
     )
@@ -48,12 +51,21 @@ def next_try(unit: Unit) -> Unit:
 def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
     """Starts the next try of a unit, or asks for the present one's child `again`; returns why not, or why not yet."""
     try:
-        if draft.step(place[0]).spec.run is not None:
-            _launch_run(draft, place, unit if again else next_try(unit))
-            return None
-        return _launch_task(draft, place, unit)
+        if place[1] == NO_ITEM and not unit.input_digest:
+            unit = replace(unit, input_digest=compute_input(draft, place[0]))
+        match draft.step(place[0]).kind:
+            case "run":
+                _launch_run(draft, place, unit if again else next_try(unit))
+            case "workflow":
+                _launch_child(draft, place, unit if again else next_try(unit))
+            case "agent":
+                return _launch_task(draft, place, unit)
+            case kind:
+                draft.put_unit(place, _times(draft, place, next_try(unit)))
+                draft.durable_first = draft.durable_first or kind in UNREADABLE
     except ValueError as problem:
         return _explain(problem)
+    return None
 
 
 def _explain(problem: ValueError) -> Failure:
@@ -62,30 +74,6 @@ def _explain(problem: ValueError) -> Failure:
     return Failure(
         "InvalidInput", describe_validation(problem) if isinstance(problem, ValidationError) else str(problem)
     )
-
-
-def _resolve(draft: Draft, place: Place) -> object:
-    step = draft.step(place[0])
-    body = step.body["run" if step.spec.run is not None else "agent"]
-    if not step.has_references:
-        return body
-    if place[1] == NO_ITEM:
-        return interpolate(body, draft.scope(place[0]))
-    return interpolate(body, draft.scope(place[0], read_items(draft, place[0])[place[1]], place[1]))
-
-
-def read_items(draft: Draft, place: int) -> list[object]:
-    """Returns the items of a forEach; raises ReferenceProblem where they are not there or no list."""
-    spec = draft.step(place).spec.for_each
-    if spec is None or spec.items is not None:
-        return list(spec.items or ()) if spec else []
-    found = interpolate(spec.items_from, draft.scope(place))
-    if not isinstance(found, list):
-        raise ReferenceProblem("InvalidInput", f"forEach.itemsFrom {spec.items_from} is no list but {found!r:.80}")
-    if len(found) > MAX_ITEMS:
-        words = f"forEach.itemsFrom {spec.items_from} gives {len(found)} items; allowed are {MAX_ITEMS}"
-        raise ReferenceProblem("InvalidInput", words)
-    return found
 
 
 def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
@@ -109,7 +97,7 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
 def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
     index, item = place
     step, status = draft.step(index), draft.status(index)
-    body = RunBody.model_validate(write_texts(_resolve(draft, place)))
+    body = RunBody.model_validate(write_texts(resolve_body(draft, place)))
     _forbid_made_secrets(step.body["run"], body, draft.definition.spec.params)
     if status.ml is None:
         ml = detect_step(draft.definition, step, body, draft.observed.surroundings)
@@ -121,7 +109,7 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
     )
     existing = find_child(draft.observed, key)
     started = existing.meta.created_at if existing else unit.started_at
-    unit = _times(draft, place, replace(unit, child=key, effect=0, started_at=started))
+    unit = _times(draft, place, replace(unit, child=key, effect=0, calls=0, started_at=started))
     draft.put_unit(place, unit)
     if existing is None:
         attempt = Attempt(
@@ -135,6 +123,29 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
             ml=status.ml or {} if is_gpu_job else {},
         )
         draft.actions.append(Create(build_attempt(attempt, body)))
+
+
+def _launch_child(draft: Draft, place: Place, unit: Unit) -> None:
+    """Makes the child Workflow of a step, or asks the one it made for its rollback."""
+    step, observed = draft.step(place[0]), draft.observed
+    identity, undone = observed.identity, draft.steps.get(step.undoes)
+    if undone is not None:
+        key = Key("Workflow", identity.namespace, find_child_name(undone.unit.memory))
+        view = find_child(observed, key)
+        if view is None:
+            raise ReferenceProblem("ChildLost", f"Workflow {key.name} is gone and cannot be rolled back")
+        draft.put_unit(place, _times(draft, place, replace(unit, child=key, effect=0, calls=0)))
+        draft.actions.append(build_request(key, view.meta.uid, "rollback", f"{identity.uid}-{unit.tries}"))
+        return
+    key = identity.child("Workflow", step.name, place[1], unit.tries)
+    existing = find_child(observed, key)
+    started = existing.meta.created_at if existing else unit.started_at
+    unit = replace(unit, child=key, effect=0, calls=0, memory={"child": key.name}, started_at=started)
+    draft.put_unit(place, _times(draft, place, unit))
+    body = resolve_body(draft, place)
+    if existing is None and isinstance(body, Mapping):
+        labels = build_labels(identity, step.name, place[1], unit.tries)
+        draft.actions.append(build_child(identity, key, body, labels, observed.author))
 
 
 def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object]) -> None:
@@ -151,7 +162,7 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
 
 def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
     step = draft.graph.names[place[0]]
-    body = AgentBody.model_validate(_resolve(draft, place))
+    body = AgentBody.model_validate(resolve_body(draft, place))
     trying = next_try(unit)
     if not trying.pool:
         request = Request(
@@ -190,7 +201,7 @@ def prepare_task(draft: Draft, place: Place, unit: Unit, task_id: str) -> Task |
 def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
     """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
     step, identity = draft.graph.names[place[0]], draft.observed.identity
-    body = AgentBody.model_validate(_resolve(draft, place))
+    body = AgentBody.model_validate(resolve_body(draft, place))
     return {
         "version": 1,
         "id": task_id,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from vapora.core.calls import Answer
 from vapora.core.gpu.vocabulary import Vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
@@ -14,6 +15,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.procedure import Decision, Procedure
 from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.status import Identity, WorkflowStatus
 
@@ -27,6 +29,8 @@ class Surroundings:
     broker_problem: str | None = None  # None while tasks can be given to agents
     graph_problem: str | None = None
     has_graph: bool = False
+    procedures: Mapping[str, Procedure] = field(default_factory=dict)  # by kind of step
+    undoings: Mapping[str, Procedure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Observed:
 
     `status` is as last planned, `written` as last written: what stands only in the first may be lost with the
     process. `changed` names the children, effects and actions that something happened to since the last plan; None
-    means that all must be looked at. `problems` are by child name or task id.
+    means that all must be looked at. `problems` are by child name or task id, `answers` and what is `underway` by
+    the id of the call, `decisions` of people by step.
     """
 
     identity: Identity
@@ -55,6 +60,12 @@ class Observed:
     results: Mapping[str, AgentResult] = field(default_factory=dict)
     pools: Sequence[PoolView] = ()
     problems: Mapping[str, Problem] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    underway: frozenset[str] = frozenset()
+    decisions: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
+    author: str = ""
+    is_paused: bool = False  # by its spec as it now stands
+    must_rerun: bool = False  # its spec changed after its end, and says that it then runs again
 
     @property
     def is_deleting(self) -> bool:

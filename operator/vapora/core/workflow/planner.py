@@ -14,26 +14,50 @@ from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
+from vapora.core.workflow.lifecycle import find_request, heed_request, is_terminated
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.release import read_labels
-from vapora.core.workflow.requests import Request, read_request
+from vapora.core.workflow.restart import restart, restart_changed
+from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
+from vapora.core.workflow.stages import build_stage, build_stage_frontier, list_completion
 from vapora.core.workflow.starting import is_failing, start_what_may, take_over
-from vapora.core.workflow.status import Phase, State, Unit, WorkflowStatus
+from vapora.core.workflow.status import Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
 CANCEL_GRACE = timedelta(seconds=30)
 BROKER_PATIENCE = timedelta(minutes=10)
 BROKER_RETRY = 5.0
+SUCCEEDED = (Phase.SUCCEEDED, "Succeeded", "every step has ended")
 
 
 def plan_workflow(observed: Observed, now: datetime) -> WorkflowPlan:
     """Decides what a workflow needs now; planning again after carrying it out gives nothing more to do."""
     if observed.is_deleting:
         return plan_deletion(observed, now)
-    if observed.status.phase.is_final:
-        return WorkflowPlan(Plan(), observed.status, observed.frontier)
     if isinstance(observed.definition, SpecProblem):
+        if observed.status.phase.is_final:
+            return WorkflowPlan(Plan(), observed.status, observed.frontier)
         return plan_refusal(observed, observed.definition)
+    if observed.status.phase.is_final:
+        return plan_finished(observed, observed.definition, now)
     return plan_run(observed, observed.definition, now)
+
+
+def plan_finished(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:
+    """Starts a run that has ended again, or undoes it, where that is asked for."""
+    draft = begin_draft(observed, definition, now)
+    request = find_request(observed.status.handled_request, observed.request, observed.identity.uid)
+    if request is None and not observed.must_rerun:
+        return WorkflowPlan(Plan(), observed.status, observed.frontier)
+    if request is not None:
+        draft.standing = replace(draft.standing, handled_request=cut(observed.request))
+    refusal = "" if request is None else restart(draft, request)
+    if request is None:
+        restart_changed(draft)
+    if refusal:
+        draft.tell(EventType.WARNING, "RequestRefused", f"request {observed.request!r}: {refusal}")
+    status = replace(draft.standing, steps=draft.steps)
+    frontier = build_stage_frontier(definition, status, observed.identity)
+    return WorkflowPlan(Plan(events=tuple(draft.events)), status, frontier, durable_first=not status.phase.is_final)
 
 
 def plan_refusal(observed: Observed, problem: SpecProblem) -> WorkflowPlan:
@@ -66,15 +90,32 @@ def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
 
 
 def plan_run(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:
-    """Moves every unit on that something happened to, then starts what may start, then looks whether it is over."""
-    draft = Draft(observed, definition, now, observed.frontier.copy(), dict(observed.status.steps))
-    if observed.status.ending is not None:
-        draft.outcome = (observed.status.ending, observed.status.reason, observed.status.message)
-    status = _handle_request(draft, observed.status)
+    """Moves every unit on that something happened to, starts what may start, and goes on to the next stage."""
+    draft = begin_draft(observed, definition, now)
+    heed_request(draft)
     _release_written(draft)
     for place in sorted(_find_places(draft)):
         advance(draft, place)
     _check_deadline(draft)
+    _work(draft)
+    while _is_over(draft) and (following := find_next_stage(draft)) is not None:
+        draft.enter(following, build_stage(definition, following))
+        _work(draft)
+    return _conclude(draft)
+
+
+def begin_draft(observed: Observed, definition: Definition, now: datetime) -> Draft:
+    """Makes the workspace of a plan."""
+    status = observed.status
+    stage = build_stage(definition, status)
+    draft = Draft(observed, definition, stage, now, observed.frontier.copy(), dict(status.steps), status)
+    if status.ending is not None:
+        draft.outcome = (status.ending, status.reason, status.message)
+    return draft
+
+
+def _work(draft: Draft) -> None:
+    """Starts what may start in this stage, or ends what must end."""
     while True:
         open_gates(draft)
         if draft.is_ending:
@@ -83,7 +124,8 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         _close_fans(draft)
         if draft.frontier.gates:
             continue
-        start_what_may(draft)
+        if not draft.is_paused:
+            start_what_may(draft)
         has_room_again = _heed_refusals(draft)
         _close_fans(draft)
         if not draft.frontier.gates and not has_room_again:
@@ -92,19 +134,40 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         _cancel_rest(draft)
         _close_fans(draft)
         open_gates(draft)  # what can never run now is skipped, whoever ended last
-    return _conclude(draft, status)
 
 
-def _handle_request(draft: Draft, status: WorkflowStatus) -> WorkflowStatus:
-    """Carries out the request annotation once; only cancel is known so far."""
-    request, text = read_request(draft.observed.request, draft.observed.identity.uid), cut(draft.observed.request)
-    if request is None or text == status.handled_request:
-        return status
-    if request == Request("cancel", ""):
-        draft.outcome = (Phase.CANCELLED, "CancelRequested", "it was cancelled on request")
-    else:
-        draft.tell(EventType.WARNING, "RequestRefused", f"request {text!r}: this version carries out cancel only")
-    return replace(status, handled_request=text)
+def _is_over(draft: Draft) -> bool:
+    """Returns whether nothing of this stage is left to do."""
+    if draft.is_ending:
+        return not draft.frontier.active
+    return sum(draft.frontier.states.values()) == len(draft.graph.names)
+
+
+def find_next_stage(draft: Draft) -> WorkflowStatus | None:
+    """Returns the status with which the next stage begins; None where the run is over."""
+    standing, outcome = draft.standing, draft.outcome or SUCCEEDED
+    draft.fold_items()
+    if standing.stage is Stage.STEPS and (wanted := find_wanted(draft, outcome)) is not None:
+        draft.outcome = outcome
+        draft.tell(EventType.WARNING, "RollingBack", cut(f"{outcome[2]}; undoing {', '.join(wanted.undone)}"))
+        return replace(begin_rollback(draft, wanted, outcome), ending=outcome[0])
+    if standing.stage is Stage.ROLLBACK and standing.rollback is not None:
+        outcome = draft.outcome = conclude_rollback(draft, outcome)
+        standing = draft.standing = replace(standing, rollback=replace(standing.rollback, finished_at=draft.now))
+    if standing.stage is Stage.COMPLETION or is_terminated(standing, outcome):
+        return None
+    if not list_completion(draft.whole, outcome[0]):
+        return None
+    draft.outcome = outcome
+    _renew_completion(draft, outcome[0])
+    return replace(standing, completing_since=draft.now, ending=outcome[0])
+
+
+def _renew_completion(draft: Draft, outcome: Phase) -> None:
+    for step in list_completion(draft.whole, outcome):
+        if (before := draft.steps.get(step.name)) is not None:
+            unit = Unit(tries=before.unit.tries, effect=before.unit.effect, calls=before.unit.calls)
+            draft.steps[step.name] = StepStatus(unit=unit)
 
 
 def _release_written(draft: Draft) -> None:
@@ -127,12 +190,13 @@ def _find_places(draft: Draft) -> set[Place]:
         return places
     named = {place for name in observed.changed if (place := _find_place(draft, name)) is not None}
     problems = {frontier.units[name] for name in observed.problems if name in frontier.units}
-    return named | problems | frontier.starting | frontier.pop_due(draft.now)
+    return named | problems | frontier.starting | frontier.people | frontier.pop_due(draft.now)
 
 
 def _find_place(draft: Draft, name: str) -> Place | None:
     """Returns the unit that a child or task is for; the Pod of a Job says in its labels."""
-    place = draft.frontier.units.get(name)
+    units = draft.frontier.units
+    place = units.get(name) or units.get(name.rpartition("/")[0])  # a call's id is its effect's, and a number
     pod = None if place else draft.observed.children.get(Key("Pod", draft.observed.identity.namespace, name))
     if pod is None:
         return place
@@ -153,9 +217,10 @@ def _heed_refusals(draft: Draft) -> bool:
 
 
 def _check_deadline(draft: Draft) -> None:
-    if draft.definition.deadline is None:
+    if draft.definition.deadline is None or draft.standing.stage is not Stage.STEPS:
         return
-    at = draft.observed.created_at + timedelta(seconds=draft.definition.deadline)
+    began = draft.standing.restarted_at or draft.observed.created_at
+    at = began + timedelta(seconds=draft.definition.deadline)
     if draft.now < at:
         draft.wake_at(at)
     elif not draft.is_ending:
@@ -165,16 +230,17 @@ def _check_deadline(draft: Draft) -> None:
 
 def _cancel_rest(draft: Draft) -> None:
     for step in draft.frontier.ready:
-        if draft.status(step).state is State.READY:
-            draft.settle(step, Unit(State.CANCELLED, finished_at=draft.now, reason="Cancelled"))
+        if draft.status(step).state in {State.READY, State.WAITING_APPROVAL}:
+            draft.settle(step, draft.ended(step, State.CANCELLED, "Cancelled"))
     draft.frontier.ready.clear()
     draft.frontier.retrying.clear()
+    grace = timedelta(0) if is_terminated(draft.standing, draft.outcome) else CANCEL_GRACE
     for step in sorted(draft.frontier.active):
-        if step in draft.frontier.fans:
-            for item in sorted(draft.active_items(step)):
-                cancel(draft, (step, item), grace=CANCEL_GRACE)
-        else:
-            cancel(draft, (step, NO_ITEM), grace=CANCEL_GRACE)
+        items = sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]
+        for place in ((step, item) for item in items):
+            unit = draft.unit(place)
+            if draft.stops_siblings or unit is None or not unit.state.is_working:
+                cancel(draft, place, grace=grace)
 
 
 def _close_fans(draft: Draft) -> None:
@@ -202,13 +268,13 @@ def _close_fans(draft: Draft) -> None:
             draft.settle(step, replace(ended, state=State.CANCELLED, reason="Cancelled"))
 
 
-def _conclude(draft: Draft, status: WorkflowStatus) -> WorkflowPlan:
+def _conclude(draft: Draft) -> WorkflowPlan:
     """Gives the run's next status, and the final one where nothing is left to do."""
-    frontier = draft.frontier
-    all_ended = sum(frontier.states.values()) == len(draft.graph.names)
-    is_over = not frontier.active if draft.is_ending else all_ended
-    status = _end(draft, status) if is_over else _go_on(draft, status)
-    status = draft.finish(replace(status, started_at=status.started_at or (draft.now if draft.steps else None)))
+    frontier, is_over = draft.frontier, _is_over(draft)
+    status = _end(draft) if is_over else _go_on(draft)
+    draft.fold_items()
+    started = status.started_at or (draft.now if draft.steps else None)
+    status = replace(status, started_at=started, steps=draft.steps)
     if frontier.due:
         draft.wake_at(frontier.due[0][0])
     plan = Plan(
@@ -222,18 +288,38 @@ def _conclude(draft: Draft, status: WorkflowStatus) -> WorkflowPlan:
     )
 
 
-def _end(draft: Draft, status: WorkflowStatus) -> WorkflowStatus:
-    phase, reason, message = draft.outcome or (Phase.SUCCEEDED, "Succeeded", "every step has ended")
-    draft.tell(EventType.WARNING if phase is Phase.FAILED else EventType.NORMAL, f"Workflow{phase}", message)
-    return replace(status, phase=phase, ending=None, reason=reason, message=message, finished_at=draft.now)
+def _end(draft: Draft) -> WorkflowStatus:
+    phase, reason, message = draft.outcome or SUCCEEDED
+    is_bad = phase in {Phase.FAILED, Phase.ROLLED_BACK}
+    draft.tell(EventType.WARNING if is_bad else EventType.NORMAL, f"Workflow{phase}", message)
+    return replace(
+        draft.standing,
+        phase=phase,
+        ending=None,
+        reason=reason,
+        message=cut(message),
+        finished_at=draft.now,
+        completing_since=None,
+        paused_at=None,
+    )
 
 
-def _go_on(draft: Draft, status: WorkflowStatus) -> WorkflowStatus:
-    if status.phase is Phase.PENDING and draft.steps:
+def _go_on(draft: Draft) -> WorkflowStatus:
+    standing = draft.standing
+    if standing.phase is Phase.PENDING and draft.steps:
         draft.tell(EventType.NORMAL, "WorkflowStarted", f"started; it has {len(draft.graph.names)} steps")
-    phase = Phase.RUNNING if draft.steps else Phase.PENDING
     ending, reason, message = draft.outcome or (None, "Running", "")
-    return replace(status, phase=phase, ending=ending, reason=reason, message=message)
+    return replace(standing, phase=_find_phase(draft), ending=ending, reason=reason, message=message)
+
+
+def _find_phase(draft: Draft) -> Phase:
+    if draft.frontier.people and not draft.frontier.working:
+        return Phase.WAITING_APPROVAL
+    if draft.standing.stage is Stage.ROLLBACK:
+        return Phase.ROLLING_BACK
+    if draft.is_paused:
+        return Phase.PAUSED
+    return Phase.RUNNING if draft.steps else Phase.PENDING
 
 
 def _claim_workflow(draft: Draft) -> list[Patch]:

@@ -40,6 +40,28 @@ class Ranges:
             last = after.pop(0)[1]
         return Ranges((*before, (first, last), *after))
 
+    def remove(self, number: int) -> Ranges:
+        """Returns the set without `number`."""
+        spans: list[tuple[int, int]] = []
+        for first, last in self.spans:
+            if first <= number <= last:
+                spans += [(first, number - 1)] if first < number else []
+                spans += [(number + 1, last)] if number < last else []
+            else:
+                spans.append((first, last))
+        return Ranges(tuple(spans))
+
+
+def join_ranges(*sets: Ranges) -> Ranges:
+    """Returns the numbers that are in any of the sets."""
+    spans: list[tuple[int, int]] = []
+    for first, last in sorted(span for ranges in sets for span in ranges.spans):
+        if spans and first <= spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], last))
+        else:
+            spans.append((first, last))
+    return Ranges(tuple(spans))
+
 
 def parse_ranges(text: str) -> Ranges:
     """Reads `0-17,19`; raises ValueError for anything else."""

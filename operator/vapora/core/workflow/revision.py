@@ -13,7 +13,7 @@ from vapora.core.workflow.status import Identity
 
 def revision_key(identity: Identity, raw: Mapping[str, object]) -> Key:
     """Names the revision of a spec: the same spec of the same object has the same name."""
-    name = naming.child_name(identity.name, identity.uid, "revision", naming.NO_ITEM, compute_digest(raw), 0)
+    name = naming.child_name(identity.name, identity.uid, f"revision {compute_digest(raw)}", naming.NO_ITEM, 0)
     return Key("ControllerRevision", identity.namespace, name)
 
 

@@ -12,11 +12,15 @@ from vapora.core.workflow.advance import advance, fail, fail_step
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
-from vapora.core.workflow.launch import launch, read_items
+from vapora.core.workflow.launch import launch
+from vapora.core.workflow.resolve import compute_input, read_items
+from vapora.core.workflow.standing import Broken
 from vapora.core.workflow.status import Items, State, Unit
-from vapora.core.workflow.tries import Broken, find_child
+from vapora.core.workflow.tries import find_child
 
 MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
+
+_WAITS = "waits to be approved before it starts"
 
 MayStart = Callable[[Draft, Place], bool]
 
@@ -50,8 +54,10 @@ def _has_room(draft: Draft, _: Place) -> bool:
 
 def _has_child(draft: Draft, place: Place) -> bool:
     """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
-    unit, name = draft.unit(place) or Unit(), draft.graph.names[place[0]]
-    keys = (draft.observed.identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job"))
+    most = Unit(tries=draft.status(place[0]).unit.tries)  # an item that has not started
+    unit, name = draft.unit(place) or most, draft.graph.names[place[0]]
+    identity = draft.observed.identity
+    keys = (identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job", "Workflow"))
     return any(find_child(draft.observed, key) is not None for key in keys)
 
 
@@ -99,6 +105,10 @@ def _say_waiting(draft: Draft, step: int, message: str) -> None:
 
 
 def _start_step(draft: Draft, place: int, may_start: MayStart) -> bool:
+    if _is_held(draft, place):
+        return False
+    if draft.status(place).state.is_final or _keeps_success(draft, place):
+        return True
     if draft.step(place).spec.for_each is None:
         started = _try(draft, (place, NO_ITEM), draft.status(place).unit)
         if started and not draft.status(place).state.is_final:
@@ -109,17 +119,54 @@ def _start_step(draft: Draft, place: int, may_start: MayStart) -> bool:
     return True
 
 
+def _is_held(draft: Draft, place: int) -> bool:
+    """Returns whether a step waits for a person before it starts (pauseBefore); a refusal fails it."""
+    status, step = draft.status(place), draft.step(place)
+    if not step.spec.pause_before or status.unit.finished_at is not None:
+        return False
+    words = draft.observed.decisions.get(step.name, ())
+    if any(word.is_approval for word in words):
+        return False
+    if words:
+        said = f"{words[0].user} refused it" + (f": {words[0].comment}" if words[0].comment else "")
+        fail_step(draft, place, draft.ended(place, State.FAILED, "ApprovalRejected", said))
+        return False
+    if status.state is not State.WAITING_APPROVAL:
+        unit = replace(status.unit, state=State.WAITING_APPROVAL, reason="PauseBefore", message=_WAITS)
+        draft.put_unit((place, NO_ITEM), unit)
+    return True
+
+
+def _keeps_success(draft: Draft, place: int) -> bool:
+    """Lets a step that succeeded in an earlier run stand, where it would be given the same again."""
+    status = draft.status(place)
+    if status.unit.finished_at is None or status.state is not State.WAITING:
+        return False
+    try:
+        is_same = status.unit.input_digest == compute_input(draft, place)
+    except ReferenceProblem:
+        is_same = False
+    if is_same:
+        draft.settle(place, replace(status.unit, state=State.SUCCEEDED))
+        return True
+    anew = replace(status.unit, finished_at=None, input_digest="")
+    draft.set_status(place, replace(status, unit=anew, items=None, outputs=None))
+    return False
+
+
 def _begin_items(draft: Draft, place: int) -> bool:
     """Turns a ready forEach into its items; returns False where it ended at once."""
     try:
         total = len(read_items(draft, place))
     except ReferenceProblem as problem:
-        fail_step(draft, place, Unit(State.FAILED, finished_at=draft.now, reason=problem.reason, message=str(problem)))
+        fail_step(draft, place, draft.ended(place, State.FAILED, problem.reason, str(problem)))
         return False
-    begun = replace(draft.status(place), unit=Unit(State.RUNNING, started_at=draft.now), items=Items(total=total))
-    draft.set_status(place, begun)
+    before = draft.status(place)
+    unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=compute_input(draft, place))
+    items = before.items if before.items is not None and before.items.total == total else Items(total=total)
+    draft.set_status(place, replace(before, unit=unit, items=items))
     if total == 0:
-        draft.settle(place, Unit(State.SUCCEEDED, started_at=draft.now, finished_at=draft.now))
+        draft.settle(place, replace(unit, state=State.SUCCEEDED, finished_at=draft.now))
         return False
     draft.frontier.active.add(place)
     draft.frontier.fans.add(place)
@@ -133,11 +180,17 @@ def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
     others = sum(len(draft.active_items(fan)) for fan in draft.frontier.fans if fan != place)
     while not is_failing(draft, place) and others + len(active) < MAX_ACTIVE_ITEMS:
         items = draft.status(place).items
-        index = items.ended + len(active) if items else 0
-        if items is None or index >= items.total or len(active) >= limit:
+        if items is None or len(active) >= limit:
             return
-        if not may_start(draft, (place, index)) or not _try(draft, (place, index), Unit()):
+        index = next(iter(items.again), items.ended + len(active) + len(items.again))
+        if index >= items.total or not may_start(draft, (place, index)):
             return
+        tries = draft.status(place).unit.tries  # of a forEach, the most that an item had
+        if not _try(draft, (place, index), Unit(tries=tries, effect=tries, calls=tries)):
+            return
+        if index in items.again and (started := draft.status(place)).items is not None:
+            left = replace(started.items, again=started.items.again.remove(index))
+            draft.set_status(place, replace(started, items=left))
 
 
 def tolerance(draft: Draft, place: int, total: int) -> int:

@@ -33,7 +33,7 @@ class Identity:
 
     def child(self, kind: str, step: str, item: int, try_: int) -> Key:
         """Returns the key of the child that does one try."""
-        return Key(kind, self.namespace, naming.child_name(self.name, self.uid, step, item, "run", try_))
+        return Key(kind, self.namespace, naming.child_name(self.name, self.uid, step, item, try_))
 
     def effect(self, step: str, item: int, effect: int) -> str:
         """Returns the idempotency key of one effect."""
@@ -49,14 +49,26 @@ class Phase(StrEnum):
 
     PENDING = "Pending"
     RUNNING = "Running"
+    PAUSED = "Paused"
+    WAITING_APPROVAL = "WaitingApproval"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
 
     @property
     def is_final(self) -> bool:
-        """Is true for a phase that never changes again."""
-        return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED}
+        """Is true for a phase that changes only where somebody asks for it."""
+        return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.ROLLED_BACK}
+
+
+class Stage(StrEnum):
+    """Says which graph a run works on: its steps, what undoes them, or what follows its end."""
+
+    STEPS = "steps"
+    ROLLBACK = "rollback"
+    COMPLETION = "completion"
 
 
 class State(StrEnum):
@@ -67,15 +79,19 @@ class State(StrEnum):
     STARTING = "Starting"
     RUNNING = "Running"
     RETRYING = "Retrying"
+    WAITING_APPROVAL = "WaitingApproval"
     SUCCEEDED = "Succeeded"
     SKIPPED = "Skipped"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
+    COMPENSATING = "Compensating"
+    COMPENSATED = "Compensated"
+    COMPENSATION_FAILED = "CompensationFailed"
 
     @property
     def is_final(self) -> bool:
-        """Is true for a state that never changes again in this run."""
-        return self in {State.SUCCEEDED, State.SKIPPED, State.FAILED, State.CANCELLED}
+        """Is true for a state that changes only where somebody asks for it."""
+        return self in _FINAL
 
     @property
     def is_working(self) -> bool:
@@ -83,12 +99,28 @@ class State(StrEnum):
         return self in {State.STARTING, State.RUNNING}
 
 
+_FINAL = frozenset(
+    {
+        State.SUCCEEDED,
+        State.SKIPPED,
+        State.FAILED,
+        State.CANCELLED,
+        State.COMPENSATING,
+        State.COMPENSATED,
+        State.COMPENSATION_FAILED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """Is what is tried: a plain step, or one item of a forEach.
 
     `tries` counts all that was ever started, `attempt` the tries that the work itself had, the present one included,
-    `infrastructure_failures` those that the cluster spoilt. Times are of the present or last try.
+    `infrastructure_failures` those that the cluster spoilt. Times are of the present or last try; `next_attempt_at` is
+    when a try that failed is repeated, or when one that rests goes on. `effect` numbers the idempotency keys; while
+    `is_open`, what became of the present one is not known, and the next try repeats it. `calls` numbers the calls of
+    a procedure, `memory` is what it keeps. `input_digest` identifies what the try was given.
     """
 
     state: State = State.WAITING
@@ -108,6 +140,11 @@ class Unit:
     pool_reason: str = ""
     task_type: str = ""
     effect: int = 0
+    is_open: bool = False
+    calls: int = 0
+    memory: Mapping[str, object] = field(default_factory=dict)
+    is_ours: bool = False  # this very process asked for the last call; never written
+    input_digest: str = ""
     cost_cents: int = 0
 
 
@@ -122,14 +159,19 @@ class ItemFailure:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Is the progress of a forEach: items start in order, so those not named here have not started."""
+    """Is the progress of a forEach: items start in order, so those not named here have not started.
+
+    `again` are those that start anew, before any that have not started; `memories` what undoing needs, by item.
+    """
 
     total: int
+    again: Ranges = field(default_factory=Ranges)
     succeeded: Ranges = field(default_factory=Ranges)
     failed: Ranges = field(default_factory=Ranges)
     cancelled: Ranges = field(default_factory=Ranges)
     failures: tuple[ItemFailure, ...] = ()
     active: Mapping[int, Unit] = field(default_factory=dict)
+    memories: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
 
     @property
     def ended(self) -> int:
@@ -154,10 +196,23 @@ class StepStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """Is how the undoing of a run goes; what it does stands among the steps, under names with `_undo`.
+
+    `not_undone` are the steps that succeeded and that nothing undoes.
+    """
+
+    started_at: datetime
+    reason: str
+    finished_at: datetime | None = None
+    not_undone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowStatus:
     """Is the whole run; `steps` lacks those that simply wait.
 
-    `ending` is the outcome once it is decided while siblings still end.
+    `ending` is the outcome once it is decided while siblings, compensations or completion steps still run.
     """
 
     phase: Phase = Phase.PENDING
@@ -169,6 +224,18 @@ class WorkflowStatus:
     ending: Phase | None = None
     revision: str = ""
     handled_request: str = ""
+    paused_at: datetime | None = None
+    restarted_at: datetime | None = None
+    rollback: Rollback | None = None
+    completing_since: datetime | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """Returns what the run works on."""
+        if self.completing_since is not None:
+            return Stage.COMPLETION
+        is_undoing = self.rollback is not None and self.rollback.finished_at is None
+        return Stage.ROLLBACK if is_undoing else Stage.STEPS
 
     def step(self, name: str) -> StepStatus:
         """Returns the step's status; a step that is not there simply waits."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from vapora.core.conditions import Condition, cut, merge_conditions
 from vapora.core.supported import SpecProblem
 from vapora.core.views import rows
-from vapora.core.workflow.codec import encode_step, encode_time
+from vapora.core.workflow.codec import encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
@@ -23,7 +23,6 @@ def build_status(
 
     `is_recorded` says whether every ended try is durable in the knowledge graph.
     """
-    deadline = None if isinstance(observed.definition, SpecProblem) else observed.definition.deadline
     current, waiting = _find_current(status)
     ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
@@ -32,12 +31,15 @@ def build_status(
         "revision": status.revision,
         "startedAt": encode_time(status.started_at),
         "finishedAt": encode_time(status.finished_at),
-        "deadlineAt": encode_time(observed.created_at + timedelta(seconds=deadline)) if deadline is not None else None,
+        "deadlineAt": encode_time(_find_deadline(observed, status)),
         "progress": ended.get("progress") or _count_progress(observed, status),
         "currentStep": current,
         "waitingOn": cut(waiting, 256),
         "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
         "outcome": str(status.ending) if status.ending else None,
+        "completingSince": encode_time(status.completing_since),
+        "pausedAt": encode_time(status.paused_at),
+        "restartedAt": encode_time(status.restarted_at),
         "handledRequest": status.handled_request,
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(
@@ -47,14 +49,21 @@ def build_status(
             now=now,
         ),
         "steps": encode_steps(status),
+        "rollback": encode_rollback(status, find_limits(status.steps.values())),
     }
     return {name: value for name, value in result.items() if value not in (None, "", 0)}
+
+
+def _find_deadline(observed: Observed, status: WorkflowStatus) -> datetime | None:
+    if isinstance(observed.definition, SpecProblem) or observed.definition.deadline is None:
+        return None
+    return (status.restarted_at or observed.created_at) + timedelta(seconds=observed.definition.deadline)
 
 
 def encode_steps(status: WorkflowStatus) -> Json:
     """Returns `status.steps`; rows are cut short where very many have much to say."""
     limits = find_limits(status.steps.values())
-    return {name: encode_step(step, limits) for name, step in status.steps.items()}
+    return {name: encode_step(step, limits) for name, step in status.steps.items() if not is_undoing(name)}
 
 
 def _find_digest(observed: Observed, status: WorkflowStatus) -> str:
@@ -70,7 +79,7 @@ def _count_progress(observed: Observed, status: WorkflowStatus) -> str:
     total = len(observed.definition.steps)
     if total == 1 and (only := next(iter(status.steps.values()), None)) is not None and only.items is not None:
         return f"{only.items.ended}/{only.items.total}"
-    return f"{sum(step.state.is_final for step in status.steps.values())}/{total}"
+    return f"{sum(status.step(name).state.is_final for name in observed.definition.graph.names)}/{total}"
 
 
 def _find_current(status: WorkflowStatus) -> tuple[str, str]:

@@ -3,62 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from vapora.core.plan import Key, Look
-from vapora.core.views import ChildView, JobView, PodView
+from vapora.core.views import ChildView, JobView, PodView, WorkflowView
+from vapora.core.workflow.children import look_at_workflow
 from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_failure
 from vapora.core.workflow.observed import Observed
-from vapora.core.workflow.results import AgentResult
+from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, Underway, Unseen
 from vapora.core.workflow.status import State, Unit
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """The child was asked for and is not there yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """The child was there and is not in view; a watch that lags must not make it lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Underway:
-    """The try goes on; `is_running` once its work was seen to run, `why` says what it waits for."""
-
-    is_running: bool
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The try succeeded; `result` is None where it gave none, `agent` is the answer it came in."""
-
-    result: object
-    at: datetime | None
-    agent: AgentResult | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The try failed; `child` is what must still be stopped, `agent` the answer, where there is one."""
-
-    failure: Failure
-    at: datetime | None = None
-    child: ChildView | None = None
-    agent: AgentResult | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The try ended because it was asked to."""
-
-    at: datetime | None = None
-
-
-Standing = Absent | Unseen | Underway | Done | Broken | Stopped
 
 
 def find_child(observed: Observed, key: Key) -> ChildView | None:
@@ -79,10 +32,17 @@ def look_at_child(observed: Observed, unit: Unit, now: datetime, *, needs_result
     view = find_child(observed, unit.child)
     if view is None:
         return _without_child(observed, unit)
-    standing = (
-        _look_at_pod(view) if isinstance(view, PodView) else _look_at_job(observed, view, needs_result=needs_result)
-    )
-    return _check_times(standing, view, unit, now)
+    return _check_times(_look_at(observed, view, needs_result=needs_result), view, unit, now)
+
+
+def _look_at(observed: Observed, view: ChildView, *, needs_result: bool) -> Standing:
+    match view:
+        case PodView():
+            return _look_at_pod(view)
+        case WorkflowView():
+            return look_at_workflow(view)
+        case _:
+            return _look_at_job(observed, view, needs_result=needs_result)
 
 
 def _without_child(observed: Observed, unit: Unit) -> Standing:
@@ -129,18 +89,19 @@ def _check_times(standing: Standing, view: ChildView, unit: Unit, now: datetime)
         # Perhaps we deleted it when its time was over, and were stopped before that was written.
         ended = (standing.at or now) + timedelta(seconds=1)  # the kubelet tells whole seconds
         if unit.until is not None and ended > unit.until:
-            return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until)
+            return Broken(Failure("TimedOut", describe_timeout(unit, unit.until)), unit.until)
     if not isinstance(standing, Underway):
         return standing
     if unit.until is not None and now >= unit.until:
-        return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until, view)
+        return Broken(Failure("TimedOut", describe_timeout(unit, unit.until)), unit.until, view)
     if unit.pending_until is not None and now >= unit.pending_until and not standing.is_running:
         why = f"it did not run within its pendingTimeout: {standing.why or 'no reason is known'}"
         return Broken(Failure("PendingTimeout", why), unit.pending_until, view)
     return standing
 
 
-def _describe_timeout(unit: Unit, until: datetime) -> str:
+def describe_timeout(unit: Unit, until: datetime) -> str:
+    """Says that a try took too long."""
     seconds = (until - unit.started_at).total_seconds() if unit.started_at else 0
     return f"it ran longer than its timeout of {seconds:g} s"
 
@@ -162,7 +123,7 @@ def look_at_task(observed: Observed, unit: Unit, task_id: str, now: datetime) ->
     answer = observed.results.get(task_id)
     if answer is None:
         if unit.until is not None and now >= unit.until:
-            return Broken(Failure("TimedOut", _describe_timeout(unit, unit.until)), unit.until)
+            return Broken(Failure("TimedOut", describe_timeout(unit, unit.until)), unit.until, is_open=True)
         return Underway(is_running=unit.state is State.RUNNING)
     if answer.outcome == "success":
         return Done(answer.output, answer.finished_at, answer)

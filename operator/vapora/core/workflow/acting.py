@@ -1,0 +1,142 @@
+"""Running a procedure: its calls are asked for one at a time, each once what it rests on is durable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from vapora.core.calls import Account, Answer, Perform, ReadCall
+from vapora.core.conditions import cut
+from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Rest, Situation
+from vapora.core.workflow.resolve import resolve_body
+from vapora.core.workflow.standing import Broken, Done, Standing, Underway
+from vapora.core.workflow.status import State, Unit
+from vapora.core.workflow.tries import describe_timeout
+
+OUTCOME_UNKNOWN = "OutcomeUnknown"
+
+
+def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
+    """Moves a procedure on as far as it goes now; None where it rests or waits for its status to be written."""
+    if unit.until is not None and draft.now >= unit.until:
+        return Broken(Failure("TimedOut", describe_timeout(unit, unit.until)), unit.until, is_open=True)
+    call = call_id(draft, place, unit)
+    if call in draft.observed.underway:
+        return Underway(is_running=True, why=unit.message)
+    answer = draft.observed.answers.get(call)
+    if answer is None and _rests(draft, place, unit):
+        return None
+    try:
+        situation = _describe(draft, place, unit, answer)
+    except ValueError as problem:
+        return Broken(Failure(getattr(problem, "reason", "InvalidInput"), str(problem)))
+    return _follow(draft, place, unit, _find(draft, place)(situation), was_answered=answer is not None)
+
+
+def call_id(draft: Draft, place: Place, unit: Unit) -> str:
+    """Returns the id of a unit's present call."""
+    return f"{effect_key(draft, place, unit)}/{unit.calls}"
+
+
+def effect_key(draft: Draft, place: Place, unit: Unit) -> str:
+    """Returns the idempotency key of a unit's present effect."""
+    return draft.observed.identity.effect_of(draft.graph.names[place[0]], place[1], unit) or ""
+
+
+def _rests(draft: Draft, place: Place, unit: Unit) -> bool:
+    """Returns whether it is not yet time to go on; the word of a person may come before that."""
+    is_early = unit.next_attempt_at is not None and draft.now < unit.next_attempt_at
+    return is_early and draft.step(place[0]).kind != "approval"
+
+
+def _find(draft: Draft, place: Place) -> Procedure:
+    step, known = draft.step(place[0]), draft.observed.surroundings
+    return (known.undoings if step.undoes else known.procedures)[step.kind]
+
+
+def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> Situation:
+    identity, step = draft.observed.identity, draft.step(place[0])
+    body = resolve_body(draft, place)
+    undone = draft.steps.get(step.undoes)
+    undoes: Mapping[str, object] | None = None
+    if undone is not None:
+        items = undone.items
+        undoes = undone.unit.memory if items is None else items.memories.get(_original(draft, place), {})
+    return Situation(
+        namespace=identity.namespace,
+        workflow=identity.name,
+        uid=identity.uid,
+        step=step.name,
+        key=effect_key(draft, place, unit),
+        account=Account(identity.namespace, draft.whole.spec.service_account_name),
+        body=body if isinstance(body, Mapping) else {},
+        started_at=unit.started_at or draft.now,
+        now=draft.now,
+        memory=unit.memory,
+        answer=answer,
+        undoes=undoes,
+        decisions=tuple(draft.observed.decisions.get(step.name, ())),
+    )
+
+
+def _original(draft: Draft, place: Place) -> int:
+    """Returns the item that an undoing is about, as the undone step counts."""
+    indices = draft.step(place[0]).indices
+    return place[1] if indices is None or place[1] == NO_ITEM else indices[place[1]]
+
+
+def _follow(draft: Draft, place: Place, unit: Unit, what: Next, *, was_answered: bool) -> Standing | None:
+    match what:
+        case Ask():
+            return _ask(draft, place, unit, what, was_answered=was_answered)
+        case Rest():
+            _rest(draft, place, unit, what, was_answered=was_answered)
+            return None
+        case Finished(result, memory):
+            draft.put_unit(place, replace(unit, memory=memory, next_attempt_at=None))
+            return Done(result, draft.now)
+        case Failed(failure, memory, is_definite):
+            draft.put_unit(place, replace(unit, memory=memory, next_attempt_at=None))
+            return Broken(failure, draft.now, is_open=not is_definite)
+
+
+def _rest(draft: Draft, place: Place, unit: Unit, rest: Rest, *, was_answered: bool) -> None:
+    waits_for_people = draft.step(place[0]).kind == "approval"
+    resting = replace(
+        unit,
+        state=State.WAITING_APPROVAL if waits_for_people else State.RUNNING,
+        message=cut(rest.why),
+        memory=rest.memory,
+        next_attempt_at=rest.until,
+        calls=unit.calls + was_answered,
+    )
+    if resting != unit:
+        draft.put_unit(place, resting)
+
+
+def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool) -> Standing | None:
+    """Asks for a call; one that changes something only after the unit, with what it keeps, stands in the status."""
+    if was_answered or unit.memory != ask.memory or unit.next_attempt_at is not None:
+        unit = replace(unit, calls=unit.calls + 1, memory=ask.memory, next_attempt_at=None, is_ours=True)
+        draft.put_unit(place, unit)
+    elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
+        words = "the operator was stopped while it acted; whether that had its effect is not known"
+        return Broken(Failure(OUTCOME_UNKNOWN, words))
+    if not isinstance(ask.call, ReadCall) and not _is_durable(draft, place, unit):
+        draft.durable_first = True
+        return None
+    account = Account(draft.observed.identity.namespace, draft.whole.spec.service_account_name)
+    draft.actions.append(Perform(call_id(draft, place, unit), ask.call, account))
+    return Underway(is_running=True)
+
+
+def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
+    written = draft.observed.written.step(draft.graph.names[place[0]])
+    items = written.items.active if written.items else {}
+    known = written.unit if place[1] == NO_ITEM else items.get(place[1])
+    facts = (unit.effect, unit.tries, unit.calls, unit.memory)
+    return known is not None and (known.effect, known.tries, known.calls, known.memory) == facts

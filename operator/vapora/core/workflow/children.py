@@ -1,0 +1,65 @@
+"""Child Workflows: one that a step makes from a template, follows to its end, and has rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vapora.core import naming
+from vapora.core.plan import Create, Key, Patch
+from vapora.core.views import WorkflowView, text
+from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.standing import Broken, Done, Standing, Underway
+from vapora.core.workflow.status import Identity
+
+FINAL = frozenset({"Succeeded", "Failed", "Cancelled", "RolledBack"})
+
+
+def build_child(
+    identity: Identity, key: Key, body: Mapping[str, object], labels: Mapping[str, str], author: str
+) -> Create:
+    """Makes the child; it inherits the author, so that nobody approves their own work by way of a parent."""
+    annotations = {naming.ANNOTATION_AUTHOR: author} if author else {}
+    metadata: dict[str, object] = {
+        "name": key.name,
+        "namespace": key.namespace,
+        "labels": dict(labels),
+        "ownerReferences": [identity.owner_reference],
+    }
+    if annotations:
+        metadata["annotations"] = annotations
+    return Create({"apiVersion": naming.API_VERSION, "kind": "Workflow", "metadata": metadata, "spec": dict(body)})
+
+
+def look_at_workflow(view: WorkflowView) -> Standing:
+    """Says how a child stands; its result is {phase, steps: {<step>: {<output>: value}}}."""
+    if view.phase not in FINAL:
+        return Underway(is_running=bool(view.phase), why=view.waiting_on)
+    if view.phase == "Succeeded":
+        return Done({"phase": view.phase, "steps": dict(view.outputs)}, view.finished_at)
+    words = f"Workflow {view.meta.key.name} ended {view.phase}: {view.reason}: {view.message}"
+    return Broken(Failure("ChildFailed", words), view.finished_at)
+
+
+def build_request(key: Key, uid: str, verb: str, by: str) -> Patch:
+    """Asks a child for something; the same asking twice is carried out once."""
+    annotations = {naming.ANNOTATION_REQUEST: write_request(verb, uid, by)}
+    return Patch(key, {"metadata": {"uid": uid, "annotations": annotations}})
+
+
+def write_request(verb: str, uid: str, by: str) -> str:
+    """Writes a request annotation that holds for one object only."""
+    return f"{verb} {uid} {by}"
+
+
+def look_at_undoing(view: WorkflowView, by: str) -> Standing:
+    """Says how far a child is with the rollback it was asked for."""
+    if view.handled_request != write_request("rollback", view.meta.uid, by) or view.phase not in FINAL:
+        return Underway(is_running=view.phase == "RollingBack", why=view.waiting_on)
+    if view.reason == "RollbackIncomplete":
+        return Broken(Failure("NotUndone", f"Workflow {view.meta.key.name}: {view.message}"), view.finished_at)
+    return Done({"phase": view.phase}, view.finished_at)
+
+
+def find_child_name(memory: Mapping[str, object]) -> str:
+    """Returns the name of the child that a step had made."""
+    return text(memory, "child")
