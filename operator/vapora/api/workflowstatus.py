@@ -141,6 +141,8 @@ class ItemsStatus(StatusModel):
     """The indices that succeeded, as ranges such as `0-17,19`."""
     cancelled: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that were cancelled, as ranges."""
+    former_tries: Integer | None = None
+    """The most tries that an item had in an earlier run."""
     again: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that start anew, as ranges."""
     memories: dict[str, JsonMap] = Field(default_factory=dict, max_length=10_000)

@@ -92,6 +92,7 @@ def encode_items(items: Items, limits: Limits) -> Json:
     """Returns `items`: ended ones as ranges, the others one by one."""
     row: Json = {
         "total": items.total,
+        "formerTries": items.former,
         "succeeded": str(items.succeeded),
         "failedIndices": str(items.failed),
         "cancelled": str(items.cancelled),
@@ -103,7 +104,9 @@ def encode_items(items: Items, limits: Limits) -> Json:
         "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
         "memories": {str(index): dict(memory) for index, memory in sorted(items.memories.items())},
     }
-    return {name: value for name, value in row.items() if value not in ("", [], {})}
+    return {
+        name: value for name, value in row.items() if value not in ("", [], {}) and (name, value) != ("formerTries", 0)
+    }
 
 
 def _encode_active(index: int, unit: Unit) -> Json:
@@ -221,6 +224,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
 def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> Items:
     return Items(
         total=number(row, "total"),
+        former=number(row, "formerTries"),
         succeeded=parse_ranges(text(row, "succeeded")),
         failed=parse_ranges(text(row, "failedIndices")),
         cancelled=parse_ranges(text(row, "cancelled")),

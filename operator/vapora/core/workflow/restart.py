@@ -112,11 +112,11 @@ def renew_step(status: StepStatus, *, keeps: bool) -> StepStatus:
         task_type=unit.task_type,
         cost_cents=unit.cost_cents,
     )
-    items = _renew_items(status.items) if keeps and not was_undone and status.items is not None else None
+    items = _renew_items(status.items, unit.tries) if keeps and not was_undone and status.items is not None else None
     return StepStatus(unit=anew, items=items, outputs=status.outputs if stands else None)
 
 
-def _renew_items(items: Items) -> Items:
+def _renew_items(items: Items, tries: int) -> Items:
     """Lets the items that did not succeed start again."""
     again = join_ranges(items.failed, items.cancelled, items.again)
-    return replace(items, failed=Ranges(), cancelled=Ranges(), failures=(), again=again, active={})
+    return replace(items, failed=Ranges(), cancelled=Ranges(), failures=(), again=again, former=tries, active={})

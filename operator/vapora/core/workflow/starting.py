@@ -54,8 +54,9 @@ def _has_room(draft: Draft, _: Place) -> bool:
 
 def _has_child(draft: Draft, place: Place) -> bool:
     """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
-    most = Unit(tries=draft.status(place[0]).unit.tries)  # an item that has not started
-    unit, name = draft.unit(place) or most, draft.graph.names[place[0]]
+    items = draft.status(place[0]).items
+    anew = Unit(tries=items.former if items else draft.status(place[0]).unit.tries)  # an item that has not started
+    unit, name = draft.unit(place) or anew, draft.graph.names[place[0]]
     identity = draft.observed.identity
     keys = (identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job", "Workflow"))
     return any(find_child(draft.observed, key) is not None for key in keys)
@@ -163,7 +164,8 @@ def _begin_items(draft: Draft, place: int) -> bool:
         return False
     before = draft.status(place)
     unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=compute_input(draft, place))
-    items = before.items if before.items is not None and before.items.total == total else Items(total=total)
+    kept = before.items is not None and before.items.total == total
+    items = before.items if kept else Items(total=total, former=before.unit.tries)
     draft.set_status(place, replace(before, unit=unit, items=items))
     if total == 0:
         draft.settle(place, replace(unit, state=State.SUCCEEDED, finished_at=draft.now))
@@ -185,8 +187,7 @@ def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
         index = next(iter(items.again), items.ended + len(active) + len(items.again))
         if index >= items.total or not may_start(draft, (place, index)):
             return
-        tries = draft.status(place).unit.tries  # of a forEach, the most that an item had
-        if not _try(draft, (place, index), Unit(tries=tries, effect=tries, calls=tries)):
+        if not _try(draft, (place, index), Unit(tries=items.former, effect=items.former, calls=items.former)):
             return
         if index in items.again and (started := draft.status(place)).items is not None:
             left = replace(started.items, again=started.items.again.remove(index))

@@ -161,10 +161,12 @@ class ItemFailure:
 class Items:
     """Is the progress of a forEach: items start in order, so those not named here have not started.
 
-    `again` are those that start anew, before any that have not started; `memories` what undoing needs, by item.
+    `again` are those that start anew, before any that have not started; `former` are the most tries that an item had
+    in an earlier run; `memories` what undoing needs, by item.
     """
 
     total: int
+    former: int = 0
     again: Ranges = field(default_factory=Ranges)
     succeeded: Ranges = field(default_factory=Ranges)
     failed: Ranges = field(default_factory=Ranges)
