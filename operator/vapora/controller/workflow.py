@@ -3,54 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from vapora.api.reasons import Reason
 from vapora.controller.inbox import Inbox
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KubeApi, NotFound
+from vapora.controller.performer import Performer
+from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
+from vapora.controller.runs import Run, Runs
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
-from vapora.core.naming import ANNOTATION_REQUEST
-from vapora.core.plan import Action, Create, Event, Key, Look, Patch, Problem, Publish
+from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
+from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, parse_time, text
-from vapora.core.workflow.codec import decode_status
-from vapora.core.workflow.definition import Definition, compute_digest, read_definition
+from vapora.core.workflow.acting import find_asked
+from vapora.core.workflow.approvals import read_decisions
+from vapora.core.workflow.children import FINAL
+from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child
-from vapora.core.workflow.frontier import Frontier, build_frontier
+from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.release import child_execution_id, find_settled, is_finished, plan_release
 from vapora.core.workflow.results import find_answered
-from vapora.core.workflow.revision import build_revision, read_revision, revision_key
-from vapora.core.workflow.status import Identity, WorkflowStatus
+from vapora.core.workflow.revision import build_revision, revision_key
 from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
 RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
-
-
-@dataclass(slots=True)
-class Run:
-    """Is the memo of one run. All of it follows from the object, its children and the results stream."""
-
-    identity: Identity
-    generation: int
-    definition: Definition | SpecProblem
-    digest: str  # of the spec that it does
-    status: WorkflowStatus
-    written: WorkflowStatus
-    frontier: Frontier
-    is_outdated: bool = False
-    must_look_at_all: bool = True
-    events: list[Event] = field(default_factory=list)
-    unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
-    published: object = None  # what the written status was built from, beside the run itself
 
 
 class WorkflowReconciler:
@@ -67,6 +51,8 @@ class WorkflowReconciler:
         pools: Callable[[str], Sequence[PoolView]],
         outstanding: Outstanding,
         on_release: Callable[[Patch], None],
+        performer: Performer,
+        wake: Callable[[Key], None],
     ) -> None:
         self._kit = kit
         self._api = api
@@ -76,7 +62,9 @@ class WorkflowReconciler:
         self._pools = pools
         self._outstanding = outstanding
         self._on_release = on_release
-        self._runs: dict[Key, Run] = {}
+        self._performer = performer
+        self._wake = wake
+        self._runs = Runs(api)
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
@@ -92,13 +80,13 @@ class WorkflowReconciler:
         if self._is_at_rest(obj):
             self._forget(key)
             return None
-        run = await self._find_run(key, obj)
+        run = await self._runs.find(key, obj)
         look_again = await self._advance(key, run)
-        self._runs[key] = run
+        self._runs.keep(key, run)
         return look_again
 
     def _forget(self, key: Key) -> None:
-        self._runs.pop(key, None)
+        self._runs.drop(key)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._kit.writer.forget(key)
@@ -106,9 +94,10 @@ class WorkflowReconciler:
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
         """Returns whether a finished workflow has nothing left to clean up, record or say."""
         meta, status = child(obj, "metadata"), child(obj, "status")
-        uid = text(meta, "uid")
+        uid, asked = text(meta, "uid"), text(child(meta, "annotations"), ANNOTATION_REQUEST)
         return (
-            text(status, "phase") in {"Succeeded", "Failed", "Cancelled"}
+            text(status, "phase") in FINAL
+            and find_request(text(status, "handledRequest"), asked, uid) is None
             and number(status, "observedGeneration") == number(meta, "generation")
             and "deletionTimestamp" not in meta
             and not self._kit.store.children(uid)
@@ -116,51 +105,9 @@ class WorkflowReconciler:
             and (self._recorder is None or _is_recorded(status))
         )
 
-    async def _find_run(self, key: Key, obj: Mapping[str, object]) -> Run:
-        meta = child(obj, "metadata")
-        run = self._runs.get(key)
-        if run is not None and run.identity.uid == text(meta, "uid"):
-            if run.generation == number(meta, "generation"):
-                return run
-            if run.status.steps or run.status.phase.is_final:  # begun: it keeps the spec it began with
-                run.generation = number(meta, "generation")
-                run.is_outdated = run.digest != compute_digest(child(obj, "spec"))
-                return run
-        return await self._begin(obj)
-
-    async def _begin(self, obj: Mapping[str, object]) -> Run:
-        """Makes the memo of a run from what is written."""
-        meta = child(obj, "metadata")
-        identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
-        status = decode_status(identity, child(obj, "status"))
-        raw = child(obj, "spec")
-        definition, is_outdated = read_definition(raw), False
-        if status.revision and status.revision != revision_key(identity, raw).name:
-            definition, is_outdated = await self._read_revision(identity, status.revision), True
-        digest = definition.digest if isinstance(definition, Definition) else ""
-        if ran := text(child(obj, "status"), "specDigest"):  # it has ended, perhaps without a revision
-            digest, is_outdated = ran, ran != compute_digest(raw)
-        if isinstance(definition, SpecProblem):
-            frontier = Frontier(waiting=[])
-        else:
-            frontier = build_frontier(definition.graph, status, identity)
-        return Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, is_outdated)
-
-    async def _read_revision(self, identity: Identity, name: str) -> Definition | SpecProblem:
-        """Reads the spec that a run began with."""
-        try:
-            return read_definition(
-                read_revision(await self._api.get(Key("ControllerRevision", identity.namespace, name)))
-            )
-        except NotFound:
-            message = (
-                f"ControllerRevision {name}, which holds the spec this run began with, is gone: make a new Workflow"
-            )
-            return SpecProblem(Reason.SpecChanged, message)
-
     async def _advance(self, key: Key, run: Run) -> float | None:
         for _ in range(MAX_ROUNDS):
-            self._runs.pop(key, None)  # what stays half decided is decided anew, from what is written
+            self._runs.drop(key)  # what stays half decided is decided anew, from what is written
             now = self._kit.clock.now()
             observed = self._observe(key, run)
             if observed is None:
@@ -173,7 +120,7 @@ class WorkflowReconciler:
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
             self._note_tasks(key, run)
             if written:
-                self._runs[key] = run
+                self._runs.keep(key, run)
                 await self._let_go(run)
             passing = [problem.message for problem in problems.values() if not problem.is_permanent]
             if passing:
@@ -188,23 +135,31 @@ class WorkflowReconciler:
         if obj is None or text(meta, "uid") != run.identity.uid:
             return None
         finalizers = meta.get("finalizers")
-        changes = self._kit.store.take_changes(run.identity.uid) | self._inbox.take_changes(run.identity.uid)
+        uid = run.identity.uid
+        changes = self._kit.store.take_changes(uid) | self._inbox.take_changes(uid) | self._performer.take_changes(uid)
         return Observed(
             identity=run.identity,
             generation=number(meta, "generation"),
             created_at=parse_time(meta.get("creationTimestamp")) or self._kit.clock.now(),
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(str(name) for name in finalizers) if isinstance(finalizers, list) else (),
-            is_outdated=run.is_outdated,
+            outdated=run.outdated,
+            spec_digest=run.digest,
+            must_rerun=run.must_rerun,
+            is_paused=child(obj, "spec").get("paused") is True,
+            author=text(child(meta, "annotations"), ANNOTATION_AUTHOR),
+            decisions=read_decisions(run.definition, meta),
+            answers=self._performer.answers(uid),
+            underway=self._performer.underway(uid),
             request=text(child(meta, "annotations"), ANNOTATION_REQUEST),
             definition=run.definition,
             status=run.status,
             written=run.written,
             frontier=run.frontier,
-            children=self._kit.store.children(run.identity.uid),
+            children=self._kit.store.children(uid),
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
-            results=self._inbox.results(run.identity.uid),
+            results=self._inbox.results(uid),
             pools=self._pools(run.identity.namespace) if _needs_pools(run.definition) else (),
         )
 
@@ -239,7 +194,7 @@ class WorkflowReconciler:
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
         is_recorded = run.status.phase.is_final and self._is_all_recorded(run)
-        basis = (observed.generation, observed.is_outdated, observed.surroundings.graph_problem, is_recorded)
+        basis = (observed.generation, observed.outdated, observed.surroundings.graph_problem, is_recorded)
         if run.status == run.written and run.published == basis:
             return True
         if not urgent and not self._kit.writer.admits(key):
@@ -250,6 +205,9 @@ class WorkflowReconciler:
         status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
         await self._kit.writer.write(key, status, urgent=True)
         run.written, run.published = run.status, basis
+        self._performer.forget_spent(run.identity.uid, find_asked(run.written, run.identity))
+        if (parent := self._kit.store.parent_of(key)) is not None:
+            self._wake(parent)
         if run.events and (regarding := self._kit.store.get(key)) is not None:
             self._kit.events.emit(regarding, run.events)
         run.events = []
@@ -325,11 +283,11 @@ def name_of(action: Action) -> str:
 def _find_patience(decided: WorkflowPlan) -> float:
     """Returns how long executions may take to be durable before the status is written.
 
-    The last write then says at once that all is recorded. An agent's try is waited for too: from its answer alone,
-    nobody could tell which pool did it once its row is folded into ranges.
+    The last write then says at once that all is recorded. What leaves no child is waited for too: of a try whose row is
+    folded into ranges nobody could tell later what it was.
     """
-    by_agents = any(execution.pool for execution in decided.executions)
-    return RECORDING if decided.status.phase.is_final or by_agents else 0.0
+    is_unreadable = any(execution.task_type != "run" for execution in decided.executions)
+    return RECORDING if decided.status.phase.is_final or is_unreadable else 0.0
 
 
 def _needs_pools(definition: Definition | SpecProblem) -> bool:

@@ -135,7 +135,7 @@ def test_a_failure_says_the_cause_in_every_condition() -> None:
 
 def test_a_changed_spec_is_said() -> None:
     world = succeeded()
-    world.is_outdated = True
+    world.outdated = ("SpecChanged", "the spec changed")
     assert conditions_of(world.published_status())["SpecOutdated"]["reason"] == "SpecChanged"
 
 
@@ -277,10 +277,10 @@ def test_an_ended_run_keeps_its_progress_and_digest_when_the_spec_changes() -> N
     before = world.published_status()
     assert before["progress"] == "1/1"
     changed = World({"steps": [run_step("a"), run_step("b")]})
-    changed.status, changed.is_outdated = world.status, True
+    changed.status, changed.outdated = world.status, ("SpecChanged", "it changed")
     after = changed.published_status(before=before)
     assert (after["progress"], after["specDigest"]) == ("1/1", before["specDigest"])
     broken = World({"steps": []})
-    broken.status, broken.is_outdated = world.status, True
+    broken.status, broken.outdated = world.status, ("SpecChanged", "it changed")
     raw = broken.published_status(before=before)
     assert (raw["progress"], raw["specDigest"], read_kstatus(raw)) == ("1/1", before["specDigest"], "Current")

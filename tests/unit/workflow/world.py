@@ -55,7 +55,7 @@ class World:
         self.refuse: Callable[[Action], Problem | None] | None = None
         self.pools = pools
         self.request = ""
-        self.is_outdated = False
+        self.outdated = ("", "")
         self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
         self.surroundings = Surroundings(VOCABULARY)
@@ -99,7 +99,8 @@ class World:
             created_at=START,
             deleted_at=self.deleted_at,
             finalizers=self.finalizers,
-            is_outdated=self.is_outdated,
+            outdated=self.outdated,
+            spec_digest=getattr(self.definition, "digest", ""),
             request=self.request,
             definition=self.definition,
             status=self.status,

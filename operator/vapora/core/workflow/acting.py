@@ -14,7 +14,7 @@ from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Rest, Situation
 from vapora.core.workflow.resolve import resolve_body
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
-from vapora.core.workflow.status import State, Unit
+from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
 from vapora.core.workflow.tries import describe_timeout
 
 OUTCOME_UNKNOWN = "OutcomeUnknown"
@@ -45,6 +45,17 @@ def call_id(draft: Draft, place: Place, unit: Unit) -> str:
 def effect_key(draft: Draft, place: Place, unit: Unit) -> str:
     """Returns the idempotency key of a unit's present effect."""
     return draft.observed.identity.effect_of(draft.graph.names[place[0]], place[1], unit) or ""
+
+
+def find_asked(status: WorkflowStatus, identity: Identity) -> frozenset[str]:
+    """Returns the ids of the calls whose answers are still of use."""
+    asked = set()
+    for name, step in status.steps.items():
+        units = {NO_ITEM: step.unit} if step.items is None else step.items.active
+        for item, unit in units.items():
+            if unit.calls and not unit.state.is_final and (key := identity.effect_of(name, item, unit)):
+                asked.add(f"{key}/{unit.calls}")
+    return frozenset(asked)
 
 
 def _rests(draft: Draft, place: Place, unit: Unit) -> bool:

@@ -37,7 +37,7 @@ class Surroundings:
 class Observed:
     """Is everything about one workflow.
 
-    `status` is as last planned, `written` as last written: what stands only in the first may be lost with the
+    `outdated` says, as a reason and a sentence, what of the present spec the run does not follow. `status` is as last planned, `written` as last written: what stands only in the first may be lost with the
     process. `changed` names the children, effects and actions that something happened to since the last plan; None
     means that all must be looked at. `problems` are by child name or task id, `answers` and what is `underway` by
     the id of the call, `decisions` of people by step.
@@ -48,7 +48,7 @@ class Observed:
     created_at: datetime
     deleted_at: datetime | None
     finalizers: tuple[str, ...]
-    is_outdated: bool
+    outdated: tuple[str, str]
     request: str
     definition: Definition | SpecProblem
     status: WorkflowStatus
@@ -65,6 +65,7 @@ class Observed:
     decisions: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
     author: str = ""
     is_paused: bool = False  # by its spec as it now stands
+    spec_digest: str = ""  # of the user's spec that the run does
     must_rerun: bool = False  # its spec changed after its end, and says that it then runs again
 
     @property

@@ -67,10 +67,8 @@ def encode_steps(status: WorkflowStatus) -> Json:
 
 
 def _find_digest(observed: Observed, status: WorkflowStatus) -> str:
-    """Returns the digest of the spec that an ended run did, by which a later change of the spec is told."""
-    if isinstance(observed.definition, SpecProblem) or not status.phase.is_final:
-        return ""
-    return observed.definition.digest
+    """Returns the digest of the user's spec that a run does, by which a later change of the spec is told."""
+    return observed.spec_digest if status.steps else ""
 
 
 def _count_progress(observed: Observed, status: WorkflowStatus) -> str:
@@ -101,9 +99,8 @@ def _why_waiting(step: StepStatus) -> str:
 
 def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *, is_recorded: bool) -> list[Condition]:
     conditions = [_succeeded(status), *_readiness(observed, status, waiting)]
-    if observed.is_outdated:
-        message = "the spec changed after this run began; the run keeps the spec it began with"
-        conditions.append(Condition("SpecOutdated", "True", "SpecChanged", message))
+    if observed.outdated[0]:
+        conditions.append(Condition("SpecOutdated", "True", *observed.outdated))
     surroundings = observed.surroundings
     if surroundings.has_graph and status.phase.is_final:
         conditions.append(

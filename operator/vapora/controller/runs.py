@@ -1,0 +1,136 @@
+"""The memos of runs: made from what is written, kept while nothing else writes, made anew when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from vapora.api.reasons import Reason
+from vapora.controller.ports import KubeApi, NotFound
+from vapora.core.learning.execution import Execution
+from vapora.core.plan import Event, Key
+from vapora.core.supported import SpecProblem
+from vapora.core.views import child, number, text
+from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.definition import Definition, compute_digest, read_definition
+from vapora.core.workflow.edits import drop_removed, follow_edit
+from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.revision import read_revision, revision_key
+from vapora.core.workflow.stages import build_stage_frontier
+from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
+
+_CHANGED = "the spec changed after this run ended; it keeps what it did"
+
+
+@dataclass(slots=True)
+class Run:
+    """Is the memo of one run. All of it follows from the object, its children and the results stream.
+
+    `outdated` says, as a reason and a sentence, what of the present spec the run does not follow.
+    """
+
+    identity: Identity
+    generation: int
+    definition: Definition | SpecProblem
+    digest: str  # of the user's spec that it does
+    status: WorkflowStatus
+    written: WorkflowStatus
+    frontier: Frontier
+    outdated: tuple[str, str] = ("", "")
+    must_rerun: bool = False
+    must_look_at_all: bool = True
+    events: list[Event] = field(default_factory=list)
+    unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
+    published: object = None  # what the written status was built from, beside the run itself
+
+
+class Runs:
+    """Keeps the memo of each run that goes on."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._runs: dict[Key, Run] = {}
+
+    def keep(self, key: Key, run: Run) -> None:
+        """Keeps a memo whose run stands as it is written."""
+        self._runs[key] = run
+
+    def drop(self, key: Key) -> None:
+        """Forgets a memo: what is written is read anew next time."""
+        self._runs.pop(key, None)
+
+    def clear(self) -> None:
+        """Drops every memo: another leader may have written since."""
+        self._runs.clear()
+
+    async def find(self, key: Key, obj: Mapping[str, object]) -> Run:
+        """Returns the memo of a run, made anew where there is none, and brought to the spec as it now stands."""
+        meta, run = child(obj, "metadata"), self._runs.get(key)
+        if run is None or run.identity.uid != text(meta, "uid"):
+            return await self._begin(obj)
+        if run.generation != number(meta, "generation"):
+            if not run.status.steps and not run.status.phase.is_final:
+                return await self._begin(obj)  # it has not begun
+            _follow(run, child(obj, "spec"))
+            run.generation = number(meta, "generation")
+        return run
+
+    async def _begin(self, obj: Mapping[str, object]) -> Run:
+        """Makes the memo of a run from what is written."""
+        meta, raw = child(obj, "metadata"), child(obj, "spec")
+        identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
+        status = decode_status(identity, child(obj, "status"))
+        definition = await self._read_definition(identity, status, raw)
+        frontier = Frontier(waiting=[])
+        if isinstance(definition, Definition):
+            frontier = build_stage_frontier(definition, status, identity)
+        digest = text(child(obj, "status"), "specDigest") or compute_digest(raw)
+        run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier)
+        if status.steps and (status.phase.is_final or number(child(obj, "status"), "observedGeneration") != run.generation):
+            _follow(run, raw)
+        return run
+
+    async def _read_definition(
+        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object]
+    ) -> Definition | SpecProblem:
+        if not status.revision or status.revision == revision_key(identity, raw).name:
+            return read_definition(raw)
+        try:
+            revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
+        except NotFound:
+            message = f"ControllerRevision {status.revision}, which holds the spec this run began with, is gone: "
+            return SpecProblem(Reason.SpecChanged, f"{message}make a new Workflow")
+        return read_definition(read_revision(revision))
+
+
+def _follow(run: Run, raw: Mapping[str, object]) -> None:
+    """Lets a run that has begun follow its edited spec as far as it may."""
+    digest = compute_digest(raw)
+    is_final = run.status.phase.is_final
+    if isinstance(run.definition, SpecProblem) or (digest == run.digest and (is_final or run.definition.raw == raw)):
+        run.outdated, run.must_rerun = ("", ""), False
+    elif is_final:
+        _rerun(run, raw)
+    elif run.status.stage is Stage.STEPS:
+        edited = follow_edit(run.definition, raw, run.status)
+        if edited.definition.digest != run.definition.digest:
+            status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
+            run.definition, run.status, run.digest = edited.definition, status, digest
+            run.frontier = build_stage_frontier(edited.definition, status, run.identity)
+            run.must_look_at_all = True
+        run.outdated = (edited.reason, edited.message)
+    else:
+        run.outdated = (Reason.SpecChanged, "the spec changed while this run is ending; it keeps what it began with")
+
+
+def _rerun(run: Run, raw: Mapping[str, object]) -> None:
+    """Takes the changed spec of an ended run over where it says that it then runs again."""
+    definition = read_definition(raw)
+    if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
+        words = f"; {definition.message}" if isinstance(definition, SpecProblem) else ""
+        run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
+        return
+    status = replace(run.status, revision="")
+    run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
+    run.frontier = build_stage_frontier(definition, status, run.identity)
+    run.outdated = ("", "")
