@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vapora.core.calls import Perform
+
 Manifest = Mapping[str, object]
 
 
@@ -91,7 +93,7 @@ class RemoveQueue:
     pool: Key
 
 
-Action = Create | Apply | Patch | Delete | Look | Publish | CancelTask | EnsureQueue | RemoveQueue
+Action = Create | Apply | Patch | Delete | Look | Publish | CancelTask | EnsureQueue | RemoveQueue | Perform
 
 
 class EventType(StrEnum):

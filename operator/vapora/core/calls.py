@@ -1,0 +1,143 @@
+"""What a step asks of the outside, one call at a time: plain values that adapters carry out, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Manifest = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Names the service account that a call acts as, so that a workflow gains nothing beyond it."""
+
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> str:
+        """Returns the user name that the API server knows the account by."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Names one object of any kind, also of kinds that the operator does not know."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Names one key of a Secret in the account's namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """Sends one HTTP request; answered with {status, headers, body, text}, `body` being the parsed JSON or null.
+
+    `headers` are sent as they are, `secret_headers` (and `secret_url`, instead of `url`) are read by the account when
+    it is sent and stand nowhere else. `key` is the Idempotency-Key. `timeout` is in seconds.
+    """
+
+    method: str
+    url: str
+    key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret_headers: Mapping[str, SecretRef] = field(default_factory=dict)
+    secret_url: SecretRef | None = None
+    body: object = None
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class MailCall:
+    """Sends one mail; answered with {accepted: [address]}. `key` goes into its Message-ID; `timeout` is in seconds."""
+
+    host: str
+    port: int
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    key: str
+    starttls: bool = True
+    user: str = ""
+    password: SecretRef | None = None
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCall:
+    """Reads objects; answered with a list of the objects as JSON, null for each that does not exist."""
+
+    objects: tuple[ObjectRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyCall:
+    """Applies objects server-side, in order, never forcing; answered with the list of the objects as then stored."""
+
+    manifests: tuple[Manifest, ...]
+    manager: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCall:
+    """Merges `body` into an object, or into a subresource of it; answered with the object as then stored.
+
+    A `uid` or `resourceVersion` in the body's metadata guards against a namesake or a later change.
+    """
+
+    object: ObjectRef
+    body: Manifest
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCall:
+    """Deletes objects, each only if it still has the given uid; answered with null. One that is gone is a success."""
+
+    objects: tuple[tuple[ObjectRef, str], ...]
+
+
+Call = HttpCall | MailCall | ReadCall | ApplyCall | MergeCall | DeleteCall
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Is what came of a call: a JSON value, or a reason and a message.
+
+    `is_definite` is False where the call may have had its effect all the same: after a timeout or a broken connection.
+    Reasons of failures: HttpUnreachable, HttpTimeout, AddressForbidden, MailRefused, MailUnreachable, NotFound,
+    Forbidden, Conflict, Invalid, ApiUnavailable, SecretUnavailable.
+    """
+
+    value: object = None
+    reason: str = ""
+    message: str = ""
+    is_definite: bool = True
+
+    @property
+    def is_failure(self) -> bool:
+        """Is true where the call was refused or its outcome is not known."""
+        return bool(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Asks for a call under an id; one whose id is under way or answered in this process is not made again.
+
+    The id is `<workflow uid>/<step>/<item>/<effect>/<number of the call>`.
+    """
+
+    id: str
+    call: Call
+    account: Account
