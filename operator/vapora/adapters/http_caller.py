@@ -19,6 +19,7 @@ from vapora.core.calls import Account, Answer, HttpCall
 
 LIMIT = 1024 * 1024  # bytes of a body
 _CONNECTIONS = 64
+_LAST_PORT = 65535
 _CONNECT_SECONDS = 10.0
 _AUTO_GZIP = 47  # what zlib calls: gzip or zlib, as the data says
 _CHARSETS = {"utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"}
@@ -95,7 +96,7 @@ class HttpCaller:
             request = self._client.build_request(call.method, url, headers=wanted, content=content, timeout=timeout)
         except (httpx.InvalidURL, ValueError):
             request = None
-        if request is None or request.url.scheme not in {"http", "https"} or not request.url.host:
+        if request is None or not _is_reachable(request.url):
             raise _Invalid(f"{what} is no URL that starts with http:// or https:// and names a host")
         return request
 
@@ -161,6 +162,10 @@ class _CheckedBackend(httpcore.AnyIOBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as refusal:
                 problem = refusal
         raise problem
+
+
+def _is_reachable(url: httpx.URL) -> bool:
+    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port <= _LAST_PORT)
 
 
 def _explain(problem: Exception, within: float) -> tuple[str, str, bool]:

@@ -87,8 +87,10 @@ class MailCaller:
 
 
 async def _send(client: SMTP, message: EmailMessage, call: MailCall) -> Answer:
-    refused, _ = await client.send_message(message, sender=call.sender, recipients=list(call.recipients))
-    return Answer({"accepted": [name for name in call.recipients if name not in refused]})
+    recipients = {name: parseaddr(name)[1] for name in call.recipients}
+    sender = parseaddr(call.sender)[1]
+    refused, _ = await client.send_message(message, sender=sender, recipients=list(recipients.values()))
+    return Answer({"accepted": [name for name, address in recipients.items() if address not in refused]})
 
 
 def _explain(problem: Exception, within: float) -> tuple[str, str]:
