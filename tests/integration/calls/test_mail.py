@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -29,7 +30,7 @@ class Postbox:
         self.users: list[tuple[bytes, bool]] = []
         self.let_go = asyncio.Event()
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address[:3].isdigit():
@@ -37,7 +38,7 @@ class Postbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # the same
         mail = email.message_from_bytes(envelope.content, policy=default)
         if mail["Subject"][:3].isdigit():
             return f"{mail['Subject'][:3]} not this one"
@@ -56,12 +57,22 @@ class Postbox:
         return AuthResult(success=data.password == b"right", handled=False)
 
 
+class Server(SMTP):
+    """An SMTP server that notes its connections: it leaves one open whose TLS came to nothing."""
+
+    connections: ClassVar[list[asyncio.Transport]] = []
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.connections.append(transport)
+        super().connection_made(transport)
+
+
 @asynccontextmanager
 async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Postbox, int]]:
     box, loop = Postbox(), asyncio.get_running_loop()
 
     def build() -> SMTP:
-        return SMTP(
+        return Server(
             box, tls_context=tls, authenticator=box.authenticate, auth_require_tls=False, hostname="mx", loop=loop
         )
 
@@ -71,6 +82,9 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Post
     finally:
         box.let_go.set()
         server.close()
+        while Server.connections:
+            Server.connections.pop().abort()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -158,12 +172,17 @@ async def test_a_server_that_falls_silent_in_the_middle_of_a_mail_may_have_sent_
 
 
 async def test_a_server_that_never_greets_has_sent_nothing():
+    ended = asyncio.Event()
+
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        ended.set()
 
     async with calling() as call, await asyncio.start_server(say_nothing, LOCAL, 0) as server:
         answer = await call(build_mail(server.sockets[0].getsockname()[1], timeout=0.3))
+        async with asyncio.timeout(10):
+            await ended.wait()
     assert (answer.reason, answer.is_definite) == ("MailUnreachable", True)
 
 
