@@ -17,7 +17,7 @@ from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.api.kinds import KINDS
-from vapora.composition import Fleet
+from vapora.composition import Callers, Fleet
 from vapora.controller.collect import Collector
 from vapora.controller.definitions import find_obstacle
 from vapora.controller.events import EventRecorder
@@ -26,6 +26,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.leader import Elector
 from vapora.controller.pacer import Pacer
+from vapora.controller.performer import Performer
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
 from vapora.controller.runner import Runner
@@ -57,6 +58,7 @@ class Operator:
         settings: Settings,
         api: KubernetesApi,
         lease_api: KubernetesApi,
+        callers: Callers,
         metrics: Metrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
@@ -69,15 +71,18 @@ class Operator:
         self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second)
         self._events = EventRecorder(api, clock, metrics, identity=settings.identity)
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
+        performer = Performer(callers, wake=self._wake)
         kit = Kit(
             store=store,
-            executor=Executor(api, self._broker, store, wake=queue.add),
+            executor=Executor(api, self._broker, store, wake=queue.add, perform=performer.perform),
             writer=StatusWriter(api, store, self._pacer, clock),
             events=self._events,
             clock=clock,
         )
         self._collector = Collector(api, clock)
-        self._fleet = Fleet(settings, kit, api, queue, broker=self._broker, collector=self._collector)
+        self._fleet = Fleet(
+            settings, kit, api, queue, broker=self._broker, performer=performer, collector=self._collector
+        )
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
@@ -124,6 +129,12 @@ class Operator:
             return "our own kinds are not listed yet"
         return None if self._informers.is_synced else "the children are not listed yet"
 
+    def _wake(self, uid: str) -> None:
+        """Has one of our objects looked at, if it is still there."""
+        key = self._store.key_of(uid)
+        if key is not None:
+            self._queue.add(key)
+
     async def _watch_own_kinds(self) -> None:
         await self._frame.run()
         raise _Ended
@@ -160,7 +171,11 @@ async def run_operator(settings: Settings) -> None:
         return KubernetesApi(configuration, SystemClock(), metrics, random.random)
 
     # The lease has connections of its own, so that a burst of work which waits for one cannot end the term.
-    async with connect() as api, connect() as lease_api:
+    async with connect() as api, connect() as lease_api, connect() as calls_api:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
-        await Operator(settings, api, lease_api, metrics, lambda: read_credentials(configuration)).run()
+        callers = Callers(settings, calls_api, configuration.host)
+        try:
+            await Operator(settings, api, lease_api, callers, metrics, lambda: read_credentials(configuration)).run()
+        finally:
+            await callers.close()

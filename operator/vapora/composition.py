@@ -7,13 +7,23 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+import httpx
+
+from vapora.adapters.clock import SystemClock
+from vapora.adapters.http_caller import HttpCaller
+from vapora.adapters.kube_caller import KubeCaller
+from vapora.adapters.kube_client import KubernetesApi
+from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.nats_broker import NatsBroker
+from vapora.adapters.resolver import Resolver
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
 from vapora.controller.collect import Collector
 from vapora.controller.inbox import Inbox
 from vapora.controller.orphans import OrphanReconciler
+from vapora.controller.performer import Performer
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
@@ -22,7 +32,9 @@ from vapora.controller.runner import Reconciler
 from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
 from vapora.controller.workflow import WorkflowReconciler
 from vapora.controller.workqueue import WorkQueue
+from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
+from vapora.core.calls import Account, Answer, ApplyCall, Call, DeleteCall, HttpCall, MailCall, MergeCall, ReadCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
@@ -42,6 +54,36 @@ class Controllers:
     while_leading: tuple[Callable[[], Awaitable[None]], ...]
 
 
+class Callers:
+    """Decides which adapter carries out which call of a step.
+
+    `api` has connections of its own, so that calls which hang, at a tenant's webhook say, hold up no status write.
+    """
+
+    def __init__(self, settings: Settings, api: KubernetesApi, api_server: str) -> None:
+        rules = AddressRules.read(allowed=settings.outbound_allowed, denied=settings.outbound_denied)
+        self._resolver = Resolver(rules, urlsplit(api_server).hostname or "")
+        self._cluster = KubeCaller(api, SystemClock())
+        # A context each: what a client sets in one, such as the protocols it offers, is not for the other.
+        self._http = HttpCaller(self._resolver, self._cluster, httpx.create_ssl_context())
+        self._mail = MailCaller(self._resolver, self._cluster, httpx.create_ssl_context())
+
+    async def call(self, call: Call, account: Account) -> Answer:
+        """Makes a call as the account; is Caller."""
+        match call:
+            case HttpCall():
+                return await self._http.call(call, account)
+            case MailCall():
+                return await self._mail.call(call, account)
+            case ReadCall() | ApplyCall() | MergeCall() | DeleteCall():
+                return await self._cluster.call(call, account)
+
+    async def close(self) -> None:
+        """Closes all connections to the outside."""
+        await self._http.close()
+        self._resolver.close()
+
+
 class Fleet:
     """Holds the parts that the kinds share; the broker and the graph are there only where the settings name them."""
 
@@ -53,11 +95,13 @@ class Fleet:
         queue: WorkQueue,
         *,
         broker: NatsBroker | None,
+        performer: Performer,
         collector: Collector,
     ) -> None:
         self._kit, self._queue, self._clock, self._broker = kit, queue, kit.clock, broker
         self._graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
         self._recorder = Recorder(self._graph, wake=queue.add) if self._graph else None
+        self._performer = performer
         self._inbox = Inbox()
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
@@ -87,7 +131,7 @@ class Fleet:
                 "Pod": orphans,
                 "Job": orphans,
             },
-            while_leading=(self._depths.run, self._read_results, self._record),
+            while_leading=(self._depths.run, self._performer.run, self._read_results, self._record),
         )
 
     async def prepare(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import uuid
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from vapora.core.addresses import CLUSTER_NETWORKS, parse_network, parse_target
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -19,6 +21,25 @@ def _find_namespace() -> str:
 
 def _make_identity() -> str:
     return f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _check_targets(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        parse_target(value)
+    return values
+
+
+def _check_networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        parse_network(value)
+    return values
+
+
+_Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # separated by commas
 
 
 class Settings(BaseSettings):
@@ -32,6 +53,8 @@ class Settings(BaseSettings):
     graph_path: Path | None = None
     workers: int = Field(32, ge=1, le=256)
     progress_writes_per_second: float = Field(10.0, gt=0, le=1000)
+    outbound_allowed: Annotated[_Texts, AfterValidator(_check_targets)] = ()
+    outbound_denied: Annotated[_Texts, AfterValidator(_check_networks)] = CLUSTER_NETWORKS
     http_host: str = "0.0.0.0"  # noqa: S104  # probes and Prometheus come from other hosts
     http_port: int = Field(8080, ge=0, le=65535)
     log_format: Literal["auto", "json", "human"] = "auto"

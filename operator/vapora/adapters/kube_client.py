@@ -28,8 +28,8 @@ WATCH_SILENCE = 100.0
 _MAX_RETRY_AFTER = 10.0
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_MERGE_PATCH = "application/merge-patch+json"
-_APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Request:
     body: Manifest | None = None
     accept: str = _JSON
     content_type: str = _JSON
+    headers: tuple[tuple[str, str], ...] = ()
     timeout: aiohttp.ClientTimeout = _TIMEOUT
 
 
@@ -104,39 +105,39 @@ class KubernetesApi:
 
     async def get(self, key: Key) -> JsonObject:
         """Returns the object, or raises NotFound."""
-        return await self._call(Request("get", key.kind, "GET", object_path(key)))
+        return await self.send(Request("get", key.kind, "GET", object_path(key)))
 
     async def create(self, manifest: Manifest) -> JsonObject:
         """Creates the object, or raises AlreadyExists."""
         kind, meta = text(manifest, "kind"), child(manifest, "metadata")
         path = RESOURCES[kind].path(text(meta, "namespace"))
         query = (("fieldManager", FIELD_MANAGER),)
-        return await self._call(Request("create", kind, "POST", path, query, body=manifest))
+        return await self.send(Request("create", kind, "POST", path, query, body=manifest))
 
     async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
         """Applies the object server-side with our field manager, or raises Conflict."""
         kind, meta = text(manifest, "kind"), child(manifest, "metadata")
         path = RESOURCES[kind].path(text(meta, "namespace"), text(meta, "name"))
         query = (("fieldManager", FIELD_MANAGER), ("force", "true" if force else "false"))
-        return await self._call(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=_APPLY_PATCH))
+        return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
         """Merges `body` into the object (JSON merge patch)."""
         query = (("fieldManager", FIELD_MANAGER),)
         path = object_path(key, subresource)
-        return await self._call(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=_MERGE_PATCH))
+        return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=MERGE_PATCH))
 
     async def delete(self, key: Key, *, uid: str | None = None) -> None:
         """Deletes the object, only if it has `uid`; what it owns goes after it."""
         options: JsonObject = {"propagationPolicy": "Background"}
         if uid:
             options["preconditions"] = {"uid": uid}
-        await self._call(Request("delete", key.kind, "DELETE", object_path(key), body=options))
+        await self.send(Request("delete", key.kind, "DELETE", object_path(key), body=options))
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:
         """Deletes all objects of a kind in a namespace that the label selector selects, and what they own."""
         options: JsonObject = {"propagationPolicy": "Background"}
-        await self._call(
+        await self.send(
             Request(
                 "deletecollection",
                 kind,
@@ -161,7 +162,7 @@ class KubernetesApi:
             query = [("limit", str(PAGE))]
             query += [("labelSelector", selector)] if selector else []
             query += [("continue", following)] if following else []
-            answer = await self._call(
+            answer = await self.send(
                 Request(
                     "list",
                     kind,
@@ -203,7 +204,7 @@ class KubernetesApi:
         finally:
             response.close()
 
-    async def _call(self, request: Request) -> JsonObject:
+    async def send(self, request: Request) -> JsonObject:
         """Sends a request and reads its answer, again a few times where that may help."""
         for attempt in range(1, TRIES + 1):
             try:
@@ -233,7 +234,7 @@ class KubernetesApi:
                 request.method,
                 request.path,
                 query_params=list(request.query),
-                header_params={"Accept": request.accept, "Content-Type": request.content_type},
+                header_params={"Accept": request.accept, "Content-Type": request.content_type, **dict(request.headers)},
                 body=request.body,
                 auth_settings=["BearerToken"],
             )

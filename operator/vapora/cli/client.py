@@ -42,7 +42,7 @@ class UserApi(KubernetesApi):
         path = RESOURCES[kind].path(text(child(manifest, "metadata"), "namespace"))
         query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
         query += [("dryRun", "All")] if is_dry_run else []
-        return await self._call(Request("create", kind, "POST", path, tuple(query), body=manifest))
+        return await self.send(Request("create", kind, "POST", path, tuple(query), body=manifest))
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         if request.verb in {"list", "watch"}:

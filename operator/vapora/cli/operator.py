@@ -27,6 +27,13 @@ def run_operator(
     progress_writes_per_second: Annotated[
         float | None, typer.Option(help="Status writes of running objects a second, over all of them.")
     ] = None,
+    outbound_allowed: Annotated[
+        str | None, typer.Option(help="Networks and host names that steps may call although they would be refused.")
+    ] = None,
+    outbound_denied: Annotated[
+        str | None,
+        typer.Option(help="Networks that steps may not call; else the private ones, where clusters are."),
+    ] = None,
     http_host: Annotated[str | None, typer.Option(help="The address of /livez, /readyz and /metrics.")] = None,
     http_port: Annotated[int | None, typer.Option(help="Their port; 0 takes a free one.")] = None,
     log_format: Annotated[

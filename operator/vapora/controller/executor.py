@@ -9,6 +9,7 @@ from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, 
 from vapora.controller.store import Store
 from vapora.core import naming
 from vapora.core.agentpool.broker import BrokerUnavailable, TaskTooLarge
+from vapora.core.calls import Perform
 from vapora.core.plan import (
     Action,
     Apply,
@@ -52,6 +53,7 @@ class Executor:
     """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside.
 
     `wake` queues the owner of a child that existed already: it may have ended long ago, and no event will say so again.
+    `perform` takes over a call, which is made in the background: its answer is no matter of the plan that asks for it.
     """
 
     def __init__(
@@ -60,11 +62,13 @@ class Executor:
         broker: TaskBroker | None,
         store: Store,
         *,
+        perform: Callable[[Perform], None],
         wake: Callable[[Key], None] = lambda _: None,
     ) -> None:
         self._api = api
         self._broker = broker
         self._store = store
+        self._perform = perform
         self._wake = wake
 
     async def execute(self, actions: Iterable[Action]) -> list[Problem]:
@@ -100,6 +104,8 @@ class Executor:
                     await self._look(key)
                 case Publish() | CancelTask() | EnsureQueue() | RemoveQueue():
                     await self._use_broker(action)
+                case Perform():
+                    self._perform(action)
         except ApiError as refusal:
             return Problem(action, refusal.reason or "ApiError", str(refusal), is_permanent=_is_final(action, refusal))
         except BrokerUnavailable as refusal:

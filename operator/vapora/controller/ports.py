@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from vapora.core.calls import Account, Answer, SecretRef
 from vapora.core.plan import Key, Manifest
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from vapora.core.learning.execution import Execution
 
 JsonObject = dict[str, object]
+C_contra = TypeVar("C_contra", contravariant=True)
 
 
 class ApiError(Exception):
@@ -139,6 +141,30 @@ class TaskBroker(Protocol):
 
     async def close(self) -> None:
         """Lets go of the connection or the file."""
+        ...
+
+
+class Caller(Protocol[C_contra]):
+    """Carries out calls of some types. It never raises: a refusal is an answer, and so is a silence."""
+
+    async def call(self, call: C_contra, account: Account) -> Answer:
+        """Makes the call as the account, and returns what came of it."""
+        ...
+
+
+class SecretUnavailable(Exception):
+    """Says why a value could not be read from a Secret; `reason` is an Answer's."""
+
+    def __init__(self, message: str, *, reason: str = "SecretUnavailable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SecretReader(Protocol):
+    """Reads single values of Secrets for the length of a call."""
+
+    async def read_secret(self, account: Account, ref: SecretRef) -> str:
+        """Returns the value as the account may read it, without a newline at its end; raises SecretUnavailable."""
         ...
 
 

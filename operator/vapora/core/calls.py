@@ -117,7 +117,7 @@ class Answer:
 
     `is_definite` is False where the call may have had its effect all the same: after a timeout or a broken connection.
     Reasons of failures: HttpUnreachable, HttpTimeout, AddressForbidden, MailRefused, MailUnreachable, NotFound,
-    Forbidden, Conflict, Invalid, ApiUnavailable, SecretUnavailable.
+    Forbidden, Conflict, Invalid, ApiUnavailable, SecretUnavailable, OutputTooLarge.
     """
 
     value: object = None

@@ -53,7 +53,8 @@ class World(Engine):
         self.broker = FakeBroker()
         self.turned: list[Key] = []
         self.asked: list[Key] = []
-        kit = Kit(self.store, Executor(self.api, self.broker, self.store), self.writer, self.events, self.clock)
+        executor = Executor(self.api, self.broker, self.store, perform=self.performed.append)
+        kit = Kit(self.store, executor, self.writer, self.events, self.clock)
         self.depths = Depths(self.broker, self.store, self.asked.append, self.clock)
         observer = PoolObserver(self.store, self.depths, nats_url="nats://nats:4222")
         self.reconciler = PoolReconciler(observer, self.depths, kit, self.turned.append)

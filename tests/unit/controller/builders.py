@@ -12,6 +12,7 @@ from vapora.controller.reconcile import Kit
 from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
+from vapora.core.calls import Perform
 from vapora.core.plan import Key
 
 
@@ -61,7 +62,8 @@ class Engine:
         self.pacer = Pacer(self.clock, self.queue.add, per_second=10)
         self.writer = StatusWriter(self.api, self.store, self.pacer, self.clock)
         self.events = EventRecorder(self.api, self.clock, self.meter, identity="test")
-        self.executor = Executor(self.api, None, self.store, wake=self.queue.add)
+        self.performed: list[Perform] = []
+        self.executor = Executor(self.api, None, self.store, wake=self.queue.add, perform=self.performed.append)
         self.kit = Kit(self.store, self.executor, self.writer, self.events, self.clock)
 
     def add(self, obj: JsonObject) -> JsonObject:

@@ -79,7 +79,7 @@ class Process:
         self._informers = ChildInformers(self._source, self.store, self.queue, meter)
         self._resync = Resync(api, self.store, self.queue, clock, ["Workflow"])
         writer = StatusWriter(api, self.store, self._pacer, clock)
-        kit = Kit(self.store, Executor(api, None, self.store), writer, self._events, clock)
+        kit = Kit(self.store, Executor(api, None, self.store, perform=lambda _: None), writer, self._events, clock)
         reconcilers = {
             "Workflow": PlannedReconciler(self._observe, plan_chain, kit),
             "Pod": OrphanReconciler(api, self.store),
