@@ -49,7 +49,10 @@ class Reason(StrEnum):
     ConfigMissing = "ConfigMissing", "A Secret, ConfigMap or account that a pod needs is not there."
     AccountForbidden = "AccountForbidden", "The workflow's account lacks the right to do this."
     NameConflict = "NameConflict", "An object of that name belongs to someone else."
-    ManagedElsewhere = "ManagedElsewhere", "The object is tracked by a GitOps tool and is not touched."
+    ManagedElsewhere = (
+        "ManagedElsewhere",
+        "A GitOps tool tracks the object, or something else sets its size; it is not touched.",
+    )
     FieldConflict = "FieldConflict", "Another field manager owns a field that the step would change."
     UnknownTask = "UnknownTask", "No task type of that name is registered."
     AddressForbidden = "AddressForbidden", "The address is one that steps may not call."

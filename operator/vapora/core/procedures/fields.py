@@ -9,12 +9,14 @@ Fields = Mapping[str, object]
 
 
 def join_fields(left: Fields, right: Fields) -> Fields:
-    """Returns the fields that are in either set."""
+    """Returns the fields that are in either set; a whole value swallows its parts."""
     joined: dict[str, object] = dict(left)
     for name, below in right.items():
-        mine = joined.get(name)
-        both = isinstance(mine, Mapping) and isinstance(below, Mapping)
-        joined[name] = join_fields(mine, below) if both else below  # type: ignore[arg-type]  # both are mappings here
+        mine = joined.get(name, below)
+        if isinstance(mine, Mapping) and isinstance(below, Mapping) and mine and below:
+            joined[name] = join_fields(mine, below)
+        else:
+            joined[name] = {}
     return joined
 
 
