@@ -39,14 +39,15 @@ class Driver:
         account = Account(self.namespace, "default")
         return Situation(self.namespace, "wf", uid, "step", "key", account, body, NOW, NOW, undoes=undoes)
 
-    def run(self, procedure: Procedure, situation: Situation) -> Finished | Failed | Rest:
-        """Runs until the procedure ends or rests."""
-        for _ in range(_MAX_CALLS):
+    def run(self, procedure: Procedure, situation: Situation, crash_at: int = -1) -> Finished | Failed | Rest:
+        """Runs until the procedure ends or rests; the answer to the call number `crash_at` is lost."""
+        for number in range(_MAX_CALLS):
             decided = procedure(situation)
             if not isinstance(decided, Ask):
                 return decided
             self.calls.append(decided.call)
-            situation = replace(situation, memory=decided.memory, answer=self.perform(decided.call))
+            answer = self.perform(decided.call)
+            situation = replace(situation, memory=decided.memory, answer=None if number == crash_at else answer)
         raise AssertionError(f"no end after {_MAX_CALLS} calls: {self.calls[-3:]}")
 
     def perform(self, call: Call) -> Answer:

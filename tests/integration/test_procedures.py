@@ -53,12 +53,12 @@ def read(driver: Driver, kind: str, name: str) -> Json | None:
     return None if answer.status_code == 404 else dict(answer.raise_for_status().json())
 
 
-def run(driver: Driver, *manifests: Json, uid: str = RUN) -> Finished | Failed | Rest:
-    return driver.run(apply, driver.situation(uid, {"manifests": list(manifests)}))
+def run(driver: Driver, *manifests: Json, uid: str = RUN, crash_at: int = -1) -> Finished | Failed | Rest:
+    return driver.run(apply, driver.situation(uid, {"manifests": list(manifests)}), crash_at)
 
 
-def undo(driver: Driver, memory: Mapping[str, object], uid: str = RUN) -> Finished | Failed | Rest:
-    return driver.run(undo_apply, driver.situation(uid, {"manifests": []}, undoes=memory))
+def undo(driver: Driver, memory: Mapping[str, object], uid: str = RUN, crash_at: int = -1) -> Finished | Failed | Rest:
+    return driver.run(undo_apply, driver.situation(uid, {"manifests": []}, undoes=memory), crash_at)
 
 
 def test_a_field_that_was_added_is_dropped_and_one_that_was_changed_is_restored(driver: Driver) -> None:
@@ -166,6 +166,31 @@ def test_two_steps_of_one_run_are_undone_one_after_the_other(driver: Driver) -> 
     assert between["data"] == {"a": "1", "b": "1"}
     assert isinstance(undo(driver, one.memory), Finished)
     assert read(driver, "ConfigMap", "settings") is None
+
+
+@pytest.mark.parametrize("crash_at", range(8))
+def test_a_crash_anywhere_changes_nothing(driver: Driver, crash_at: int) -> None:
+    former = str(uuid4())
+    run(driver, config("old", a="1"), uid=former)
+    driver.apply(config("theirs", a="1"), OTHER)
+    done = run(driver, config("new", a="1"), config("old", a="2"), config("theirs", b="2"), crash_at=crash_at)
+    assert isinstance(done, Finished), done
+    made = {name: (read(driver, "ConfigMap", name) or {}).get("data") for name in ("new", "old", "theirs")}
+    assert made == {"new": {"a": "1"}, "old": {"a": "2"}, "theirs": {"a": "1", "b": "2"}}
+    assert isinstance(undo(driver, done.memory, crash_at=crash_at), Finished)
+    left = {name: (read(driver, "ConfigMap", name) or {}).get("data") for name in ("new", "old", "theirs")}
+    assert left == {"new": None, "old": {"a": "1"}, "theirs": {"a": "1"}}
+
+
+def test_a_field_that_somebody_took_by_force_since_stays_theirs(driver: Driver) -> None:
+    driver.apply(deployment("api", {"name": "app", "image": "app:1"}), OTHER)
+    done = run(driver, deployment("api", {"name": "app"}, replicas=0, revisionHistoryLimit=3))
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 4}}
+    driver.apply(scaled, "oncall&force=true")
+    assert isinstance(undo(driver, done.memory), Finished)
+    after = read(driver, "Deployment", "api")
+    assert after is not None
+    assert (after["spec"]["replicas"], after["spec"]["revisionHistoryLimit"]) == (4, 10)
 
 
 @pytest.fixture

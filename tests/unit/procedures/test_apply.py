@@ -1,6 +1,7 @@
 """Steps that apply objects: the inventory first, then the write, then the waiting."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from tests.unit.procedures.cluster import Cluster, Json
@@ -48,7 +49,7 @@ def test_the_inventory_is_there_before_the_write_and_has_the_uids_after_it() -> 
     assert isinstance(look.call, ReadCall)
     write = apply(situation(start.body, cluster(look.call), memory=look.memory))
     assert isinstance(write, Ask)
-    assert write.memory == inventory(MADE)
+    assert write.memory == {**inventory(MADE), "applying": True}
     labels = {"vapora.dev/applied-by": UID}
     manifest = {**config("a", x="1"), "metadata": {"name": "a", "namespace": "default", "labels": labels}}
     assert write.call == ApplyCall((manifest,), OURS)
@@ -147,6 +148,21 @@ def test_what_is_being_deleted_is_waited_out() -> None:
     course = drive(apply, situation(body(config("a", x="2"))), cluster)
     assert [rest.why for rest in course.rests] == ["waits until ConfigMap a is deleted"]
     assert course.end.memory == inventory({**MADE, "uid": "uid-2"})  # type: ignore[union-attr]
+
+
+def test_the_next_try_remembers_what_the_first_one_found_and_looks_afresh_at_what_that_did_not_reach() -> None:
+    cluster = Cluster(config("a", x="1"), config("c", x="1"))
+    wanted = body(config("a", y="2"), config("b", x="1"), config("c", y="2"))
+    cluster.refuse["c"] = "Forbidden"
+    first = drive(apply, situation(wanted), cluster)
+    failed(first.end)
+    cluster.refuse.clear()
+    cluster.put(config("c", x="changed"))
+    second = drive(apply, situation(wanted, memory=first.end.memory), cluster)  # type: ignore[union-attr]
+    finished(second)
+    rows: Any = second.end.memory["inventory"]  # type: ignore[union-attr]
+    found = [(row["name"], row["existedBefore"], row.get("preImage", {}).get("data")) for row in rows]
+    assert found == [("a", True, {"x": "1"}), ("b", False, None), ("c", True, {"x": "changed"})]
 
 
 ARGO = {"argocd.argoproj.io/instance": "shop"}

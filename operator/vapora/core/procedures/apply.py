@@ -22,9 +22,9 @@ MAX_TOLD = 3  # objects that a sentence names
 
 
 def apply(situation: Situation) -> Next:
-    """Applies the manifests; the result is {objects: [{kind, name, uid}]}, the memory {inventory, looks}.
+    """Applies the manifests; the result is {objects: [{kind, name, uid}]}, the memory {inventory}.
 
-    Without an inventory it reads; with one it applies; with `looks`, the number of looks since, it waits.
+    While it runs the memory also has `applying`, once the write was asked for, or `looks`, the number of looks since.
     """
     body = read_body(ApplyBody, situation.body, "apply")
     manifests = body if isinstance(body, Failed) else _complete(body, situation)
@@ -33,11 +33,10 @@ def apply(situation: Situation) -> Next:
     memory, answer = situation.memory, situation.answer
     refs = tuple(_find_ref(manifest) for manifest in manifests)
     if answer is None:
-        is_applying = "inventory" in memory and "looks" not in memory
-        return Ask(ApplyCall(manifests, naming.run_manager(situation.uid)) if is_applying else ReadCall(refs), memory)
-    if "inventory" not in memory:
-        return _prepare(situation, answer, manifests, refs)
-    return _judge(situation, answer, refs)
+        return Ask(ReadCall(refs), memory if "looks" in memory else _keep_inventory(memory))
+    if "applying" in memory or "looks" in memory:
+        return _judge(situation, answer, refs)
+    return _prepare(situation, answer, manifests, refs)
 
 
 def _judge(situation: Situation, answer: Answer, refs: tuple[ObjectRef, ...]) -> Next:
@@ -82,28 +81,32 @@ def _prepare(
     situation: Situation, answer: Answer, manifests: tuple[Manifest, ...], refs: tuple[ObjectRef, ...]
 ) -> Next:
     """Refuses what others track, takes over what former runs applied, then writes the inventory and applies."""
+    memory, manager = situation.memory, naming.run_manager(situation.uid)
     if answer.reason == "Conflict" or isinstance(answer.value, Mapping):
-        return Ask(ReadCall(refs))  # fields were taken over, or somebody wrote meanwhile
+        return Ask(ReadCall(refs), memory)  # somebody wrote meanwhile, or fields were taken over
     if answer.is_failure:
-        return fail_call(answer)
+        return fail_call(answer, memory)
     stored = answer.value if isinstance(answer.value, list) else []
-    found = [manifest if isinstance(manifest, Mapping) else None for manifest in stored]
-    for ref, manifest in zip(refs, found, strict=True):
-        if manifest and (tracker := find_tracker(manifest)):
-            return fail("ManagedElsewhere", f"{name_object(ref)} is tracked by {tracker}: change it in Git")
-    leaving = [
-        ref
-        for ref, manifest in zip(refs, found, strict=True)
-        if "deletionTimestamp" in child(manifest or {}, "metadata")
-    ]
-    if leaving:
-        return Rest(situation.now + timedelta(seconds=FIRST_PAUSE), f"waits until {_enumerate(leaving)} is deleted")
-    manager = naming.run_manager(situation.uid)
-    for ref, manifest in zip(refs, found, strict=True):
-        if manifest and (takeover := _plan_takeover(ref, manifest, manager)):
-            return Ask(takeover)
-    inventory = [build_entry(ref, manifest, manager) for ref, manifest in zip(refs, found, strict=True)]
-    return Ask(ApplyCall(manifests, manager), {"inventory": encode_inventory(inventory)})
+    found = {ref: manifest for ref, manifest in zip(refs, stored, strict=True) if isinstance(manifest, Mapping)}
+    for ref, manifest in found.items():
+        if tracker := find_tracker(manifest):
+            return fail("ManagedElsewhere", f"{name_object(ref)} is tracked by {tracker}: change it in Git", memory)
+    if leaving := [ref for ref, manifest in found.items() if "deletionTimestamp" in child(manifest, "metadata")]:
+        why = f"waits until {_shorten([name_object(ref) for ref in leaving])} is deleted"
+        return Rest(situation.now + timedelta(seconds=FIRST_PAUSE), why, memory)
+    takeovers = (_plan_takeover(ref, manifest, manager) for ref, manifest in found.items())
+    if takeover := next(filter(None, takeovers), None):
+        return Ask(takeover, memory)
+    inventory = _write_down(decode_inventory(memory), refs, found, manager)
+    return Ask(ApplyCall(manifests, manager), {"inventory": encode_inventory(inventory), "applying": True})
+
+
+def _write_down(
+    former: Sequence[Entry], refs: Sequence[ObjectRef], found: Mapping[ObjectRef, Manifest], manager: str
+) -> list[Entry]:
+    """Returns the inventory; of what an earlier try has applied already, it keeps how that try had found it."""
+    known = {entry.ref: entry for entry in former if read_fields(found.get(entry.ref, {}), manager)}
+    return [known.get(ref) or build_entry(ref, found.get(ref), manager) for ref in refs]
 
 
 def _plan_takeover(ref: ObjectRef, found: Manifest, manager: str) -> MergeCall | None:
@@ -125,7 +128,7 @@ def _plan_takeover(ref: ObjectRef, found: Manifest, manager: str) -> MergeCall |
 
 
 def _keep_inventory(memory: Json) -> Json:
-    return {"inventory": memory.get("inventory", [])}
+    return {"inventory": memory["inventory"]} if "inventory" in memory else {}
 
 
 def _await_ready(situation: Situation, stored: Sequence[object], refs: tuple[ObjectRef, ...], memory: Json) -> Next:
@@ -151,10 +154,6 @@ def _await_ready(situation: Situation, stored: Sequence[object], refs: tuple[Obj
 def _finish(inventory: Sequence[Entry]) -> Finished:
     objects = [{"kind": entry.ref.kind, "name": entry.ref.name, "uid": entry.uid} for entry in inventory]
     return Finished({"objects": objects}, {"inventory": encode_inventory(inventory)})
-
-
-def _enumerate(refs: Sequence[ObjectRef]) -> str:
-    return _shorten([name_object(ref) for ref in refs])
 
 
 def _shorten(told: Sequence[str]) -> str:
