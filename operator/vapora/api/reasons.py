@@ -49,7 +49,13 @@ class Reason(StrEnum):
     ConfigMissing = "ConfigMissing", "A Secret, ConfigMap or account that a pod needs is not there."
     AccountForbidden = "AccountForbidden", "The workflow's account lacks the right to do this."
     NameConflict = "NameConflict", "An object of that name belongs to someone else."
-    ManagedElsewhere = "ManagedElsewhere", "The object is tracked by a GitOps tool and is not touched."
+    ManagedElsewhere = (
+        "ManagedElsewhere",
+        "A GitOps tool tracks the object, or something else sets its size; it is not touched.",
+    )
+    FieldConflict = "FieldConflict", "Another field manager owns a field that the step would change."
+    UnknownTask = "UnknownTask", "No task type of that name is registered."
+    AddressForbidden = "AddressForbidden", "The address is one that steps may not call."
     ConflictsWith = "ConflictsWith", "A Taskserv that must not be there with it exists."
     DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
     InsufficientResources = "InsufficientResources", "No node offers the resources that are asked for."
@@ -59,6 +65,13 @@ class Reason(StrEnum):
     TaskFailed = "TaskFailed", "The agent failed at the task and may try again."
     TaskRefused = "TaskRefused", "The agent said that trying again would not help."
     TaskCancelled = "TaskCancelled", "The agent gave the task up before it was done."
+    HttpRefused = "HttpRefused", "The HTTP answer is not what the step expects."
+    HttpAnswerInvalid = "HttpAnswerInvalid", "The HTTP answer has not the form that `expect` looks into."
+    MailRefused = "MailRefused", "The mail server refused the mail or one of its recipients."
+    NotFound = "NotFound", "The object, its kind or its namespace is not there."
+    ObjectFailed = "ObjectFailed", "An object that was applied failed, or is gone."
+    NotUndone = "NotUndone", "Some of what the step did could not be undone; the message names it."
+    PluginFailed = "PluginFailed", "A task type raised an error of its own."
     InvalidInput = "InvalidInput", "What a step became after interpolation makes no sense."
     MaxAttemptsExceeded = "MaxAttemptsExceeded", "The last allowed try failed."
     TimedOut = "TimedOut", "A try ran longer than its timeout."
@@ -90,6 +103,11 @@ class Reason(StrEnum):
     QuotaExceeded = "QuotaExceeded", "The namespace's quota has no room for it."
     ContainerCannotRun = "ContainerCannotRun", "The container could not be started."
     ApiUnavailable = "ApiUnavailable", "The Kubernetes API did not answer or failed."
+    SecretUnavailable = "SecretUnavailable", "A Secret or key that a call needs could not be read."
+    HttpUnavailable = "HttpUnavailable", "The HTTP server could not serve the call now."
+    HttpUnreachable = "HttpUnreachable", "The HTTP server could not be reached."
+    HttpTimeout = "HttpTimeout", "The HTTP server did not answer in time."
+    MailUnreachable = "MailUnreachable", "The mail server could not be reached."
     Undeliverable = "Undeliverable", "The task was delivered as often as allowed and never finished."
     TaskTooLarge = "TaskTooLarge", "The task is larger than the broker takes."
 

@@ -18,6 +18,7 @@ LABEL_OUTCOME = f"{GROUP}/outcome"  # succeeded or failed
 LABEL_POOL = f"{GROUP}/pool"  # name of the AgentPool
 LABEL_TASKSERV = f"{GROUP}/taskserv"  # name of the Taskserv
 LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
+LABEL_APPLIED_BY = f"{GROUP}/applied-by"  # uid of the Workflow whose step applied it
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
 ANNOTATION_REQUEST = f"{GROUP}/request"
@@ -38,6 +39,11 @@ def child_name(workflow: str, uid: str, step: str, item: int, try_: int) -> str:
     """Names the child of one try; `item` is NO_ITEM for a plain step."""
     prefix = workflow[:_MAX_PREFIX].rstrip("-.").replace(".", "-")
     return f"{prefix}-{hash10(uid, step, item, try_)}"
+
+
+def run_manager(uid: str) -> str:
+    """Names the field manager of what one run applies."""
+    return f"{FIELD_MANAGER}-{uid[:8]}"
 
 
 def effect_id(uid: str, step: str, item: int, effect: int) -> str:

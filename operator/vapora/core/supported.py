@@ -48,12 +48,12 @@ def read_spec(model: type[Model], raw: object, support: Support) -> Model | Spec
     return spec
 
 
-def describe_validation(error: ValidationError) -> str:
+def describe_validation(error: ValidationError, root: str = "spec") -> str:
     """Says what is wrong where: `spec.template.image: Field required`."""
     told = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         message = detail["msg"].removeprefix("Value error, ")
-        told.append(f"{_place(detail['loc'])}: {message}")
+        told.append(f"{_place(root, detail['loc'])}: {message}")
     return cut(_enumerate(told, separator="; "))
 
 
@@ -99,8 +99,8 @@ def _default(info: FieldInfo) -> object:
     return None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
 
 
-def _place(location: Iterable[int | str]) -> str:
-    place = "spec"
+def _place(root: str, location: Iterable[int | str]) -> str:
+    place = root
     for part in location:
         place += f"[{part}]" if isinstance(part, int) else f".{part}"
     return place

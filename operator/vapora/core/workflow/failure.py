@@ -40,6 +40,11 @@ CLASSES: Mapping[str, FailureClass] = {
     "TaskFailed": _A,
     "OutputInvalid": _A,
     "ChildFailed": _A,
+    "HttpRefused": _A,
+    "HttpAnswerInvalid": _A,
+    "MailRefused": _A,
+    "NotFound": _A,
+    "ObjectFailed": _A,
     # The cluster took the ground away.
     "Evicted": _I,
     "Preempted": _I,
@@ -52,6 +57,12 @@ CLASSES: Mapping[str, FailureClass] = {
     "PendingTimeout": _I,
     "Undeliverable": _I,
     "TaskCancelled": _I,
+    "HttpUnavailable": _I,
+    "HttpUnreachable": _I,
+    "HttpTimeout": _I,
+    "MailUnreachable": _I,
+    "ApiUnavailable": _I,
+    "SecretUnavailable": _I,
     # The next try would be the same.
     "UnresolvedReference": _P,
     "AmbiguousReference": _P,
@@ -62,6 +73,13 @@ CLASSES: Mapping[str, FailureClass] = {
     "OutcomeUnknown": _P,
     "ApprovalRejected": _P,
     "NotUndone": _P,
+    "ExpressionFailed": _P,
+    "AddressForbidden": _P,
+    "AccountForbidden": _P,
+    "FieldConflict": _P,
+    "ManagedElsewhere": _P,
+    "UnknownTask": _P,
+    "PluginFailed": _P,
 }
 
 # Reasons that a Pod's own status, its disruption condition or a waiting container give, in Kubernetes' words.
