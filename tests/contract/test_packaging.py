@@ -144,6 +144,10 @@ CALLS = {
         for verb in ("create", "list", "watch", "patch", "delete")
         for group, kind in (("apps", "deployments"), ("apps", "statefulsets"), ("", "services"))
     ],
+    "runs are made for others, in their name": [
+        Call("create", GROUP, "workflows"),
+        Call("create", GROUP, "workflows", "authorship"),
+    ],
     "a run is pinned": [Call(verb, "apps", "controllerrevisions") for verb in ("create", "get")],
     "events are told": [Call("create", "", "events")],
     "the definitions are looked at": [
@@ -161,7 +165,7 @@ FORBIDDEN = {
     "read a secret": ("get", "", "secrets"),
     "list secrets": ("list", "", "secrets"),
     "write what users want": ("update", GROUP, "workflows"),
-    "create a workflow": ("create", GROUP, "workflows"),
+    "approve a step": ("create", GROUP, "workflows", "approval"),
     "replace a status": ("update", GROUP, "workflows", "status"),
     "run a command in a pod": ("create", "", "pods", "exec"),
     "grant rights": ("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
@@ -197,8 +201,8 @@ def test_the_lease_may_be_taken_in_one_namespace_and_by_one_name() -> None:
 
 
 def test_users_never_write_a_status() -> None:
-    rules = [rule for name in ("view", "edit", "admin") for rule in find_user_role(name)["rules"]]
-    assert {grant.subresource for grant in list_grants(rules)} == {"", "scale"}
+    rules = [rule for name in ("view", "edit", "admin", "approver") for rule in find_user_role(name)["rules"]]
+    assert {grant.subresource for grant in list_grants(rules)} == {"", "scale", "approval"}
     assert not allowed(rules, "patch", GROUP, "workflows", "status")
 
 

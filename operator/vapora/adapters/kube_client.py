@@ -28,7 +28,7 @@ WATCH_SILENCE = 100.0
 _MAX_RETRY_AFTER = 10.0
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_MERGE_PATCH = "application/merge-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
 
 
@@ -106,11 +106,11 @@ class KubernetesApi:
         """Returns the object, or raises NotFound."""
         return await self._call(Request("get", key.kind, "GET", object_path(key)))
 
-    async def create(self, manifest: Manifest) -> JsonObject:
-        """Creates the object, or raises AlreadyExists."""
+    async def create(self, manifest: Manifest, *, is_dry_run: bool = False) -> JsonObject:
+        """Creates the object, or raises AlreadyExists; a dry run leaves nothing."""
         kind, meta = text(manifest, "kind"), child(manifest, "metadata")
         path = RESOURCES[kind].path(text(meta, "namespace"))
-        query = (("fieldManager", FIELD_MANAGER),)
+        query = (("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if is_dry_run else []))
         return await self._call(Request("create", kind, "POST", path, query, body=manifest))
 
     async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
@@ -124,7 +124,7 @@ class KubernetesApi:
         """Merges `body` into the object (JSON merge patch)."""
         query = (("fieldManager", FIELD_MANAGER),)
         path = object_path(key, subresource)
-        return await self._call(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=_MERGE_PATCH))
+        return await self._call(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=MERGE_PATCH))
 
     async def delete(self, key: Key, *, uid: str | None = None) -> None:
         """Deletes the object, only if it has `uid`; what it owns goes after it."""

@@ -21,6 +21,8 @@ LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
 ANNOTATION_REQUEST = f"{GROUP}/request"
+ANNOTATION_AUTHOR = f"{GROUP}/author"  # user who made the object; runs inherit it
+ANNOTATION_APPROVAL = f"approval.{GROUP}/"  # a prefix
 
 NO_ITEM = -1
 _MAX_PREFIX = 30
