@@ -27,7 +27,12 @@ from vapora.api.kinds import GROUP, KINDS
 from vapora.settings import Settings
 
 KUBERNETES = "1.36"
-RENDERED = {"default": OVERLAYS / "default", "dev": OVERLAYS / "dev", "the demo's fleet": DEMO / "fleet"}
+RENDERED = {
+    "default": OVERLAYS / "default",
+    "dev": OVERLAYS / "dev",
+    "the author's component": ROOT / "kustomize" / "components" / "author",
+    "the demo's fleet": DEMO / "fleet",
+}
 INSTALLED = render_objects(OVERLAYS / "default")
 IMAGE = re.compile(r"^[a-z0-9./-]+:v?[0-9][\w.-]*$")
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
