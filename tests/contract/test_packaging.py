@@ -27,7 +27,12 @@ from vapora.api.kinds import GROUP, KINDS
 from vapora.settings import Settings
 
 KUBERNETES = "1.36"
-RENDERED = {"default": OVERLAYS / "default", "dev": OVERLAYS / "dev", "the demo's fleet": DEMO / "fleet"}
+RENDERED = {
+    "default": OVERLAYS / "default",
+    "dev": OVERLAYS / "dev",
+    "the author's component": ROOT / "kustomize" / "components" / "author",
+    "the demo's fleet": DEMO / "fleet",
+}
 INSTALLED = render_objects(OVERLAYS / "default")
 IMAGE = re.compile(r"^[a-z0-9./-]+:v?[0-9][\w.-]*$")
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
@@ -144,6 +149,10 @@ CALLS = {
         for verb in ("create", "list", "watch", "patch", "delete")
         for group, kind in (("apps", "deployments"), ("apps", "statefulsets"), ("", "services"))
     ],
+    "runs are made for others, in their name": [
+        Call("create", GROUP, "workflows"),
+        Call("create", GROUP, "workflows", "authorship"),
+    ],
     "a run is pinned": [Call(verb, "apps", "controllerrevisions") for verb in ("create", "get")],
     "events are told": [Call("create", "", "events")],
     "the definitions are looked at": [
@@ -161,7 +170,7 @@ FORBIDDEN = {
     "read a secret": ("get", "", "secrets"),
     "list secrets": ("list", "", "secrets"),
     "write what users want": ("update", GROUP, "workflows"),
-    "create a workflow": ("create", GROUP, "workflows"),
+    "approve a step": ("create", GROUP, "workflows", "approval"),
     "replace a status": ("update", GROUP, "workflows", "status"),
     "run a command in a pod": ("create", "", "pods", "exec"),
     "grant rights": ("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
@@ -197,8 +206,8 @@ def test_the_lease_may_be_taken_in_one_namespace_and_by_one_name() -> None:
 
 
 def test_users_never_write_a_status() -> None:
-    rules = [rule for name in ("view", "edit", "admin") for rule in find_user_role(name)["rules"]]
-    assert {grant.subresource for grant in list_grants(rules)} == {"", "scale"}
+    rules = [rule for name in ("view", "edit", "admin", "approver") for rule in find_user_role(name)["rules"]]
+    assert {grant.subresource for grant in list_grants(rules)} == {"", "scale", "approval"}
     assert not allowed(rules, "patch", GROUP, "workflows", "status")
 
 

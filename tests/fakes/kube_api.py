@@ -83,11 +83,13 @@ class FakeKubeApi:
         await self._begin("get", key)
         return copy.deepcopy(self._find(key))
 
-    async def create(self, manifest: Mapping) -> JsonObject:
+    async def create(self, manifest: Mapping, *, is_dry_run: bool = False) -> JsonObject:
         key = key_of(manifest)
         await self._begin("create", key)
         if key in self._objects:
             raise AlreadyExists(f"{key} already exists", status=409, reason="AlreadyExists")
+        if is_dry_run:
+            return copy.deepcopy(dict(manifest))
         created = self._insert(copy.deepcopy(dict(manifest)))
         return await self._end("create", key, created)
 

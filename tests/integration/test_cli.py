@@ -44,6 +44,7 @@ class CommandLine:
         self.environment = {
             "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "HOME": str(cluster.folder),
             "LANG": "C.UTF-8",
         }

@@ -17,7 +17,7 @@ OPERATOR = "system:serviceaccount:vapora-system:vapora-operator"
 # What is deleted after the test: the definitions and the policy stay, others rely on them.
 OURS = (
     "namespace/vapora-system",
-    *(f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "admin")),
+    *(f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "approver", "admin")),
     "clusterrolebinding/vapora-operator",
 )
 
@@ -63,7 +63,8 @@ def test_the_operators_account_may_what_it_must_and_no_more(installed: tuple[Clu
     assert can(cluster, OPERATOR, "create", "leases", "-n", "vapora-system")
     assert not can(cluster, OPERATOR, "create", "leases", "-n", "default")
     assert not can(cluster, OPERATOR, "get", "secrets", "-A")
-    assert not can(cluster, OPERATOR, "create", "workflows.vapora.dev", "-A")
+    assert can(cluster, OPERATOR, "create", "workflows.vapora.dev", "-A")
+    assert not can(cluster, OPERATOR, "create", "workflows.vapora.dev", "--subresource=approval", "-A")
 
 
 USERS = {

@@ -107,11 +107,11 @@ class KubernetesApi:
         """Returns the object, or raises NotFound."""
         return await self.send(Request("get", key.kind, "GET", object_path(key)))
 
-    async def create(self, manifest: Manifest) -> JsonObject:
-        """Creates the object, or raises AlreadyExists."""
+    async def create(self, manifest: Manifest, *, is_dry_run: bool = False) -> JsonObject:
+        """Creates the object, or raises AlreadyExists; a dry run leaves nothing."""
         kind, meta = text(manifest, "kind"), child(manifest, "metadata")
         path = RESOURCES[kind].path(text(meta, "namespace"))
-        query = (("fieldManager", FIELD_MANAGER),)
+        query = (("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if is_dry_run else []))
         return await self.send(Request("create", kind, "POST", path, query, body=manifest))
 
     async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:

@@ -81,6 +81,8 @@ class Reason(StrEnum):
     ConditionFalse = "ConditionFalse", "The condition of one of its edges was false, so it was skipped."
     DependencyFailed = "DependencyFailed", "A step it waits for failed, so it never starts."
     ItemsFailed = "ItemsFailed", "More items failed than failureTolerance allows."
+    ApprovalRejected = "ApprovalRejected", "One of those who may approve the step has rejected it."
+    ApprovalTimedOut = "ApprovalTimedOut", "Nobody approved the step within its timeout."
     OutcomeUnknown = (
         "OutcomeUnknown",
         "A crash has hidden whether the effect happened, and atMostOnce forbids to repeat it.",

@@ -10,6 +10,7 @@ import typer
 
 from vapora.adapters.kube_config import NoCluster
 from vapora.api.kinds import GROUP, WORKFLOW
+from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
 from vapora.cli.client import follow, open_api
 from vapora.cli.exits import Exit, find_exit
 from vapora.cli.manifest import KIND
@@ -18,6 +19,7 @@ from vapora.cli.target import Target
 from vapora.controller.ports import AlreadyExists, ApiError, JsonObject, NotFound
 from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, text
+from vapora.core.workflow.approvals import Word, build_annotations
 
 LATEST = "@latest"
 _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
@@ -82,6 +84,28 @@ def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
     return _run(work())
 
 
+def decide_step(target: Target, name: str, step: str | None, *, is_approval: bool, comment: str) -> int:
+    """Approves or rejects a step in the user's own name."""
+
+    async def work() -> Exit:
+        key = await _resolve(target, name)
+        async with open_api(target) as api:
+            obj = await api.get(key)
+            user, groups = await api.whoami()
+            said = Word(find_step(obj, step), user, is_approval, comment=comment)
+            spec = child(obj, "spec")
+            if template := text(child(spec, "templateRef"), "name"):
+                held = await api.get(Key("WorkflowTemplate", key.namespace, template))
+                spec = child(held, "spec", "workflow")
+            word = choose_word(obj, find_approvers(spec, said.step), said, groups)
+            if added := build_annotations(word, child(obj, "metadata", "annotations")):
+                await api.annotate(key, added)
+        typer.echo(f"{_name(obj)} step {word.step} {'approved' if is_approval else 'rejected'} by {word.user}")
+        return Exit.DONE
+
+    return _run(work())
+
+
 async def _watch(target: Target, key: Key, timeout: float | None) -> Exit:  # noqa: ASYNC109  # it is the user's
     outcome: Exit | None = None
     with build_watcher() as watcher:
@@ -133,13 +157,13 @@ def _run(work: Coroutine[object, object, Exit]) -> int:
         return asyncio.run(work)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except (ApiError, NoCluster, TimeoutError) as problem:
+    except (ApiError, CannotSay, NoCluster, TimeoutError) as problem:
         code, message = _explain(problem)
         typer.echo(f"vapora: {message}", err=True)
         return code
 
 
-def _explain(problem: ApiError | NoCluster | TimeoutError) -> tuple[Exit, str]:
+def _explain(problem: ApiError | CannotSay | NoCluster | TimeoutError) -> tuple[Exit, str]:
     match problem:
         case NotFound():
             return Exit.NOT_FOUND, str(problem)
@@ -147,6 +171,8 @@ def _explain(problem: ApiError | NoCluster | TimeoutError) -> tuple[Exit, str]:
             return Exit.REFUSED, f"{problem}; a Workflow is one run: give this one another name, or generateName"
         case ApiError():  # one that is not permanent was tried again until the client gave up
             return Exit.REFUSED if problem.is_permanent else Exit.TIMEOUT, str(problem)
+        case CannotSay():
+            return Exit.REFUSED, str(problem)
         case NoCluster():
             return Exit.USAGE, str(problem)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -13,10 +13,10 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 
 from vapora.adapters.clock import SystemClock
-from vapora.adapters.kube_client import KubernetesApi, Request
+from vapora.adapters.kube_client import MERGE_PATCH, KubernetesApi, Request
 from vapora.adapters.kube_config import load_configuration
 from vapora.adapters.kube_informer import KubeInformer
-from vapora.adapters.kube_kinds import RESOURCES
+from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.adapters.metrics import Metrics
 from vapora.cli.target import Target
 from vapora.controller.ports import JsonObject, NotFound
@@ -43,6 +43,20 @@ class UserApi(KubernetesApi):
         query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
         query += [("dryRun", "All")] if is_dry_run else []
         return await self.send(Request("create", kind, "POST", path, tuple(query), body=manifest))
+
+    async def annotate(self, key: Key, annotations: Mapping[str, str]) -> JsonObject:
+        """Adds annotations to an object, or changes them."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        query = (("fieldManager", FIELD_MANAGER),)
+        request = Request("patch", key.kind, "PATCH", object_path(key), query, body=body, content_type=MERGE_PATCH)
+        return await self._call(request)
+
+    async def whoami(self) -> tuple[str, frozenset[str]]:
+        """Returns the user's name and groups, as the API server knows them."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        info = child(await self.create(review), "status", "userInfo")
+        groups = info.get("groups")
+        return text(info, "username"), frozenset(groups) if isinstance(groups, list) else frozenset()
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         if request.verb in {"list", "watch"}:

@@ -26,6 +26,8 @@ Context = Annotated[str | None, typer.Option(help="The kubeconfig's context to u
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="The namespace; else the context's.")]
 Name = Annotated[str, typer.Argument(help="The workflow; @latest is the newest of the namespace.")]
 Timeout = Annotated[float | None, typer.Option(min=0, help="Stop watching after so many seconds.")]
+StepArgument = Annotated[str | None, typer.Argument(metavar="[STEP]", help="The step; else the one that waits.")]
+Comment = Annotated[str, typer.Option(help="What is kept beside it, at most 1 KiB.")]
 Output = Literal["table", "wide", "json", "yaml", "name"]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How it is printed.")]
 
@@ -109,6 +111,38 @@ def watch(
     from vapora.cli.actions import watch_one  # noqa: PLC0415  # slow
 
     raise typer.Exit(watch_one(target, name, timeout=timeout))
+
+
+@workflow.command(epilog="Example: vapora workflow approve deploy gate --comment fine")
+def approve(
+    name: Name,
+    step: StepArgument = None,
+    comment: Comment = "",
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Approve a step that waits for people. It is never taken back."""
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
+
+    raise typer.Exit(decide_step(target, name, step, is_approval=True, comment=comment))
+
+
+@workflow.command(epilog="Example: vapora workflow reject deploy gate --comment later")
+def reject(
+    name: Name,
+    step: StepArgument = None,
+    comment: Comment = "",
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Reject a step that waits for people: it fails for good."""
+    target = _find_target(kubeconfig, context, namespace)
+    from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
+
+    raise typer.Exit(decide_step(target, name, step, is_approval=False, comment=comment))
 
 
 def _read_source(file: str) -> str:

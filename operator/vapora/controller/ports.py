@@ -55,8 +55,8 @@ class KubeApi(Protocol):
         """Returns the object, or raises NotFound."""
         ...
 
-    async def create(self, manifest: Manifest) -> JsonObject:
-        """Creates the object, or raises AlreadyExists."""
+    async def create(self, manifest: Manifest, *, is_dry_run: bool = False) -> JsonObject:
+        """Creates the object, or raises AlreadyExists; a dry run is admitted or refused as such and leaves nothing."""
         ...
 
     async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:

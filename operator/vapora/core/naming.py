@@ -22,7 +22,8 @@ LABEL_APPLIED_BY = f"{GROUP}/applied-by"  # uid of the Workflow whose step appli
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
 ANNOTATION_REQUEST = f"{GROUP}/request"
-ANNOTATION_AUTHOR = f"{GROUP}/author"  # who made it, as the API server knew them
+ANNOTATION_AUTHOR = f"{GROUP}/author"  # user who made the object; runs inherit it
+ANNOTATION_APPROVAL = f"approval.{GROUP}/"  # a prefix
 
 NO_ITEM = -1
 UNDO = "_undo"  # ends the name of what undoes a step; no step's own name has an underscore

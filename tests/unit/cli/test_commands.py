@@ -53,7 +53,11 @@ def test_a_cycle_is_refused_before_any_cluster_is_asked(call: Call) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [("run", "-"), ("list",), ("get", "x"), ("watch", "@latest")], ids=lambda a: a[0])
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "-"), ("list",), ("get", "x"), ("watch", "@latest"), ("approve", "x"), ("reject", "x", "gate")],
+    ids=lambda a: a[0],
+)
 def test_without_any_cluster_every_command_says_so(call: Call, arguments: tuple[str, ...]) -> None:
     result = call(*arguments)
     assert (result.exit_code, result.stderr.startswith("vapora: cannot reach a cluster")) == (Exit.USAGE, True)
@@ -63,7 +67,7 @@ def test_a_tree_is_no_json(call: Call) -> None:
     assert call("get", "x", "--tree", "-o", "json").exit_code == Exit.USAGE
 
 
-@pytest.mark.parametrize("command", ["run", "list", "get", "watch"])
+@pytest.mark.parametrize("command", ["run", "list", "get", "watch", "approve", "reject"])
 def test_every_command_explains_itself_with_an_example(call: Call, command: str) -> None:
     result = call(command, "--help")
     assert (result.exit_code, f"Example: vapora workflow {command}" in result.stdout) == (0, True)
