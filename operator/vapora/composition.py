@@ -12,6 +12,7 @@ from vapora.adapters.nats_broker import NatsBroker
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
 from vapora.controller.collect import Collector
+from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pools import Outstanding
@@ -19,8 +20,9 @@ from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Reconciler
-from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
+from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
 from vapora.controller.workflow import WorkflowReconciler
+from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, TemplateReconciler, Templates
 from vapora.controller.workqueue import WorkQueue
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
 from vapora.core.gpu.vocabulary import load_vocabulary
@@ -72,6 +74,7 @@ class Fleet:
             outstanding=self._outstanding,
             on_release=collector.note_release,
         )
+        self._templates = Templates(kit.store, queue.add)
         self._nats_url = settings.nats_url
 
     def build(self, api: KubeApi) -> Controllers:
@@ -81,7 +84,8 @@ class Fleet:
         services = TaskservObserver(store, dependents)
         return Controllers(
             reconcilers={
-                "Workflow": self._workflows,
+                "Workflow": RunTeller(self._workflows, store, self._queue.add),
+                "WorkflowTemplate": TemplateReconciler(TemplateObserver(store), self._templates, self._kit),
                 "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
                 "Pod": orphans,

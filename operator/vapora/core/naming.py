@@ -18,8 +18,11 @@ LABEL_OUTCOME = f"{GROUP}/outcome"  # succeeded or failed
 LABEL_POOL = f"{GROUP}/pool"  # name of the AgentPool
 LABEL_TASKSERV = f"{GROUP}/taskserv"  # name of the Taskserv
 LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
+LABEL_TEMPLATE = f"{GROUP}/template"  # uid of the WorkflowTemplate whose schedule made it
+LABEL_SLOT = f"{GROUP}/slot"  # minute since 1970 for which it was made
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
+ANNOTATION_AUTHOR = f"{GROUP}/author"  # who made the object, as an admission policy stamps it
 ANNOTATION_REQUEST = f"{GROUP}/request"
 
 NO_ITEM = -1
