@@ -74,7 +74,7 @@ class Fleet:
             outstanding=self._outstanding,
             on_release=collector.note_release,
         )
-        self._templates = Templates(kit.store, queue.add)
+        self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._nats_url = settings.nats_url
 
     def build(self, api: KubeApi) -> Controllers:
@@ -85,7 +85,9 @@ class Fleet:
         return Controllers(
             reconcilers={
                 "Workflow": RunTeller(self._workflows, store, self._queue.add),
-                "WorkflowTemplate": TemplateReconciler(TemplateObserver(store), self._templates, self._kit),
+                "WorkflowTemplate": TemplateReconciler(
+                    TemplateObserver(store, asyncio.to_thread), self._templates, self._kit
+                ),
                 "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
                 "Pod": orphans,

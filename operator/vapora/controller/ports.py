@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vapora.core.plan import Key, Manifest
 
@@ -220,6 +220,17 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Waits."""
+        ...
+
+
+T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """Runs a function beside the event loop, such as `asyncio.to_thread` does, so that it holds nobody up."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Returns what the function returns."""
         ...
 
 

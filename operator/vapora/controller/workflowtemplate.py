@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from vapora.api.reasons import Reason
 from vapora.controller.dependents import Dependents
-from vapora.controller.ports import JsonObject
+from vapora.controller.ports import Beside, JsonObject
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.runner import Reconciler
 from vapora.controller.store import Store
@@ -27,9 +27,10 @@ KIND = "WorkflowTemplate"
 class Templates:
     """Resolves `templateRef`, and has those that could not be begun looked at when their template turns."""
 
-    def __init__(self, store: Store, enqueue: Callable[[Key], None]) -> None:
+    def __init__(self, store: Store, enqueue: Callable[[Key], None], beside: Beside) -> None:
         self._store = store
         self._enqueue = enqueue
+        self._beside = beside
         self._waiting = Dependents()
 
     async def resolve(self, workflow: Key, raw: Manifest) -> Manifest | SpecProblem:
@@ -48,7 +49,7 @@ class Templates:
         if obj is None:
             message = f"spec.templateRef.name: there is no WorkflowTemplate {name!r} in this namespace"
             return SpecProblem(Reason.TemplateNotFound, message)
-        resolved = await asyncio.to_thread(resolve_template, raw, child(obj, "spec"))
+        resolved = await self._beside(partial(resolve_template, raw, child(obj, "spec")))
         if not isinstance(resolved, SpecProblem):
             self.forget(workflow)
         return resolved
@@ -66,8 +67,9 @@ class Templates:
 class TemplateObserver:
     """Gathers what a plan must know of a template."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, beside: Beside) -> None:
         self._store = store
+        self._beside = beside
         self._known: dict[Key, tuple[str, int, Template | SpecProblem]] = {}
 
     async def prepare(self, key: Key) -> bool:
@@ -79,7 +81,7 @@ class TemplateObserver:
         known = self._known.get(key)
         if known is not None and known[:2] == (meta.uid, meta.generation):
             return False
-        self._known[key] = (meta.uid, meta.generation, await asyncio.to_thread(read_template, obj.get("spec")))
+        self._known[key] = (meta.uid, meta.generation, await self._beside(partial(read_template, obj.get("spec"))))
         return True
 
     def observe(self, key: Key) -> Observed | None:

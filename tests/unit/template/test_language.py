@@ -46,7 +46,7 @@ PROBLEMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a way out": ("{{ ''.__class__ }}", {}, "'__class__' is looked up in str"),
     "a way out by a filter": ("{{ [''] | map(attribute='__class__') | list }}", {}, "'__class__' is looked up in str"),
     "a filter that could grow": ("{{ 'a' | center(100000000) }}", {}, "line 1: the filter 'center' is not allowed"),
-    "an unknown test": ("{{ 1 is odder }}", {}, "No test named 'odder'"),
+    "an unknown test": ("{{ 1 is odder }}", {}, "line 1: the test 'odder' is not allowed"),
     "a power": ("{{ 9 ** 9 ** 9 }}", {}, "line 1: pow is not allowed"),
     "numbers that grow": ("{{ 999999999 * 999999999 * 999999999 }}", {}, "a number becomes larger than 64 bits"),
     "text that is multiplied": ("{{ 'a' * 1000000000 }}", {}, "1 * 1000000000 is more than 65536"),
@@ -87,9 +87,9 @@ def test_a_text_is_refused_within_a_moment(name: str) -> None:
 
 def test_the_work_of_all_texts_together_is_limited() -> None:
     language = Language({"s": BIG})
+    renders = (language.render("{{ params.s | upper | length }}") for _ in range(10_000))
     with pytest.raises(TextProblem, match="more work than is allowed"):
-        for _ in range(10_000):
-            language.render("{{ params.s | upper | length }}")
+        list(renders)
 
 
 def test_each_text_has_loops_of_its_own() -> None:
