@@ -21,6 +21,7 @@ from vapora.adapters.resolver import Resolver
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
 from vapora.controller.collect import Collector
+from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
@@ -29,8 +30,9 @@ from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Reconciler
-from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
+from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
 from vapora.controller.workflow import WorkflowReconciler
+from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, TemplateReconciler, Templates
 from vapora.controller.workqueue import WorkQueue
 from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
@@ -116,6 +118,7 @@ class Fleet:
             outstanding=self._outstanding,
             on_release=collector.note_release,
         )
+        self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._nats_url = settings.nats_url
 
     def build(self, api: KubeApi) -> Controllers:
@@ -125,7 +128,10 @@ class Fleet:
         services = TaskservObserver(store, dependents)
         return Controllers(
             reconcilers={
-                "Workflow": self._workflows,
+                "Workflow": RunTeller(self._workflows, store, self._queue.add),
+                "WorkflowTemplate": TemplateReconciler(
+                    TemplateObserver(store, asyncio.to_thread), self._templates, self._kit
+                ),
                 "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
                 "Pod": orphans,

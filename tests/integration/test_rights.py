@@ -23,7 +23,7 @@ def read_rules(name: str) -> list[dict]:
 
 
 # Asked for only when a status write meets a change that was not seen yet, which no test can bring about at will.
-AFTER_A_CONFLICT = {"get agentpools", "get taskservs"}
+AFTER_A_CONFLICT = {"get agentpools", "get taskservs", "get workflowtemplates"}
 
 
 # Asked for by the admission policies; and what makes the runs of steps and schedules.
@@ -38,6 +38,8 @@ def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathF
     cluster.create_namespace("rights")
     objects = Objects(cluster, "rights")
     leave_attempts(objects)
+    template = {"workflow": {"steps": [run("s")]}, "schedule": {"cron": "* * * * *", "concurrency": "Replace"}}
+    objects.create("WorkflowTemplate", "often", template)
     flags = ("--nats-url", nats.url, "--graph-path", str(tmp_path_factory.mktemp("graph") / "graph.db"))
     with operators(cluster, "rights") as fleet:
         first = fleet.start("first", *flags)
@@ -108,6 +110,9 @@ def take_down(objects: Objects) -> None:
     for kind in ("Pod", "Job"):
         for name in ("old", "orphan"):
             await_gone(objects, kind, name)
+    runs = "vapora.dev/template"
+    first = wait_until(lambda: objects.all("Workflow", runs), "the template has run", within=70)[0]["metadata"]["name"]
+    wait_until(lambda: objects.find("Workflow", first) is None, "the next run took its place", within=70)
 
 
 def test_no_call_was_made_that_the_roles_do_not_allow(calls: set[Call]) -> None:

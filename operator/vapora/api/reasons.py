@@ -34,12 +34,16 @@ class Reason(StrEnum):
     WorkflowStarted = "WorkflowStarted", "The first steps start."
     StepFailed = "StepFailed", "A step failed for good."
     RequestRefused = "RequestRefused", "The request annotation asks for something that is not done."
+    Suspended = "Suspended", "Its schedule rests."
+    RunStarted = "RunStarted", "The run of a slot of the schedule was made."
+    RunMissed = "RunMissed", "Slots of the schedule went by without a run."
+    RunReplaced = "RunReplaced", "A run was deleted to make room for the next."
     Recorded = "Recorded", "Every execution stands in the knowledge graph."
 
     # What the user must change
     InvalidSpec = "InvalidSpec", "The spec cannot be run as it is; the message names the place."
     NotSupported = "NotSupported", "The spec uses a field that this version of the operator does not carry out."
-    UnknownTemplate = "UnknownTemplate", "The WorkflowTemplate is not there."
+    TemplateNotFound = "TemplateNotFound", "The WorkflowTemplate is not there."
     UnresolvedReference = "UnresolvedReference", "A `${...}` or an expression names something that is not there."
     AmbiguousReference = "AmbiguousReference", "A bare `${name}` could mean two things."
     ExpressionFailed = "ExpressionFailed", "An expression could not be evaluated."

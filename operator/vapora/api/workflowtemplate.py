@@ -34,7 +34,7 @@ class Parameter(ApiModel):
     enum: tuple[JsonValue, ...] = Field(default=(), max_length=256)
     """The only values allowed."""
     required: Boolean = False
-    """Whether a value must be given (default false)."""
+    """Whether a value must be given where there is no default (default false)."""
     description: Text | None = None
     """What it is for."""
 
@@ -56,13 +56,13 @@ class Schedule(ApiModel):
     time_zone: Line = "UTC"
     """The time zone the fields are read in."""
     concurrency: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """What happens while an earlier run is going on."""
+    """Whether a run starts beside an earlier one, after it has ended, or in its place (default Forbid: after it)."""
     starting_deadline: Duration | None = None
-    """How late a missed run may still start; without it only the latest one does."""
+    """How late a missed slot may still start; without it only the latest one does, however late."""
     keep: Keep = Field(default_factory=Keep)
     """How many finished runs are kept."""
     suspend: Boolean = False
-    """Starts no runs while true."""
+    """Starts no runs while true; slots that pass meanwhile are not made up for."""
 
 
 class WorkflowTemplateSpec(ApiModel):
@@ -107,7 +107,7 @@ class WorkflowTemplateStatus(StatusModel):
     last_scheduled_at: Timestamp | None = None
     """The slot of the last scheduled run."""
     next_scheduled_at: Timestamp | None = None
-    """The next slot."""
+    """The next slot to start; it lies in the past while it waits for an earlier run."""
     recent: tuple[Run, ...] = Field(default=(), max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     """The latest finished runs."""
     active: tuple[StatusLine, ...] = Field(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, TaskBroker
-from vapora.controller.store import Store
+from vapora.controller.store import RUN_KIND, Store
 from vapora.core import naming
 from vapora.core.agentpool.broker import BrokerUnavailable, TaskTooLarge
 from vapora.core.calls import Perform
@@ -124,6 +124,8 @@ class Executor:
                 await self._adopt(key, action.manifest)
         finally:
             self._store.unmark_creating(key)
+        if key.kind == RUN_KIND:
+            self._wake(key)  # the watch will bring nothing newer than the answer
 
     async def _adopt(self, key: Key, wanted: Manifest) -> None:
         """Takes a child that exists for the one that was to be made, if it is that one."""

@@ -249,4 +249,15 @@ class Clock(Protocol):
         ...
 
 
+T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """Runs a function beside the event loop, such as `asyncio.to_thread` does, so that it holds nobody up."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Returns what the function returns."""
+        ...
+
+
 Callback = Callable[[], Awaitable[None]]

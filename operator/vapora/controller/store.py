@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vapora.controller.ports import JsonObject
-from vapora.core.naming import LABEL_RECORDED
+from vapora.core.naming import LABEL_RECORDED, LABEL_TEMPLATE
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, project, project_meta, text
 
+RUN_KIND = "Workflow"  # the one kind of our own that the operator makes objects of
 CHILD_KINDS = frozenset(
     {"Pod", "Job", "Deployment", "StatefulSet", "Service"}
 )  # what informers watch; nothing else is ever forgotten
@@ -29,6 +30,7 @@ class Store:
         self._by_kind: dict[str, dict[Key, JsonObject]] = defaultdict(dict)
         self._children: dict[Key, ChildView] = {}
         self._by_owner: dict[str, dict[Key, ChildView]] = defaultdict(dict)
+        self._runs: dict[str, dict[Key, JsonObject]] = defaultdict(dict)  # by the uid of the template that owns them
         self._uids: dict[str, Key] = {}
         self._versions: dict[Key, int] = {}
         self._changed: dict[str, set[str]] = {}
@@ -50,6 +52,10 @@ class Store:
         """Returns the keys of all objects of one of our own kinds."""
         return list(self._by_kind[kind])
 
+    def runs(self, template_uid: str) -> list[JsonObject]:
+        """Returns the Workflows that carry the label of a WorkflowTemplate."""
+        return list(self._runs.get(template_uid, {}).values())
+
     def key_of(self, uid: str) -> Key | None:
         """Returns the key of one of our own objects by its uid."""
         return self._uids.get(uid)
@@ -62,23 +68,35 @@ class Store:
         if known is not None and version <= self._versions[meta.key]:
             return False
         if known is not None:
-            self._uids.pop(text(child(known, "metadata"), "uid"), None)
+            self._leave(meta.key, known)
         child(obj, "metadata").pop("managedFields", None)  # type: ignore[attr-defined]  # our own copy, a plain dict
         self._objects[meta.key] = obj
         self._by_kind[kind][meta.key] = obj
         self._uids[meta.uid] = meta.key
+        if template := meta.labels.get(LABEL_TEMPLATE):
+            self._runs[template][meta.key] = obj
         self._versions[meta.key] = version
         return True
 
     def remove(self, key: Key, uid: str) -> bool:
         """Forgets an object, unless a newer namesake took its place."""
+        if key in self._creating:
+            self._creating[key] = uid
         known = self._objects.get(key)
         if known is None or child(known, "metadata").get("uid") != uid:
             return False
+        self._leave(key, known)
         del self._objects[key], self._by_kind[key.kind][key], self._versions[key]
-        self._uids.pop(uid, None)
         self._changed.pop(uid, None)
         return True
+
+    def _leave(self, key: Key, known: JsonObject) -> None:
+        meta = project_meta(known, key.kind)
+        self._uids.pop(meta.uid, None)
+        if (template := meta.labels.get(LABEL_TEMPLATE)) and (runs := self._runs.get(template)):
+            runs.pop(key, None)
+            if not runs:
+                del self._runs[template]
 
     # Children.
 
@@ -175,6 +193,8 @@ class Store:
                 self.put(kind, obj)
         elif kind in CHILD_KINDS and (key in self._children or self._creating.get(key, uid) != uid):
             self.put_child(kind, obj)
+        elif kind == RUN_KIND and self._creating.get(key, uid) != uid:
+            self.put(kind, obj)
 
     def _note_change(self, meta: Meta) -> None:
         if (changed := self._changed.get(meta.owner_uid)) is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from vapora.api.taskserv import Dependency, TaskservSpec
+from vapora.controller.dependents import Dependents
 from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit, PlannedReconciler
@@ -21,31 +21,6 @@ from vapora.core.views import PlainView, PodView, WorkloadView, child, project_m
 
 KIND = "Taskserv"
 CHILD_KINDS = ("Deployment", "StatefulSet", "Service")
-
-
-class Dependents:
-    """Knows who needs a service: the reverse of what each service says it needs."""
-
-    def __init__(self) -> None:
-        self._needed: dict[Key, frozenset[Key]] = {}
-        self._needing: dict[Key, set[Key]] = defaultdict(set)
-
-    def register(self, key: Key, needed: Iterable[Key]) -> None:
-        """Keeps what a service needs, instead of what it needed before."""
-        now, before = frozenset(needed), self._needed.get(key, frozenset())
-        for gone in before - now:
-            self._needing[gone].discard(key)
-            if not self._needing[gone]:
-                del self._needing[gone]
-        for new in now - before:
-            self._needing[new].add(key)
-        self._needed[key] = now
-        if not now:
-            del self._needed[key]
-
-    def find(self, key: Key) -> frozenset[Key]:
-        """Returns the services that need this one."""
-        return frozenset(self._needing.get(key, ()))
 
 
 class TaskservObserver:

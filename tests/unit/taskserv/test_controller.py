@@ -4,8 +4,9 @@ from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.builders import Engine
 from tests.unit.taskserv.services import build_spec
 
+from vapora.controller.dependents import Dependents
 from vapora.controller.ports import JsonObject
-from vapora.controller.taskserv import Dependents, TaskservObserver, TaskservReconciler
+from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
 from vapora.core.plan import Key
 
 
