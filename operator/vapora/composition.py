@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,28 +20,33 @@ from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.sqlite_graph import SqliteGraph
+from vapora.adapters.task_plugins import load_task_types
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
+from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Reconciler
+from vapora.controller.runs import Runs
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
 from vapora.controller.workflow import WorkflowReconciler
 from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, TemplateReconciler, Templates
-from vapora.controller.workqueue import WorkQueue
+from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
 from vapora.core.calls import Account, Answer, ApplyCall, Call, DeleteCall, HttpCall, MailCall, MergeCall, ReadCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
+from vapora.core.procedures.table import build_procedures, build_undoings
 from vapora.core.workflow.observed import Surroundings
+from vapora.core.workflow.tasks import find_task_problem
 from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -108,6 +114,10 @@ class Fleet:
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
         self._vocabulary = load_vocabulary()
+        self._tasks, _ = load_task_types()
+        self._procedures, self._undoings = build_procedures(self._tasks), build_undoings(self._tasks)
+        self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
+        self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
         self._workflows = WorkflowReconciler(
             kit,
             api,
@@ -117,8 +127,11 @@ class Fleet:
             pools=self._view_pools,
             outstanding=self._outstanding,
             on_release=collector.note_release,
+            performer=performer,
+            runs=Runs(api, self._templates.resolve, partial(find_task_problem, self._tasks)),
+            policy_problem=lambda: self._policies.problem,
+            wake=queue.add,
         )
-        self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._nats_url = settings.nats_url
 
     def build(self, api: KubeApi) -> Controllers:
@@ -137,7 +150,13 @@ class Fleet:
                 "Pod": orphans,
                 "Job": orphans,
             },
-            while_leading=(self._depths.run, self._performer.run, self._read_results, self._record),
+            while_leading=(
+                self._depths.run,
+                self._performer.run,
+                self._policies.run,
+                self._read_results,
+                self._record,
+            ),
         )
 
     async def prepare(self) -> None:
@@ -172,7 +191,14 @@ class Fleet:
             broker_problem=self._depths.problem,
             graph_problem=self._recorder.problem if self._recorder else None,
             has_graph=self._recorder is not None,
+            procedures=self._procedures,
+            undoings=self._undoings,
         )
+
+    def _wake_all(self) -> None:
+        """Has every workflow looked at: who may approve is known now, or no longer."""
+        for key in self._kit.store.keys("Workflow"):
+            self._queue.add(key, Priority.BACKGROUND)
 
     def _view_pools(self, namespace: str) -> list[PoolView]:
         return list(self._outstanding.add_to(pool_views(self._kit.store, self._depths, namespace)))

@@ -22,6 +22,7 @@ class Intake:
         self._meter.watch_event(kind, event or "LISTED")
         meta = child(obj, "metadata")
         key = Key(kind, text(meta, "namespace"), text(meta, "name"))
+        parent = self._store.parent_of(key)
         if event == "DELETED":
             if self._store.remove(key, text(meta, "uid")):
                 self._queue.add(key)
@@ -29,3 +30,6 @@ class Intake:
                     self._queue.add(orphan)  # its own last event may have come before this one
         elif self._store.put(kind, obj):
             self._queue.add(key, Priority.FRESH if event else Priority.BACKGROUND)
+            parent = self._store.parent_of(key)
+        if parent is not None:
+            self._queue.add(parent)

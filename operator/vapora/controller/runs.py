@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vapora.api.reasons import Reason
@@ -19,6 +19,7 @@ from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
 
+Resolve = Callable[[Key, Mapping[str, object]], Awaitable[Mapping[str, object] | SpecProblem]]
 _CHANGED = "the spec changed after this run ended; it keeps what it did"
 
 
@@ -38,6 +39,7 @@ class Run:
     frontier: Frontier
     outdated: tuple[str, str] = ("", "")
     must_rerun: bool = False
+    is_templated: bool = False
     must_look_at_all: bool = True
     events: list[Event] = field(default_factory=list)
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
@@ -47,17 +49,19 @@ class Run:
 class Runs:
     """Keeps the memo of each run that goes on."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, resolve: Resolve, check: Callable[[Definition], SpecProblem | None]) -> None:
         self._api = api
+        self._resolve = resolve
+        self._check = check
         self._runs: dict[Key, Run] = {}
 
     def keep(self, key: Key, run: Run) -> None:
         """Keeps a memo whose run stands as it is written."""
         self._runs[key] = run
 
-    def drop(self, key: Key) -> None:
-        """Forgets a memo: what is written is read anew next time."""
-        self._runs.pop(key, None)
+    def drop(self, key: Key) -> Run | None:
+        """Forgets a memo and returns it: what is written is read anew next time."""
+        return self._runs.pop(key, None)
 
     def clear(self) -> None:
         """Drops every memo: another leader may have written since."""
@@ -66,7 +70,7 @@ class Runs:
     async def find(self, key: Key, obj: Mapping[str, object]) -> Run:
         """Returns the memo of a run, made anew where there is none, and brought to the spec as it now stands."""
         meta, run = child(obj, "metadata"), self._runs.get(key)
-        if run is None or run.identity.uid != text(meta, "uid"):
+        if run is None or run.identity.uid != text(meta, "uid") or isinstance(run.definition, SpecProblem):
             return await self._begin(obj)
         if run.generation != number(meta, "generation"):
             if not run.status.steps and not run.status.phase.is_final:
@@ -86,14 +90,19 @@ class Runs:
             frontier = build_stage_frontier(definition, status, identity)
         digest = text(child(obj, "status"), "specDigest") or compute_digest(raw)
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier)
-        if status.steps and (status.phase.is_final or number(child(obj, "status"), "observedGeneration") != run.generation):
+        run.is_templated = bool(child(raw, "templateRef"))
+        if status.steps:
             _follow(run, raw)
         return run
 
     async def _read_definition(
         self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object]
     ) -> Definition | SpecProblem:
-        if not status.revision or status.revision == revision_key(identity, raw).name:
+        if not status.revision:
+            resolved = await self._resolve(Key("Workflow", identity.namespace, identity.name), raw)
+            definition = resolved if isinstance(resolved, SpecProblem) else read_definition(resolved)
+            return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
+        if status.revision == revision_key(identity, raw).name:
             return read_definition(raw)
         try:
             revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
@@ -107,11 +116,14 @@ def _follow(run: Run, raw: Mapping[str, object]) -> None:
     """Lets a run that has begun follow its edited spec as far as it may."""
     digest = compute_digest(raw)
     is_final = run.status.phase.is_final
-    if isinstance(run.definition, SpecProblem) or (digest == run.digest and (is_final or run.definition.raw == raw)):
+    is_templated = bool(child(raw, "templateRef"))
+    if isinstance(run.definition, SpecProblem) or (
+        digest == run.digest and (is_final or is_templated or run.definition.raw == raw)
+    ):
         run.outdated, run.must_rerun = ("", ""), False
     elif is_final:
         _rerun(run, raw)
-    elif run.status.stage is Stage.STEPS:
+    elif run.status.stage is Stage.STEPS and not is_templated:
         edited = follow_edit(run.definition, raw, run.status)
         if edited.definition.digest != run.definition.digest:
             status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
@@ -120,14 +132,14 @@ def _follow(run: Run, raw: Mapping[str, object]) -> None:
             run.must_look_at_all = True
         run.outdated = (edited.reason, edited.message)
     else:
-        run.outdated = (Reason.SpecChanged, "the spec changed while this run is ending; it keeps what it began with")
+        run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
 
 
 def _rerun(run: Run, raw: Mapping[str, object]) -> None:
     """Takes the changed spec of an ended run over where it says that it then runs again."""
-    definition = read_definition(raw)
+    definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
     if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
-        words = f"; {definition.message}" if isinstance(definition, SpecProblem) else ""
+        words = f"; {definition.message}" if isinstance(definition, SpecProblem) and definition.message else ""
         run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
         return
     status = replace(run.status, revision="")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vapora.controller.ports import JsonObject
-from vapora.core.naming import LABEL_RECORDED, LABEL_TEMPLATE
+from vapora.core.naming import LABEL_RECORDED, LABEL_TEMPLATE, LABEL_WORKFLOW
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, project, project_meta, text
 
@@ -75,8 +75,22 @@ class Store:
         self._uids[meta.uid] = meta.key
         if template := meta.labels.get(LABEL_TEMPLATE):
             self._runs[template][meta.key] = obj
+        if LABEL_WORKFLOW in meta.labels:
+            self._put_own_child(kind, obj)
         self._versions[meta.key] = version
         return True
+
+    def parent_of(self, key: Key) -> Key | None:
+        """Returns the key of the object that a child belongs to."""
+        view = self._children.get(key)
+        return self._uids.get(view.meta.owner_uid) if view is not None else None
+
+    def _put_own_child(self, kind: str, obj: JsonObject) -> None:
+        """Keeps an object of our own kinds as the child that it is of another one, too."""
+        view = project(obj, kind)
+        if self._children.get(view.meta.key) != view:
+            self._children[view.meta.key] = self._by_owner[view.meta.owner_uid][view.meta.key] = view
+            self._note_change(view.meta)
 
     def remove(self, key: Key, uid: str) -> bool:
         """Forgets an object, unless a newer namesake took its place."""
@@ -88,6 +102,9 @@ class Store:
         self._leave(key, known)
         del self._objects[key], self._by_kind[key.kind][key], self._versions[key]
         self._changed.pop(uid, None)
+        if (view := self._children.pop(key, None)) is not None:
+            self._leave_owner(view.meta)
+            self._note_change(view.meta)
         return True
 
     def _leave(self, key: Key, known: JsonObject) -> None:

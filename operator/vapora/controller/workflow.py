@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from vapora.controller.inbox import Inbox
-from vapora.controller.pools import Outstanding
 from vapora.controller.performer import Performer
+from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
@@ -21,7 +21,6 @@ from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
-from vapora.core.workflow.approvals import read_decisions
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child
@@ -52,6 +51,8 @@ class WorkflowReconciler:
         outstanding: Outstanding,
         on_release: Callable[[Patch], None],
         performer: Performer,
+        runs: Runs,
+        policy_problem: Callable[[], str | None],
         wake: Callable[[Key], None],
     ) -> None:
         self._kit = kit
@@ -63,8 +64,9 @@ class WorkflowReconciler:
         self._outstanding = outstanding
         self._on_release = on_release
         self._performer = performer
+        self._policy_problem = policy_problem
         self._wake = wake
-        self._runs = Runs(api)
+        self._runs = runs
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
@@ -86,7 +88,8 @@ class WorkflowReconciler:
         return look_again
 
     def _forget(self, key: Key) -> None:
-        self._runs.drop(key)
+        if run := self._runs.drop(key):
+            self._performer.forget_all(run.identity.uid)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._kit.writer.forget(key)
@@ -106,6 +109,8 @@ class WorkflowReconciler:
         )
 
     async def _advance(self, key: Key, run: Run) -> float | None:
+        if not run.written.revision and run.is_templated and isinstance(run.definition, Definition):
+            await self._pin_first(key, run)
         for _ in range(MAX_ROUNDS):
             self._runs.drop(key)  # what stays half decided is decided anew, from what is written
             now = self._kit.clock.now()
@@ -148,7 +153,8 @@ class WorkflowReconciler:
             must_rerun=run.must_rerun,
             is_paused=child(obj, "spec").get("paused") is True,
             author=text(child(meta, "annotations"), ANNOTATION_AUTHOR),
-            decisions=read_decisions(run.definition, meta),
+            words=child(meta, "annotations"),
+            policy_problem=self._policy_problem(),
             answers=self._performer.answers(uid),
             underway=self._performer.underway(uid),
             request=text(child(meta, "annotations"), ANNOTATION_REQUEST),
@@ -205,13 +211,21 @@ class WorkflowReconciler:
         status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
         await self._kit.writer.write(key, status, urgent=True)
         run.written, run.published = run.status, basis
-        self._performer.forget_spent(run.identity.uid, find_asked(run.written, run.identity))
+        asked = find_asked(run.written, run.identity)
+        for call in [call for call in self._performer.answers(run.identity.uid) if call not in asked]:
+            self._performer.forget(run.identity.uid, call)
         if (parent := self._kit.store.parent_of(key)) is not None:
             self._wake(parent)
         if run.events and (regarding := self._kit.store.get(key)) is not None:
             self._kit.events.emit(regarding, run.events)
         run.events = []
         return True
+
+    async def _pin_first(self, key: Key, run: Run) -> None:
+        """Makes durable what a template gave, before anything is done: it may be edited at any time."""
+        if (observed := self._observe(key, run)) is not None:
+            await self._pin(run)
+            await self._publish(key, run, observed, urgent=True)
 
     async def _pin(self, run: Run) -> None:
         """Keeps the spec of a run that has begun, before anything is written that rests on it."""

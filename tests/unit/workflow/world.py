@@ -20,7 +20,6 @@ from vapora.core.workflow.definition import read_definition
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
-from vapora.core.workflow.procedure import Decision
 from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, StepStatus, WorkflowStatus
@@ -61,7 +60,7 @@ class World:
         self.surroundings = Surroundings(VOCABULARY)
         self.called: dict[str, Answer] = {}
         self.calls: dict[str, Call] = {}
-        self.decisions: dict[str, list[Decision]] = {}
+        self.words: dict[str, object] = {}
         self.is_paused = self.must_rerun = False
         self.status = self.written = WorkflowStatus()
         self.frontier = self._rebuild()
@@ -92,7 +91,7 @@ class World:
             identity=self.identity,
             answers=self.called,
             underway=frozenset(self.calls) - frozenset(self.called),
-            decisions=self.decisions,
+            words=self.words,
             is_paused=self.is_paused,
             must_rerun=self.must_rerun,
             generation=1,

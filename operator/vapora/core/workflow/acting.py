@@ -8,6 +8,8 @@ from dataclasses import replace
 from vapora.core.calls import Account, Answer, Perform, ReadCall
 from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
+from vapora.core.procedures.approval import build_approval
+from vapora.core.workflow.approvals import find_unverifiable
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
@@ -66,6 +68,8 @@ def _rests(draft: Draft, place: Place, unit: Unit) -> bool:
 
 def _find(draft: Draft, place: Place) -> Procedure:
     step, known = draft.step(place[0]), draft.observed.surroundings
+    if step.kind == "approval":
+        return build_approval(find_unverifiable(draft.observed.author, draft.observed.policy_problem))
     return (known.undoings if step.undoes else known.procedures)[step.kind]
 
 
@@ -90,7 +94,7 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         memory=unit.memory,
         answer=answer,
         undoes=undoes,
-        decisions=tuple(draft.observed.decisions.get(step.name, ())),
+        decisions=tuple(draft.decisions.get(step.name, ())),
     )
 
 

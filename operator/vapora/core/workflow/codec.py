@@ -11,6 +11,7 @@ from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.limits import FULL, Limits
 from vapora.core.workflow.ranges import parse_ranges
 from vapora.core.workflow.status import (
+    Approval,
     Identity,
     ItemFailure,
     Items,
@@ -172,8 +173,28 @@ def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStat
         paused_at=parse_time(raw.get("pausedAt")),
         restarted_at=parse_time(raw.get("restartedAt")),
         rollback=_decode_rollback(child(raw, "rollback")),
+        approvals=tuple(_decode_approval(row) for row in rows(raw, "approvals")),
         completing_since=parse_time(raw.get("completingSince")),
     )
+
+
+def encode_approvals(status: WorkflowStatus) -> list[Json]:
+    """Returns `status.approvals`."""
+    return [
+        {
+            "step": word.step,
+            "by": word.user,
+            "at": encode_time(word.at),
+            "decision": "approve" if word.is_approval else "reject",
+            **({"comment": word.comment} if word.comment else {}),
+        }
+        for word in status.approvals
+    ]
+
+
+def _decode_approval(row: Mapping[str, object]) -> Approval:
+    at = parse_time(row.get("at")) or datetime.fromtimestamp(0, UTC)
+    return Approval(text(row, "step"), text(row, "by"), text(row, "decision") == "approve", at, text(row, "comment"))
 
 
 def _decode_rollback(row: Mapping[str, object]) -> Rollback | None:

@@ -15,6 +15,7 @@ from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, Place, build_frontier
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
+from vapora.core.workflow.procedure import Decision
 from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -43,6 +44,7 @@ class Draft:
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
+    decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False

@@ -1,4 +1,4 @@
-"""A spec that is edited while its run goes on: steps not yet started follow it, started ones keep what they began with."""
+"""A spec that is edited while its run goes on: steps not yet started follow it, started ones stay as they began."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def follow_edit(former: Definition, raw: Manifest, status: WorkflowStatus) -> Ed
 
 def drop_removed(definition: Definition, status: WorkflowStatus) -> Mapping[str, StepStatus]:
     """Returns the rows without those of steps that had not started and are not there any more."""
-    return {
-        name: step for name, step in status.steps.items() if name in definition.graph.index or _has_begun(step)
-    }
+    return {name: step for name, step in status.steps.items() if name in definition.graph.index or _has_begun(step)}
 
 
 def _has_begun(step: StepStatus) -> bool:

@@ -15,7 +15,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.frontier import Frontier
-from vapora.core.workflow.procedure import Decision, Procedure
+from vapora.core.workflow.procedure import Procedure
 from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.status import Identity, WorkflowStatus
 
@@ -37,10 +37,10 @@ class Surroundings:
 class Observed:
     """Is everything about one workflow.
 
-    `outdated` says, as a reason and a sentence, what of the present spec the run does not follow. `status` is as last planned, `written` as last written: what stands only in the first may be lost with the
-    process. `changed` names the children, effects and actions that something happened to since the last plan; None
-    means that all must be looked at. `problems` are by child name or task id, `answers` and what is `underway` by
-    the id of the call, `decisions` of people by step.
+    `outdated` says, as a reason and a sentence, what of the present spec the run does not follow. `status` is as last
+    planned, `written` as last written: what stands only in the first may be lost with the process. `changed` names the
+    children, effects and actions that something happened to since the last plan; None means that all must be looked at.
+    `problems` are by child name or task id, `answers` and what is `underway` by the id of the call.
     """
 
     identity: Identity
@@ -62,8 +62,9 @@ class Observed:
     problems: Mapping[str, Problem] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     underway: frozenset[str] = frozenset()
-    decisions: Mapping[str, Sequence[Decision]] = field(default_factory=dict)
+    words: Mapping[str, object] = field(default_factory=dict)  # the annotations, in which people approve
     author: str = ""
+    policy_problem: str | None = None  # why nobody can prove to be an approver
     is_paused: bool = False  # by its spec as it now stands
     spec_digest: str = ""  # of the user's spec that the run does
     must_rerun: bool = False  # its spec changed after its end, and says that it then runs again

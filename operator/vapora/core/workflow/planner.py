@@ -15,6 +15,7 @@ from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.lifecycle import find_request, heed_request, is_terminated
+from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.release import read_labels
 from vapora.core.workflow.restart import restart, restart_changed
@@ -92,6 +93,7 @@ def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
 def plan_run(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:
     """Moves every unit on that something happened to, starts what may start, and goes on to the next stage."""
     draft = begin_draft(observed, definition, now)
+    listen(draft)
     heed_request(draft)
     _release_written(draft)
     for place in sorted(_find_places(draft)):

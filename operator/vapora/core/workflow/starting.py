@@ -125,7 +125,7 @@ def _is_held(draft: Draft, place: int) -> bool:
     status, step = draft.status(place), draft.step(place)
     if not step.spec.pause_before or status.unit.finished_at is not None:
         return False
-    words = draft.observed.decisions.get(step.name, ())
+    words = draft.decisions.get(step.name, ())
     if any(word.is_approval for word in words):
         return False
     if words:

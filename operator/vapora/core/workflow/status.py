@@ -211,6 +211,17 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Is one person's word on a step, and when it was first seen."""
+
+    step: str
+    user: str
+    is_approval: bool
+    at: datetime
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowStatus:
     """Is the whole run; `steps` lacks those that simply wait.
 
@@ -229,6 +240,7 @@ class WorkflowStatus:
     paused_at: datetime | None = None
     restarted_at: datetime | None = None
     rollback: Rollback | None = None
+    approvals: tuple[Approval, ...] = ()
     completing_since: datetime | None = None
 
     @property

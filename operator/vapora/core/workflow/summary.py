@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from vapora.core.conditions import Condition, cut, merge_conditions
 from vapora.core.supported import SpecProblem
 from vapora.core.views import rows
-from vapora.core.workflow.codec import encode_rollback, encode_step, encode_time, is_undoing
+from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
@@ -49,6 +49,7 @@ def build_status(
             now=now,
         ),
         "steps": encode_steps(status),
+        "approvals": encode_approvals(status) or None,
         "rollback": encode_rollback(status, find_limits(status.steps.values())),
     }
     return {name: value for name, value in result.items() if value not in (None, "", 0)}
