@@ -11,7 +11,7 @@ from tests.unit.procedures.test_apply import FORMER, body, config
 from vapora.core.calls import Answer
 from vapora.core.procedures.apply import apply
 from vapora.core.procedures.undo_apply import undo_apply
-from vapora.core.workflow.procedure import Failed
+from vapora.core.workflow.procedure import Failed, Finished
 
 KINDS = ("PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition")
 
@@ -75,6 +75,15 @@ def test_it_waits_until_what_it_deleted_is_gone() -> None:
     course = undo(cluster, memory)
     assert finished(course) == result(deleted=("a",))
     assert [rest.why for rest in course.rests] == ["waits until ConfigMap a is gone"]
+
+
+def test_what_was_of_a_kind_that_is_gone_is_gone() -> None:
+    cluster = Cluster()
+    memory = applied(cluster, config("a", x="1"))
+    unknown = Answer(None, "NotFound", "the cluster has no kind ConfigMap in v1")
+    assert isinstance(undo_apply(situation(body(), unknown, undoes=memory)), Finished)
+    leaving = {"handled": 1, "deleted": [0], "leaving": [0]}
+    assert isinstance(undo_apply(situation(body(), unknown, undoes=memory, memory=leaving)), Finished)
 
 
 def test_what_another_run_has_taken_over_stays_and_is_named() -> None:

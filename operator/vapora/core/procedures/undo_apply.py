@@ -27,11 +27,13 @@ class Progress:
     """Is how far an undoing is; objects are named by their places in the inventory.
 
     `handled` counts from the end of the inventory, `doing` is the write that was asked for last: delete or restore.
+    `leaving` are those of the deleted that may still be there.
     """
 
     handled: int = 0
     doing: str = ""
     deleted: tuple[int, ...] = ()
+    leaving: tuple[int, ...] = ()
     restored: tuple[int, ...] = ()
     kept: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
@@ -47,20 +49,20 @@ def undo_apply(situation: Situation) -> Next:
         return _note_write(inventory, progress, answer)
     if answer.is_failure and answer.reason != "NotFound":
         return fail_call(answer, _encode(progress))
-    found = answer.value if isinstance(answer.value, list) else []
+    found = answer.value[0] if isinstance(answer.value, list) else None  # a kind that is gone has no objects either
+    live = found if isinstance(found, Mapping) else None
     if progress.handled == len(inventory):
-        return _await_gone(situation, inventory, progress, found)
-    live = found[0] if found and isinstance(found[0], Mapping) else None
+        return _await_gone(situation, inventory, progress, live)
     return _handle(situation, inventory, progress, live)
 
 
 def _look(inventory: Sequence[Entry], progress: Progress) -> Next:
-    """Reads the next object; after the last one those that are being deleted."""
+    """Reads the next object; after the last one those that are being deleted, one by one."""
     progress = replace(progress, doing="")
     if progress.handled < len(inventory):
         return Ask(ReadCall((inventory[_place(inventory, progress)].ref,)), _encode(progress))
-    if progress.deleted:
-        return Ask(ReadCall(tuple(inventory[place].ref for place in progress.deleted)), _encode(progress))
+    if progress.leaving:
+        return Ask(ReadCall((inventory[progress.leaving[0]].ref,)), _encode(progress))
     return _finish(inventory, progress)
 
 
@@ -114,21 +116,16 @@ def _note_write(inventory: Sequence[Entry], progress: Progress, answer: Answer) 
     if answer.is_failure:
         return _look(inventory, _add_problem(after, f"{name_object(inventory[place].ref)}: {cut(answer.message, 256)}"))
     if progress.doing == "delete":
-        return _look(inventory, replace(after, deleted=(*after.deleted, place)))
+        return _look(inventory, replace(after, deleted=(*after.deleted, place), leaving=(*after.leaving, place)))
     return _look(inventory, replace(after, restored=(*after.restored, place)))
 
 
-def _await_gone(situation: Situation, inventory: Sequence[Entry], progress: Progress, found: Sequence[object]) -> Next:
-    entries = [inventory[place] for place in progress.deleted]
-    there = [
-        name_object(entry.ref)
-        for entry, live in zip(entries, found, strict=True)
-        if isinstance(live, Mapping) and is_ours(entry, live, situation.uid)
-    ]
-    if not there:
-        return _finish(inventory, progress)
+def _await_gone(situation: Situation, inventory: Sequence[Entry], progress: Progress, live: Manifest | None) -> Next:
+    entry = inventory[progress.leaving[0]]
+    if live is None or not is_ours(entry, live, situation.uid):
+        return _look(inventory, replace(progress, leaving=progress.leaving[1:]))
     until = situation.now + timedelta(seconds=PAUSE)
-    return Rest(until, f"waits until {', '.join(there[:3])} is gone", _encode(progress))
+    return Rest(until, f"waits until {name_object(entry.ref)} is gone", _encode(progress))
 
 
 def _finish(inventory: Sequence[Entry], progress: Progress) -> Next:
@@ -160,6 +157,7 @@ def _decode(memory: Json) -> Progress:
         handled=number(memory, "handled"),
         doing=text(memory, "doing"),
         deleted=numbers("deleted"),
+        leaving=numbers("leaving"),
         restored=numbers("restored"),
         kept=words("kept"),
         problems=words("problems"),
