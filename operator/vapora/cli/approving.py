@@ -34,7 +34,8 @@ def find_approvers(spec: Mapping[str, object], step: str) -> Approvers | None:
     listed = [*rows(spec, "steps"), *rows(spec, "onCompletion")]
     row = next((row for row in listed if row.get("name") == step), {})
     approvers = child(row, "approval").get("approvers")
-    if approvers is None or "${" in json.dumps(approvers):
+    written = json.dumps(approvers)
+    if approvers is None or "${" in written or "{{" in written:
         return None
     try:
         return Approvers.model_validate(approvers)
