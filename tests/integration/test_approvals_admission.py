@@ -288,6 +288,7 @@ ALLOWED: dict[str, tuple[str, Json]] = {
         "erin",
         {**named("approve gate erin"), **named("well done", "k.comment"), **named("sre", "k.group")},
     ),
+    "what is asked before a rollback": ("erin", named("approve approve_rollback erin")),
     "the author's": ("alice", named("approve gate alice")),
 }
 
