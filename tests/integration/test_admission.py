@@ -108,6 +108,10 @@ REFUSED = {
         build_workflow(step("a", approval={"approvers": {"users": ["u"]}, "onTimeout": "approve"})),
         DENIED + 'spec.steps: step "a": approval.onTimeout approve is allowed only without approvers',
     ),
+    "approvers that are computed": (
+        build_workflow(step("a", approval={"approvers": {"groups": ["${params.x}"]}})),
+        DENIED + 'spec.steps: step "a": approval.approvers takes names, not ${...}: who may approve is not computed',
+    ),
     "a Secret among the manifests": (
         build_workflow(step("a", apply={"manifests": [{"apiVersion": "v1", "kind": "Secret"}]})),
         DENIED + 'spec.steps: step "a": apply takes no Secret; make it beforehand and refer to it',

@@ -84,10 +84,10 @@ def with_annotations(manifest: Json, **annotations: str) -> Json:
 @pytest.fixture(scope="module")
 def people(cluster: Cluster) -> Iterator[People]:
     install_definitions(cluster)
-    install_account(cluster, "default")
     cluster.kubectl("apply", "-k", str(BASE / "admission"))
     cluster.kubectl("apply", "-f", str(BASE / "user-roles.yaml"), "-f", str(AUTHOR_POLICY))
     cluster.create_namespace(NAMESPACE)
+    install_account(cluster, NAMESPACE)
     where, kind = ("-n", NAMESPACE), "--resource=workflows.vapora.dev"
     cluster.kubectl("create", "role", "patcher", "--verb=get,patch", kind, *where)
     cluster.kubectl("create", "role", "status-writer", "--verb=patch", f"{kind}/status", *where)
@@ -288,6 +288,7 @@ ALLOWED: dict[str, tuple[str, Json]] = {
         "erin",
         {**named("approve gate erin"), **named("well done", "k.comment"), **named("sre", "k.group")},
     ),
+    "what is asked before a rollback": ("erin", named("approve approve_rollback erin")),
     "the author's": ("alice", named("approve gate alice")),
 }
 
@@ -438,6 +439,13 @@ def test_people_approve_and_reject_by_the_command_line(people: People) -> None:
     notes = {value for key, value in people.annotations("by-cli").items() if key.startswith(PREFIX)}
     group = f"system:serviceaccounts:{NAMESPACE}"
     assert notes == {f"approve gate {users[0]}", "fine by me", f"reject gate {users[1]}", group}
+    gate = {"name": "gate", "approval": {"approvers": {"groups": [group]}}}
+    assert people.create("alice", build("WorkflowTemplate", {"workflow": {"steps": [gate]}}, "held")).status_code == 201
+    for template, added in (("held", {f"approve gate {users[1]}", group}), ("gone", {f"approve gate {users[1]}"})):
+        spec = {"templateRef": {"name": template}}
+        assert people.create("alice", build("Workflow", spec, f"of-{template}")).status_code == 201
+        assert second.call("approve", f"of-{template}", "gate").code == DONE
+        assert added == set(people.annotations(f"of-{template}").values()) - {"alice"}
     refused = second.call("approve", people.make())
     assert (refused.code, "no step waits for approval" in refused.err) == (REFUSED, True)
     refused = second.call("approve", people.make(), "gate")

@@ -155,6 +155,13 @@ class Approvers(ApiModel):
     minimum: Integer = Field(default=1, ge=1, le=100)
     """How many different people must approve (default 1)."""
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        for name in (*self.users, *self.groups):
+            if "${" in name:
+                raise ValueError(f"{name!r} is no name: who may approve is not computed by ${{...}}")
+        return self
+
 
 class ApprovalBody(ApiModel):
     """Waits until people approve."""

@@ -11,7 +11,7 @@ import typer
 from vapora.adapters.kube_config import NoCluster
 from vapora.api.kinds import GROUP, WORKFLOW
 from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
-from vapora.cli.client import follow, open_api
+from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
 from vapora.cli.manifest import KIND
 from vapora.cli.show.printing import build_watcher, print_list, print_object, print_tree
@@ -93,17 +93,27 @@ def decide_step(target: Target, name: str, step: str | None, *, is_approval: boo
             obj = await api.get(key)
             user, groups = await api.whoami()
             said = Word(find_step(obj, step), user, is_approval, comment=comment)
-            spec = child(obj, "spec")
-            if template := text(child(spec, "templateRef"), "name"):
-                held = await api.get(Key("WorkflowTemplate", key.namespace, template))
-                spec = child(held, "spec", "workflow")
-            word = choose_word(obj, find_approvers(spec, said.step), said, groups)
+            approvers = find_approvers(await _read_steps(api, obj), said.step)
+            word = choose_word(obj, approvers, said, groups)
             if added := build_annotations(word, child(obj, "metadata", "annotations")):
                 await api.annotate(key, added)
         typer.echo(f"{_name(obj)} step {word.step} {'approved' if is_approval else 'rejected'} by {word.user}")
         return Exit.DONE
 
     return _run(work())
+
+
+async def _read_steps(api: UserApi, workflow: JsonObject) -> Mapping[str, object]:
+    """Returns the spec that holds a workflow's steps: its own or its template's; empty where that is gone."""
+    spec = child(workflow, "spec")
+    template = text(child(spec, "templateRef"), "name")
+    if not template:
+        return spec
+    try:
+        held = await api.get(Key("WorkflowTemplate", text(child(workflow, "metadata"), "namespace"), template))
+    except NotFound:
+        return {}
+    return child(held, "spec", "workflow")
 
 
 async def _watch(target: Target, key: Key, timeout: float | None) -> Exit:  # noqa: ASYNC109  # it is the user's

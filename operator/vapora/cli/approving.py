@@ -30,11 +30,11 @@ def find_step(workflow: Mapping[str, object], wanted: str | None) -> str:
 
 
 def find_approvers(spec: Mapping[str, object], step: str) -> Approvers | None:
-    """Returns who may approve a step by the spec; None where it does not say, or says it by a reference."""
+    """Returns who may approve a step by the spec; None where it does not say, or leaves it to a template's params."""
     listed = [*rows(spec, "steps"), *rows(spec, "onCompletion")]
     row = next((row for row in listed if row.get("name") == step), {})
     approvers = child(row, "approval").get("approvers")
-    if approvers is None or "${" in json.dumps(approvers):
+    if approvers is None or "{{" in json.dumps(approvers):
         return None
     try:
         return Approvers.model_validate(approvers)

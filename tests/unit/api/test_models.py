@@ -284,6 +284,11 @@ REFUSED: dict[str, tuple[Any, Json, str]] = {
         build_workflow(approval={"approvers": {"users": ["a"]}, "onTimeout": "approve"}),
         "only without approvers",
     ),
+    "approvers that are computed": (
+        WorkflowSpec,
+        build_workflow(approval={"approvers": {"users": ["${params.x}"]}}),
+        "who may approve is not computed",
+    ),
     "a Secret among the manifests": (
         WorkflowSpec,
         build_workflow(apply={"manifests": [{"apiVersion": "v1", "kind": "Secret"}]}),

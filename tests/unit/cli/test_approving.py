@@ -31,7 +31,7 @@ def test_a_step_must_be_named_where(names: tuple[str, ...], words: str) -> None:
 SPECS: dict[str, tuple[dict[str, object], Approvers | None]] = {
     "by name": ({"approvers": {"users": ["alice"]}}, Approvers(users=("alice",))),
     "not at all": ({}, None),
-    "by a reference": ({"approvers": {"users": ["${params.who}"]}}, None),
+    "by a param": ({"approvers": {"users": ["{{ params.who }}"]}}, None),
     "wrongly": ({"approvers": {"users": "alice"}}, None),
 }
 
