@@ -27,10 +27,10 @@ def build_approval(unverifiable: str | None) -> Procedure:
             return Failed(Failure("InvalidInput", describe_validation(error)))
         until = None if body.timeout is None else situation.started_at + timedelta(seconds=parse_duration(body.timeout))
         if body.approvers is not None and unverifiable is not None:
-            waiting = Rest(until, f"{UNVERIFIABLE}: {unverifiable}")
+            waiting = Rest(until, unverifiable, reason=UNVERIFIABLE)
         else:
             decided = _decide(body, situation.decisions)
-            waiting = Rest(until, _describe_wait(body, situation.decisions))
+            waiting = Rest(until, _describe_wait(body, situation.decisions), reason="WaitingForApproval")
             if decided is not None:
                 return decided
         # What was said in time counts, also where it is seen only afterwards: so this comes last.

@@ -27,6 +27,7 @@ class Template:
     schedule: Schedule | None
     timetable: Timetable | None
     starting_deadline: timedelta | None
+    account: str = "default"  # that its scheduled runs act as
 
 
 def read_template(raw: object) -> Template | SpecProblem:
@@ -39,7 +40,7 @@ def read_template(raw: object) -> Template | SpecProblem:
         spec = WorkflowTemplateSpec.model_validate(raw)
     except ValidationError as error:
         return SpecProblem(Reason.InvalidSpec, describe_validation(error))
-    problems = [*find_parameter_problems(spec.parameters), *_find_schedule_problems(spec)]
+    problems = [*find_parameter_problems(spec.parameters), *_find_schedule_problems(spec), *_find_accounts(spec)]
     workflow = child({"spec": raw}, "spec", "workflow")
     problems += find_text_problems(workflow)
     if problems:
@@ -51,14 +52,24 @@ def read_template(raw: object) -> Template | SpecProblem:
         if isinstance(found, SpecProblem):
             return SpecProblem(found.reason, cut(f"spec.workflow: {found.message}"))
     schedule = spec.schedule
+    account = spec.workflow.service_account_name
     if schedule is None:
-        return Template(None, None, None)
+        return Template(None, None, None, account)
     deadline = schedule.starting_deadline
     return Template(
         schedule,
         read_timetable(schedule.cron, schedule.time_zone),
         None if deadline is None else timedelta(seconds=parse_duration(deadline)),
+        account,
     )
+
+
+def _find_accounts(spec: WorkflowTemplateSpec) -> Iterator[str]:
+    """Yields the steps that name an account: whoever runs the template might not be allowed to use it."""
+    for step in (*spec.workflow.steps, *spec.workflow.on_completion):
+        bodies = [step.run, step.compensate.run if step.compensate else None]
+        if any(body is not None and body.service_account_name for body in bodies):
+            yield f"spec.workflow.steps[{step.name}].run.serviceAccountName: a template's steps use the run's account"
 
 
 def _find_schedule_problems(spec: WorkflowTemplateSpec) -> Iterator[str]:

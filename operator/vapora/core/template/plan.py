@@ -61,7 +61,7 @@ def _plan_actions(observed: Observed, template: Template, decision: Decision) ->
     if template.schedule is None:
         return ()
     replaced = [Delete(run.key, run.uid) for run in decision.replaced]
-    starts = [Create(build_run(observed.meta, observed.author, slot)) for slot in decision.starts]
+    starts = [Create(build_run(observed.meta, observed.author, template.account, slot)) for slot in decision.starts]
     return (*replaced, *starts, *plan_history(observed.runs, template.schedule.keep, decision.decided))
 
 

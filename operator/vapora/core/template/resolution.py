@@ -26,6 +26,7 @@ def resolve_template(spec: Manifest, template_spec: Manifest) -> Manifest | Spec
 
     Its fields are the template's; one that the Workflow sets to another value than the field's default takes the place
     of the template's as a whole (the API server fills defaults in, so a default cannot be told from what was left out).
+    Its account is the Workflow's own in any case: the template's is one that its author may use, and others may not.
     Its params are those of the template's workflow, the parameters' defaults and those given, later ones over earlier.
     """
     try:
@@ -41,7 +42,8 @@ def resolve_template(spec: Manifest, template_spec: Manifest) -> Manifest | Spec
     rendered = render_workflow(child(template_spec, "workflow"), params)
     if isinstance(rendered, SpecProblem):
         return rendered
-    return {**rendered, **_pick_set(user, spec), "params": {**child(rendered, "params"), **params}}
+    account = {"serviceAccountName": user.service_account_name}
+    return {**rendered, **_pick_set(user, spec), **account, "params": {**child(rendered, "params"), **params}}
 
 
 def render_workflow(workflow: Manifest, params: Mapping[str, object]) -> Manifest | SpecProblem:

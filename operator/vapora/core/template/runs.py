@@ -38,10 +38,10 @@ def name_run(template: str, slot: datetime) -> str:
     return f"{template}-{int(slot.timestamp()) // _MINUTE}"
 
 
-def build_run(template: Meta, author: str, slot: datetime) -> Manifest:
+def build_run(template: Meta, author: str, account: str, slot: datetime) -> Manifest:
     """Builds the Workflow of a slot. It is owned by its template and goes with it, as a CronJob's Jobs do.
 
-    It acts for the template's author, who may therefore not approve it.
+    It acts for the template's author, who may therefore not approve it, and as the account that they chose.
     """
     return {
         "apiVersion": naming.API_VERSION,
@@ -54,7 +54,7 @@ def build_run(template: Meta, author: str, slot: datetime) -> Manifest:
                 naming.LABEL_TEMPLATE: template.uid,
                 naming.LABEL_SLOT: str(int(slot.timestamp()) // _MINUTE),
             },
-            **({"annotations": {naming.ANNOTATION_AUTHOR: author}} if author else {}),
+            "annotations": {naming.ANNOTATION_AUTHOR: author},  # an empty one proves nothing, and is not stamped
             "ownerReferences": [
                 {
                     "apiVersion": naming.API_VERSION,
@@ -65,7 +65,7 @@ def build_run(template: Meta, author: str, slot: datetime) -> Manifest:
                 }
             ],
         },
-        "spec": {"templateRef": {"name": template.key.name}},
+        "spec": {"templateRef": {"name": template.key.name}, "serviceAccountName": account},
     }
 
 

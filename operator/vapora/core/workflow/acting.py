@@ -124,6 +124,7 @@ def _rest(draft: Draft, place: Place, unit: Unit, rest: Rest, *, was_answered: b
     resting = replace(
         unit,
         state=State.WAITING_APPROVAL if waits_for_people else State.RUNNING,
+        reason=rest.reason,
         message=cut(rest.why),
         memory=rest.memory,
         next_attempt_at=rest.until,

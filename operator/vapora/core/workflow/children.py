@@ -15,19 +15,21 @@ FINAL = frozenset({"Succeeded", "Failed", "Cancelled", "RolledBack"})
 
 
 def build_child(
-    identity: Identity, key: Key, body: Mapping[str, object], labels: Mapping[str, str], author: str
+    identity: Identity, key: Key, body: Mapping[str, object], labels: Mapping[str, str], *, author: str, account: str
 ) -> Create:
-    """Makes the child; it inherits the author, so that nobody approves their own work by way of a parent."""
-    annotations = {naming.ANNOTATION_AUTHOR: author} if author else {}
+    """Makes the child; it inherits account and author, so that nobody approves their own work by way of a parent.
+
+    An unknown author is said as such: what an admission policy stamps otherwise would be the operator.
+    """
     metadata: dict[str, object] = {
         "name": key.name,
         "namespace": key.namespace,
         "labels": dict(labels),
+        "annotations": {naming.ANNOTATION_AUTHOR: author},
         "ownerReferences": [identity.owner_reference],
     }
-    if annotations:
-        metadata["annotations"] = annotations
-    return Create({"apiVersion": naming.API_VERSION, "kind": "Workflow", "metadata": metadata, "spec": dict(body)})
+    spec = {**body, "serviceAccountName": account}
+    return Create({"apiVersion": naming.API_VERSION, "kind": "Workflow", "metadata": metadata, "spec": spec})
 
 
 def look_at_workflow(view: WorkflowView) -> Standing:

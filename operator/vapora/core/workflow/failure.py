@@ -72,6 +72,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "InvalidInput": _P,
     "OutcomeUnknown": _P,
     "ApprovalRejected": _P,
+    "ApprovalTimedOut": _P,
     "NotUndone": _P,
     "ExpressionFailed": _P,
     "AddressForbidden": _P,

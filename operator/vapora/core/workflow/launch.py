@@ -145,7 +145,8 @@ def _launch_child(draft: Draft, place: Place, unit: Unit) -> None:
     body = resolve_body(draft, place)
     if existing is None and isinstance(body, Mapping):
         labels = build_labels(identity, step.name, place[1], unit.tries)
-        draft.actions.append(build_child(identity, key, body, labels, observed.author))
+        account = draft.whole.spec.service_account_name
+        draft.actions.append(build_child(identity, key, body, labels, author=observed.author, account=account))
 
 
 def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object]) -> None:

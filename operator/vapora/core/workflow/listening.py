@@ -33,7 +33,7 @@ def listen(draft: Draft) -> None:
         ]
     if len(approvals) > len(draft.standing.approvals):
         draft.standing = replace(draft.standing, approvals=tuple(approvals))
-    if draft.observed.changed is not None and not draft.frontier.people:
-        return
-    for mistake in mistakes:
-        draft.tell(EventType.WARNING, "ApprovalIgnored", mistake)
+    if mistakes != list(draft.standing.ignored_words):
+        draft.standing = replace(draft.standing, ignored_words=tuple(mistakes))
+        for mistake in mistakes:
+            draft.tell(EventType.WARNING, "ApprovalIgnored", mistake)

@@ -62,6 +62,7 @@ class Rest:
     until: datetime | None
     why: str
     memory: Json = field(default_factory=dict)
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

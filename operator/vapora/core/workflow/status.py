@@ -241,6 +241,7 @@ class WorkflowStatus:
     restarted_at: datetime | None = None
     rollback: Rollback | None = None
     approvals: tuple[Approval, ...] = ()
+    ignored_words: tuple[str, ...] = ()  # told of; never written
     completing_since: datetime | None = None
 
     @property
