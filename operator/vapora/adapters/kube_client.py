@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.controller.ports import AlreadyExists, ApiError, Clock, Conflict, Gone, JsonObject, Meter, NotFound
@@ -83,9 +84,11 @@ class KubernetesApi:
         jitter: Callable[[], float],
         *,
         watch_silence: float = WATCH_SILENCE,
+        user_agent: str = "vapora-operator",
     ) -> None:
-        self._client = ApiClient(configuration)
-        self._client.user_agent = "vapora-operator"
+        self._configuration = configuration
+        self._client = RESTClientObject(configuration)
+        self._user_agent = user_agent
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
@@ -101,7 +104,7 @@ class KubernetesApi:
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]  # untyped there
+        await self._client.close()
 
     async def get(self, key: Key) -> JsonObject:
         """Returns the object, or raises NotFound."""
@@ -230,15 +233,14 @@ class KubernetesApi:
         """Sends a request and returns its good answer, unread; raises ApiError."""
         code = 0
         try:
-            arguments = await self._client.param_serialize(
+            query = f"?{urlencode(request.query)}" if request.query else ""
+            answer = await self._client.request(  # type: ignore[no-untyped-call]  # untyped there
                 request.method,
-                request.path,
-                query_params=list(request.query),
-                header_params={"Accept": request.accept, "Content-Type": request.content_type, **dict(request.headers)},
+                f"{self._configuration.host}{request.path}{query}",
+                headers=await self._build_headers(request),
                 body=request.body,
-                auth_settings=["BearerToken"],
+                _request_timeout=request.timeout,
             )
-            answer = await self._client.call_api(*arguments, _request_timeout=request.timeout)
             response: aiohttp.ClientResponse = answer.response
             code = response.status
             if code < 400:
@@ -249,6 +251,12 @@ class KubernetesApi:
         finally:
             self._meter.api_request(request.verb, request.kind, code)
         raise build_error(code, payload, response.headers.get("Retry-After"))
+
+    async def _build_headers(self, request: Request) -> dict[str, str]:
+        headers = {"User-Agent": self._user_agent, "Accept": request.accept, "Content-Type": request.content_type}
+        headers |= dict(request.headers)
+        token = await self._configuration.get_api_key_with_prefix("BearerToken")  # a file's may be a new one
+        return {**headers, "Authorization": token} if token else headers
 
 
 def _read_event(event: Mapping[str, object]) -> tuple[str, JsonObject]:

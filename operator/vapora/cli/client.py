@@ -31,8 +31,7 @@ class UserApi(KubernetesApi):
 
     def __init__(self, configuration: Configuration, *, namespace: str, name: str = "") -> None:
         self.metrics = Metrics(version("vapora-operator"))
-        super().__init__(configuration, SystemClock(), self.metrics, random.random)
-        self._client.user_agent = FIELD_MANAGER
+        super().__init__(configuration, SystemClock(), self.metrics, random.random, user_agent=FIELD_MANAGER)
         self._namespace = namespace
         self._name = name
 

@@ -153,12 +153,11 @@ class Store:
             self.remove_child(key)
             return None
         self._versions[key] = version
-        if known == view:
-            return None
         if known is not None and known.meta.owner_uid != view.meta.owner_uid:
             self._leave_owner(known.meta)
-        self._children[key] = view
-        self._by_owner[view.meta.owner_uid][key] = view
+        self._children[key] = self._by_owner[view.meta.owner_uid][key] = view
+        if known == view:
+            return None
         self._note_change(view.meta)
         return view.meta
 

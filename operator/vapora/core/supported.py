@@ -64,6 +64,8 @@ def find_unsupported(spec: BaseModel, support: Support) -> list[str]:
 
 def _walk(model: BaseModel, support: Support, pattern: str, place: str) -> Iterator[str]:
     for name, info in type(model).model_fields.items():
+        if name not in model.model_fields_set:
+            continue  # it has its default
         value = getattr(model, name)
         alias = info.alias or name
         yield from _check(value, _default(info), support, f"{pattern}.{alias}".lstrip("."), f"{place}.{alias}")

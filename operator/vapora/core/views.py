@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core import naming
@@ -93,17 +93,17 @@ class PodView:
     """Is a Pod as a plan sees it.
 
     `waiting_*` are the first waiting container's, `end` the first container's that ended badly, else the last's.
-    `unschedulable` holds the scheduler's words while no node takes the Pod.
+    `unschedulable` holds the scheduler's words while no node takes the Pod. Views that differ in `node` alone are
+    equal, as it matters only of a Pod that is being deleted: or every Pod would be looked at once for nothing.
     """
 
     meta: Meta
     phase: str
     reason: str
     message: str
-    node: str
+    node: str = field(compare=False)
     is_ready: bool
     restarts: int
-    started_at: datetime | None
     waiting_reason: str
     waiting_message: str
     unschedulable: str
@@ -130,7 +130,6 @@ def project_pod(manifest: Mapping[str, object]) -> PodView:
         node=text(child(manifest, "spec"), "nodeName"),
         is_ready=_condition(status, "Ready").get("status") == "True",
         restarts=sum(number(c, "restartCount") for c in containers),
-        started_at=parse_time(status.get("startTime")),
         waiting_reason=text(waiting, "reason"),
         waiting_message=text(waiting, "message"),
         unschedulable=_unschedulable(status),
@@ -149,9 +148,9 @@ def _unschedulable(status: Mapping[str, object]) -> str:
     return text(scheduled, "message") if scheduled.get("status") == "False" else ""
 
 
-def _worst_end(containers: list[Mapping[str, object]], field: str) -> ContainerEnd | None:
+def _worst_end(containers: list[Mapping[str, object]], when: str) -> ContainerEnd | None:
     """Returns how the first container that failed ended, else the main one, else the last."""
-    ends = {text(c, "name"): _end(state) for c in containers if (state := child(c, field, "terminated"))}
+    ends = {text(c, "name"): _end(state) for c in containers if (state := child(c, when, "terminated"))}
     failed = next((end for end in ends.values() if end.exit_code != 0), None)
     return failed or ends.get("main") or next(reversed(ends.values()), None)
 

@@ -71,6 +71,16 @@ async def test_a_change_that_no_plan_looks_at_queues_nobody():
 
 
 @in_virtual_time
+async def test_the_node_that_takes_a_pod_is_known_but_changes_nothing():
+    store = Engine().store
+    pod = build_pod("p", owner="u", uid="p", resourceVersion="1")
+    assert store.put_child("Pod", pod) is not None
+    bound = {**pod, "metadata": {**pod["metadata"], "resourceVersion": "2"}, "spec": {"nodeName": "general-0"}}
+    assert store.put_child("Pod", bound) is None
+    assert store.children("u")[pod_key("p")].node == "general-0"
+
+
+@in_virtual_time
 async def test_the_end_of_a_child_queues_its_owner():
     async with watching() as world:
         uid = world.engine.add(build_workflow("w"))["metadata"]["uid"]
