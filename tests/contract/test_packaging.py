@@ -171,6 +171,7 @@ FORBIDDEN = {
     "list secrets": ("list", "", "secrets"),
     "write what users want": ("update", GROUP, "workflows"),
     "approve a step": ("create", GROUP, "workflows", "approval"),
+    "change a template": ("patch", GROUP, "workflowtemplates"),
     "replace a status": ("update", GROUP, "workflows", "status"),
     "run a command in a pod": ("create", "", "pods", "exec"),
     "grant rights": ("create", "rbac.authorization.k8s.io", "clusterrolebindings"),

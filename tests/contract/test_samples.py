@@ -25,9 +25,15 @@ from vapora.core.gpu.detector import DetectionInput, detect
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.supported import SpecProblem
 from vapora.core.taskserv.supported import read_taskserv_spec
+from vapora.core.template.definition import read_template
 from vapora.core.workflow.definition import Definition, read_definition
 
-READERS = {"Workflow": read_definition, "AgentPool": read_pool_spec, "Taskserv": read_taskserv_spec}
+READERS = {
+    "Workflow": read_definition,
+    "WorkflowTemplate": read_template,
+    "AgentPool": read_pool_spec,
+    "Taskserv": read_taskserv_spec,
+}
 ALL = [(path, obj) for path, obj in list_samples() if obj["apiVersion"] == API_VERSION]
 DEMO_OBJECTS = [
     (DEMO / part, obj) for part in ("fleet", "backlog") for obj in render_objects(DEMO / part) if obj["kind"] in READERS

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import typer
 
 from vapora.adapters.kube_config import NoCluster
-from vapora.api.kinds import GROUP, WORKFLOW
+from vapora.api.kinds import GROUP, WORKFLOW, WORKFLOW_TEMPLATE
 from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
-from vapora.cli.manifest import KIND
+from vapora.cli.manifest import KIND, Refused, check_spec, find_template, resolve
 from vapora.cli.show.printing import build_watcher, print_list, print_object, print_tree
 from vapora.cli.target import Target
 from vapora.controller.ports import AlreadyExists, ApiError, JsonObject, NotFound
@@ -26,12 +26,15 @@ _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
 
 
 def submit(target: Target, manifest: Manifest, *, is_dry_run: bool, is_watched: bool, timeout: float | None) -> int:
-    """Creates a Workflow and, where it is wanted, watches it until it ends."""
+    """Creates a Workflow and, where it is wanted, watches it until it ends; one of a template is checked first."""
 
     async def work() -> Exit:
         meta = child(manifest, "metadata")
         placed = {**manifest, "metadata": {"namespace": target.namespace, **meta}}
         async with open_api(target) as api:
+            if template := find_template(placed):
+                namespace = text(child(placed, "metadata"), "namespace")
+                check_spec(resolve(placed, await api.get(Key(WORKFLOW_TEMPLATE.name, namespace, template))))
             made = await api.submit(placed, is_dry_run=is_dry_run)
         name = text(child(made, "metadata"), "name")
         typer.echo(f"{_name(made)} {'would be created (dry run)' if is_dry_run else 'created'}")
@@ -167,13 +170,13 @@ def _run(work: Coroutine[object, object, Exit]) -> int:
         return asyncio.run(work)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except (ApiError, CannotSay, NoCluster, TimeoutError) as problem:
+    except (ApiError, CannotSay, NoCluster, Refused, TimeoutError) as problem:
         code, message = _explain(problem)
         typer.echo(f"vapora: {message}", err=True)
         return code
 
 
-def _explain(problem: ApiError | CannotSay | NoCluster | TimeoutError) -> tuple[Exit, str]:
+def _explain(problem: ApiError | CannotSay | NoCluster | Refused | TimeoutError) -> tuple[Exit, str]:
     match problem:
         case NotFound():
             return Exit.NOT_FOUND, str(problem)
@@ -181,7 +184,7 @@ def _explain(problem: ApiError | CannotSay | NoCluster | TimeoutError) -> tuple[
             return Exit.REFUSED, f"{problem}; a Workflow is one run: give this one another name, or generateName"
         case ApiError():  # one that is not permanent was tried again until the client gave up
             return Exit.REFUSED if problem.is_permanent else Exit.TIMEOUT, str(problem)
-        case CannotSay():
+        case CannotSay() | Refused():
             return Exit.REFUSED, str(problem)
         case NoCluster():
             return Exit.USAGE, str(problem)

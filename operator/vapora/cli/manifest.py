@@ -83,11 +83,33 @@ def fill_in(manifest: Mapping[str, object], namespace: str | None, params: Mappi
     return {**manifest, "metadata": {**meta, **({"namespace": namespace} if namespace else {})}, "spec": filled}
 
 
-def check_spec(manifest: Mapping[str, object]) -> None:
+def build_of_template(name: str) -> dict[str, object]:
+    """Returns a Workflow that runs a WorkflowTemplate; the API server names it after the template."""
+    spec = {"templateRef": {"name": name}}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"generateName": f"{name}-"}, "spec": spec}
+
+
+def find_template(manifest: Mapping[str, object]) -> str:
+    """Returns the name of the WorkflowTemplate that a Workflow runs; empty for one with steps of its own."""
+    return text(child(manifest, "spec", "templateRef"), "name")
+
+
+def resolve(manifest: Mapping[str, object], template: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the spec that a Workflow with `templateRef` runs; raises Refused where its params do not fit."""
+    # Only here, as below: templates are rendered by a library that no other command needs.
+    from vapora.core.template.resolution import resolve_template  # noqa: PLC0415
+
+    resolved = resolve_template(child(manifest, "spec"), child(template, "spec"))
+    if isinstance(resolved, SpecProblem):
+        raise Refused(f"{resolved.reason}: {resolved.message}")
+    return resolved
+
+
+def check_spec(spec: Mapping[str, object]) -> None:
     """Raises Refused, with the place, for a spec that the operator would refuse too."""
     # Only here: expressions are compiled by a library that no other command needs.
     from vapora.core.workflow.definition import read_definition  # noqa: PLC0415
 
-    definition = read_definition(child(manifest, "spec"))
+    definition = read_definition(spec)
     if isinstance(definition, SpecProblem):
         raise Refused(f"{definition.reason}: {definition.message}")

@@ -10,8 +10,18 @@ from typing import Annotated, Literal
 import typer
 
 from vapora.cli.exits import Exit
-from vapora.cli.manifest import BadFile, Refused, check_spec, fill_in, read_manifest, read_params
+from vapora.cli.manifest import (
+    BadFile,
+    Refused,
+    build_of_template,
+    check_spec,
+    fill_in,
+    find_template,
+    read_manifest,
+    read_params,
+)
 from vapora.cli.target import NoTarget, Target, find_target
+from vapora.core.views import child
 
 # The client takes a second to import, so each command imports it for itself: agents and --help do without.
 
@@ -32,9 +42,17 @@ Output = Literal["table", "wide", "json", "yaml", "name"]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How it is printed.")]
 
 
-@workflow.command(epilog="Example: vapora workflow run manifests/samples/hello.yaml --param name=you --watch")
+@workflow.command(
+    epilog="Example: vapora workflow run manifests/samples/hello.yaml --param name=you --watch, "
+    "or vapora workflow run --template report --param level=debug"
+)
 def run(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The file of one Workflow; - reads from the input.")],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="The file of one Workflow; - reads from the input.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", "-t", help="Run this WorkflowTemplate of the namespace instead.")
+    ] = None,
     namespace: Namespace = None,
     param: Annotated[
         list[str] | None,
@@ -50,10 +68,14 @@ def run(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
-    """Submit a Workflow, after checking it here."""
+    """Submit a Workflow, or a run of a template, after checking it here."""
+    if (file is None) is (template is None):
+        raise _fail("give a FILE, or --template with a name", Exit.USAGE)
     try:
-        manifest = fill_in(read_manifest(_read_source(file)), namespace, read_params(param or []))
-        check_spec(manifest)
+        source = build_of_template(template) if template else read_manifest(_read_source(str(file)))
+        manifest = fill_in(source, namespace, read_params(param or []))
+        if not find_template(manifest):
+            check_spec(child(manifest, "spec"))
     except BadFile as problem:
         raise _fail(f"{file} {problem}" if not str(problem).startswith("--") else str(problem), Exit.USAGE) from None
     except Refused as problem:

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from tests.unit.cli.objects import build_step
 
-from vapora.cli.manifest import BadFile, Refused, check_spec, fill_in, read_manifest, read_params
+from vapora.cli.manifest import (
+    BadFile,
+    Refused,
+    build_of_template,
+    check_spec,
+    fill_in,
+    find_template,
+    read_manifest,
+    read_params,
+    resolve,
+)
 
 Json = dict[str, Any]
 
@@ -91,8 +101,35 @@ REFUSED = {
 @pytest.mark.parametrize(("message", "manifest"), REFUSED.items(), ids=REFUSED)
 def test_a_spec_that_would_stall_is_refused_with_the_place(message: str, manifest: Json) -> None:
     with pytest.raises(Refused, match=message):
-        check_spec(manifest)
+        check_spec(manifest["spec"])
 
 
 def test_a_sound_spec_passes() -> None:
-    check_spec(build(build_step("a"), build_step("b", "a")))
+    check_spec(build(build_step("a"), build_step("b", "a"))["spec"])
+
+
+TEMPLATE = {
+    "spec": {
+        "parameters": [{"name": "name", "default": "world"}],
+        "workflow": {"steps": [{"name": "a", "run": {"image": "busybox", "args": ["{{ params.name }}"]}}]},
+    }
+}
+
+
+def test_a_template_is_run_by_its_name_with_params() -> None:
+    manifest = fill_in(build_of_template("report"), "apps", read_params(["name=you"]))
+    assert manifest["metadata"] == {"generateName": "report-", "namespace": "apps"}
+    assert find_template(manifest) == "report"
+    resolved = resolve(manifest, TEMPLATE)
+    assert resolved["steps"] == [{"name": "a", "run": {"image": "busybox", "args": ["you"]}}]
+    check_spec(resolved)
+
+
+def test_params_that_do_not_fit_a_template_are_refused_with_the_place() -> None:
+    manifest = fill_in(build_of_template("report"), None, read_params(["nam=you"]))
+    with pytest.raises(Refused, match=r"spec\.params\.nam: the template has no such parameter; near are name"):
+        resolve(manifest, TEMPLATE)
+
+
+def test_a_workflow_with_steps_names_no_template() -> None:
+    assert find_template(build()) == ""

@@ -63,7 +63,7 @@ PROBLEMS: dict[str, tuple[str, dict[str, Any], str]] = {
         "the template needs more work than is allowed",
     ),
     "deep nesting": ("{{ " + "(" * 900 + "1" + ")" * 900 + " }}", {}, "is nested too deeply"),
-    "many parts": ("{{ 1 }}" * 2000, {}, "has more than 2000 parts"),
+    "many parts": ("{{ 1 }}" * 2000, {}, "has more than 1000 parts"),
     "a division by nothing": ("{{ 1 / 0 }}", {}, "division by zero"),
     "an if without else": ("{{ 1 if params.x }}", {"x": False}, "an if without else has no value here"),
 }
@@ -87,7 +87,7 @@ def test_a_text_is_refused_within_a_moment(name: str) -> None:
 
 def test_the_work_of_all_texts_together_is_limited() -> None:
     language = Language({"s": BIG})
-    renders = (language.render("{{ params.s | upper | length }}") for _ in range(10_000))
+    renders = (language.render(f"{{{{ params.s | upper | length }}}} {number}") for number in range(10_000))
     with pytest.raises(TextProblem, match="more work than is allowed"):
         list(renders)
 

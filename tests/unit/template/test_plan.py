@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.template.templates import build_scheduled, build_template, parameter
 
 from vapora.core.plan import Create, Delete, Event, Key, Plan, Problem
-from vapora.core.template.definition import read_template
+from vapora.core.supported import SpecProblem
+from vapora.core.template.definition import Template, read_template
 from vapora.core.template.observed import Observed
 from vapora.core.template.plan import plan_template
 from vapora.core.template.runs import Run, read_run
@@ -35,6 +36,7 @@ class World:
     made: list[int] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     refuse: bool = False
+    read: tuple[object, Template | SpecProblem] = (None, SpecProblem("", ""))
 
     def look(self, at: float | None = None, *, crash: str = "") -> Plan:
         """Looks at the template once; it may crash after the `writes`, before the status is written, or before both."""
@@ -84,7 +86,9 @@ class World:
     def _observe(self) -> Observed:
         meta = {"namespace": "n", "name": "t", "uid": "u", "generation": self.generation}
         manifest = {"metadata": {**meta, "creationTimestamp": CREATED.strftime("%Y-%m-%dT%H:%M:%SZ")}}
-        template = read_template(self.spec)
+        if self.read[0] is not self.spec:
+            self.read = (self.spec, read_template(self.spec))
+        template = self.read[1]
         runs = tuple(sorted(self.runs.values(), key=lambda run: run.slot))
         return Observed(project_meta(manifest, "WorkflowTemplate"), "ada", template, self.status, runs)
 

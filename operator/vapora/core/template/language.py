@@ -14,7 +14,7 @@ from jinja2.environment import TemplateExpression
 
 from vapora.core.template.sandbox import GUARDED, MAX_OUTPUT, TEST_NAMES, Sandbox, TextProblem, as_json, walk, write
 
-MAX_NODES = 2_000  # parts of one text: it is compiled in one go, which nothing can interrupt
+MAX_NODES = 1_000  # parts of one text: it is compiled in one go, which nothing can interrupt
 
 _STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign)
 _VALUES = (nodes.Name, nodes.Const, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword, nodes.CondExpr)
@@ -30,19 +30,25 @@ class Language:
     def __init__(self, params: Mapping[str, object]) -> None:
         self._params = params
         self._environment = Sandbox()
+        self._known: dict[str, object] = {}
 
     def render(self, text: str) -> object:
         """Returns what a text becomes: the value itself where the text is nothing but one `{{ }}`, else a text.
 
         Raises TextProblem.
         """
-        try:
-            tree = _check(self._environment, text)
-            self._environment.begin()
-            whole = _find_whole(tree)
-            return self._evaluate(whole) if whole is not None else self._write(tree)
-        except _FAILURES as problem:
-            raise _explain(problem) from problem
+        if text not in self._known:  # compiling one costs a millisecond, and many steps say the same
+            try:
+                self._known[text] = self._render(text)
+            except _FAILURES as problem:
+                raise _explain(problem) from problem
+        return self._known[text]
+
+    def _render(self, text: str) -> object:
+        tree = _check(self._environment, text)
+        self._environment.begin()
+        whole = _find_whole(tree)
+        return self._evaluate(whole) if whole is not None else self._write(tree)
 
     def _evaluate(self, expression: nodes.Expr) -> object:
         result = nodes.Assign(nodes.Name("result", "store", lineno=1), expression, lineno=1)
