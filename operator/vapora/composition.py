@@ -128,7 +128,7 @@ class Fleet:
             outstanding=self._outstanding,
             on_release=collector.note_release,
             performer=performer,
-            runs=Runs(api, self._templates.resolve, partial(find_task_problem, self._tasks)),
+            runs=Runs(api, self._templates, partial(find_task_problem, self._tasks)),
             policy_problem=lambda: self._policies.problem,
             wake=queue.add,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vapora.api.reasons import Reason
 from vapora.controller.ports import KubeApi, NotFound
+from vapora.controller.workflowtemplate import Templates
 from vapora.core.learning.execution import Execution
 from vapora.core.plan import Event, Key
 from vapora.core.supported import SpecProblem
@@ -19,7 +20,6 @@ from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
 
-Resolve = Callable[[Key, Mapping[str, object]], Awaitable[Mapping[str, object] | SpecProblem]]
 _CHANGED = "the spec changed after this run ended; it keeps what it did"
 
 
@@ -49,9 +49,9 @@ class Run:
 class Runs:
     """Keeps the memo of each run that goes on."""
 
-    def __init__(self, api: KubeApi, resolve: Resolve, check: Callable[[Definition], SpecProblem | None]) -> None:
+    def __init__(self, api: KubeApi, templates: Templates, check: Callable[[Definition], SpecProblem | None]) -> None:
         self._api = api
-        self._resolve = resolve
+        self._templates = templates
         self._check = check
         self._runs: dict[Key, Run] = {}
 
@@ -62,6 +62,10 @@ class Runs:
     def drop(self, key: Key) -> Run | None:
         """Forgets a memo and returns it: what is written is read anew next time."""
         return self._runs.pop(key, None)
+
+    def forget_waiting(self, key: Key) -> None:
+        """Lets go of a workflow that waited for its template."""
+        self._templates.forget(key)
 
     def clear(self) -> None:
         """Drops every memo: another leader may have written since."""
@@ -99,7 +103,7 @@ class Runs:
         self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object]
     ) -> Definition | SpecProblem:
         if not status.revision:
-            resolved = await self._resolve(Key("Workflow", identity.namespace, identity.name), raw)
+            resolved = await self._templates.resolve(Key("Workflow", identity.namespace, identity.name), raw)
             definition = resolved if isinstance(resolved, SpecProblem) else read_definition(resolved)
             return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
         if status.revision == revision_key(identity, raw).name:

@@ -90,6 +90,7 @@ class WorkflowReconciler:
     def _forget(self, key: Key) -> None:
         if run := self._runs.drop(key):
             self._performer.forget_all(run.identity.uid)
+        self._runs.forget_waiting(key)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._kit.writer.forget(key)

@@ -70,6 +70,7 @@ _STEP = (
     "atMostOnce",
 )
 _SPEC = (
+    "templateRef",
     "description",
     "type",
     "params",
