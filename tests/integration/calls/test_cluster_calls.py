@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from tests.cluster.access import Cluster
+from tests.cluster.waiting import wait_until
 from tests.contract.rbac import Call, read_calls
 from tests.integration.engine import ACCOUNT, ROOT, connected, install_account
 from tests.integration.objects import Json, Objects
@@ -31,6 +32,8 @@ def kubeconfig(cluster: Cluster) -> Iterator[Path]:
         cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(manifest))
     yield path
     cluster.api.delete(f"/api/v1/namespaces/{NAMESPACE}").raise_for_status()
+    everywhere = ("clusterrole/calls-wide", "clusterrolebinding/calls-wide", "crd/widgets.calls.example.com")
+    cluster.kubectl("delete", "--ignore-not-found", *everywhere, "crd/gadgets.calls.example.com")
 
 
 @dataclass
@@ -204,23 +207,29 @@ async def test_a_kind_that_comes_later_is_found(world: World):
     before = await world.apply(config("before"), widget)
     assert (before.reason, before.is_definite) == ("NotFound", True)
     assert before.message == "manifest 2 of 2, Widget w: the cluster has no kind Widget in calls.example.com/v1"
-    define_widgets(world.cluster)
+    define(world.cluster, "Widget")
     after = await world.apply(widget)
     assert after.value[0]["kind"] == "Widget"
+    gadget = ObjectRef("calls.example.com/v1", "Gadget", NAMESPACE, "g")
+    assert (await world.caller.call(ReadCall((gadget,)), ABLE)).reason == "NotFound"
+    define(world.cluster, "Gadget")
+    assert (await world.caller.call(ReadCall((gadget,)), ABLE)).reason == "Forbidden"  # so it was found
 
 
-def define_widgets(cluster: Cluster) -> None:
+def define(cluster: Cluster, kind: str) -> None:
+    """Define a kind, and wait until the API server tells of it."""
+    plural = f"{kind.lower()}s"
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-    names = {"kind": "Widget", "plural": "widgets"}
+    names = {"kind": kind, "plural": plural}
     body = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.calls.example.com"},
+        "metadata": {"name": f"{plural}.calls.example.com"},
         "spec": {"group": "calls.example.com", "scope": "Namespaced", "names": names, "versions": [version]},
     }
     cluster.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json=body).raise_for_status()
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/widgets.calls.example.com")
+    wait_until(lambda: plural in cluster.api.get("/apis/calls.example.com/v1").text, f"{kind} is told of", within=30)
 
 
 INVALID = {
