@@ -49,7 +49,7 @@ class UserApi(KubernetesApi):
         body = {"metadata": {"annotations": dict(annotations)}}
         query = (("fieldManager", FIELD_MANAGER),)
         request = Request("patch", key.kind, "PATCH", object_path(key), query, body=body, content_type=MERGE_PATCH)
-        return await self._call(request)
+        return await self.send(request)
 
     async def whoami(self) -> tuple[str, frozenset[str]]:
         """Returns the user's name and groups, as the API server knows them."""
