@@ -77,11 +77,18 @@ def read_calls(events: Iterable[Json], user: str) -> Iterator[Call]:
 
     `user` is as the API server knows it: `system:serviceaccount:<namespace>:<name>`. A verb that the log leaves out is
     not among them. What was refused with 403 is among them: that is what `missing` is to find. A server-side apply that
-    made its object was allowed to create it too, which the log does not say by itself.
+    made its object was allowed to create it too, which the log does not say by itself. A call that one user made as
+    another is the other's; the one has impersonated, which stands in the log only so.
     """
     for event in events:
-        about = event.get("objectRef")
-        if not about or event.get("user", {}).get("username") != user or event.get("stage") == "RequestReceived":
+        about, acted_as = event.get("objectRef"), event.get("impersonatedUser", {}).get("username", "")
+        users = {event.get("user", {}).get("username"), acted_as}
+        if user not in users or event.get("stage") == "RequestReceived":
+            continue
+        if acted_as and acted_as != user:
+            yield Call("impersonate", "", "serviceaccounts", name=acted_as.rpartition(":")[2])
+            continue
+        if not about:
             continue
         where = (about.get("apiGroup", ""), about["resource"], about.get("subresource", ""))
         yield Call(event["verb"], *where, about.get("name", ""))

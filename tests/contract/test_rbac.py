@@ -50,6 +50,18 @@ def test_calls_are_read_from_the_audit_log_of_one_user() -> None:
     assert list(read_calls(log, "me")) == [Call("patch", "vapora.dev", "workflows", "status", "w")]
 
 
+def test_a_call_as_another_is_the_others_and_impersonates_for_the_one() -> None:
+    event = {
+        "verb": "get",
+        "stage": "ResponseComplete",
+        "user": {"username": "me"},
+        "impersonatedUser": {"username": "system:serviceaccount:team:builder"},
+        "objectRef": {"resource": "secrets", "name": "s"},
+    }
+    assert list(read_calls([event], "me")) == [Call("impersonate", "", "serviceaccounts", name="builder")]
+    assert list(read_calls([event], "system:serviceaccount:team:builder")) == [Call("get", "", "secrets", name="s")]
+
+
 def test_an_apply_that_made_its_object_has_created_it() -> None:
     event = {
         "verb": "patch",

@@ -32,7 +32,7 @@ def install_definitions(cluster: Cluster) -> None:
 def install_account(cluster: Cluster, lease_namespace: str) -> Path:
     """Install the operator's ServiceAccount and roles, the Lease's where the test wants it; return its kubeconfig."""
     cluster.kubectl("apply", "-f", str(ROOT / "kustomize" / "base" / "namespace.yaml"))
-    for name in ("service-account", "cluster-role"):
+    for name in ("service-account", "cluster-role", "tenant-role"):
         apply = ("apply", "-n", ACCOUNT[0], "-f", str(ROOT / "kustomize" / "base" / "operator" / f"{name}.yaml"))
         cluster.kubectl(*apply)
     lease_role = ROOT / "kustomize" / "base" / "operator" / "lease-role.yaml"

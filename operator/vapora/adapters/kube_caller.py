@@ -29,6 +29,7 @@ _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")  # what the API server takes for a name in a path
 _REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict"}
 _PASSING = {0, 401, 429}
+_UNTYPED = "failed to create typed patch object"  # which the API server says with a 500, of a field that a kind has not
 
 
 class _Invalid(Exception):
@@ -117,9 +118,14 @@ class KubeCaller:
 
     async def _merge(self, account: Account, call: MergeCall) -> JsonObject:
         target = await self._find(account, call.object, call.subresource)
-        return await self._send(
-            account, target, "patch", "PATCH", (("fieldManager", FIELD_MANAGER),), call.body, MERGE_PATCH
-        )
+        query = (("fieldManager", FIELD_MANAGER),)
+        try:
+            return await self._send(account, target, "patch", "PATCH", query, call.body, MERGE_PATCH)
+        except ApiError as refusal:
+            # The API server calls another uid a change of a field that cannot change.
+            if refusal.status == 422 and "metadata.uid" in str(refusal):
+                raise Conflict(str(refusal), status=409, reason="Conflict") from None
+            raise
 
     async def _delete(self, account: Account, ref: ObjectRef, uid: str) -> None:
         if not uid:
@@ -179,9 +185,9 @@ def _refuse(problem: Exception, account: Account) -> Answer:
         return Answer(reason="NotFound", message=str(problem))
     if not isinstance(problem, ApiError):
         return Answer(reason="Invalid", message=str(problem))
-    if problem.status in _PASSING or problem.status >= 500:
-        return Answer(reason="ApiUnavailable", message=str(problem), is_definite=False)
     message = str(problem)
+    if problem.status in _PASSING or (problem.status >= 500 and _UNTYPED not in message):
+        return Answer(reason="ApiUnavailable", message=message, is_definite=False)
     if problem.status == 403 and "impersonate" in message:
         message += f" (bind the ClusterRole vapora-tenant to the operator in namespace {account.namespace})"
     return Answer(reason=_REASONS.get(problem.status, "Invalid"), message=message)

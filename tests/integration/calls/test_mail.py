@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
@@ -28,6 +27,7 @@ class Postbox:
         self.mails: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.users: list[tuple[bytes, bool]] = []
+        self.connections: list[asyncio.Transport] = []
         self.let_go = asyncio.Event()
 
     async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
@@ -60,10 +60,8 @@ class Postbox:
 class Server(SMTP):
     """An SMTP server that notes its connections: it leaves one open whose TLS came to nothing."""
 
-    connections: ClassVar[list[asyncio.Transport]] = []
-
     def connection_made(self, transport: asyncio.Transport) -> None:
-        self.connections.append(transport)
+        self.event_handler.connections.append(transport)
         super().connection_made(transport)
 
 
@@ -82,8 +80,8 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Post
     finally:
         box.let_go.set()
         server.close()
-        while Server.connections:
-            Server.connections.pop().abort()
+        for connection in box.connections:
+            connection.abort()
         await asyncio.sleep(0)
 
 

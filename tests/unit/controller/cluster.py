@@ -18,16 +18,20 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
+from vapora.controller.performer import Performer
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Runner
+from vapora.controller.runs import Runs
 from vapora.controller.store import Store
 from vapora.controller.workflow import WorkflowReconciler
+from vapora.controller.workflowtemplate import Templates
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
+from vapora.core.calls import Account, Answer, Call
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution, GraphUnavailable
@@ -88,6 +92,11 @@ class Broker:
             raise BrokerUnavailable(self.problem)
 
 
+async def run_at_once(work: Callable[[], object]) -> object:
+    """Runs what production runs in a thread."""
+    return work()
+
+
 class Operator:
     """Is one life of the operator, as it leads."""
 
@@ -99,7 +108,9 @@ class Operator:
         )
         source = FakeEventSource(api, lag=cluster.lag)
         pacer, events = Pacer(clock, self.queue.add, per_second=10), EventRecorder(api, clock, self.meter, identity="t")
-        executor = Executor(api, cluster.broker, self.store, wake=self.queue.add, perform=lambda _: None)
+        self.performer = Performer(cluster, wake=self._wake)
+        perform = self.performer.perform
+        executor = Executor(api, cluster.broker, self.store, wake=self.queue.add, perform=perform)
         kit = Kit(self.store, executor, StatusWriter(api, self.store, pacer, clock), events, clock)
         self.workflows = WorkflowReconciler(
             kit,
@@ -115,6 +126,10 @@ class Operator:
             pools=lambda _: cluster.pools,
             outstanding=Outstanding(),
             on_release=lambda _: None,
+            performer=self.performer,
+            runs=Runs(api, Templates(self.store, self.queue.add, run_at_once), lambda _: None),
+            policy_problem=lambda: None,
+            wake=self.queue.add,
         )
         runner = Runner(
             self.queue,
@@ -125,7 +140,7 @@ class Operator:
         )
         self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
         informers = ChildInformers(source, self.store, self.queue, self.meter)
-        self._work = [self._watch, informers.run, runner.run, pacer.run, events.run]
+        self._work = [self._watch, informers.run, runner.run, pacer.run, events.run, self.performer.run]
         if self.recorder:
             self._work.append(self.recorder.run)
 
@@ -133,6 +148,10 @@ class Operator:
         async with asyncio.TaskGroup() as group:
             for work in self._work:
                 group.create_task(work())
+
+    def _wake(self, uid: str) -> None:
+        if (key := self.store.key_of(uid)) is not None:
+            self.queue.add(key)
 
     async def _watch(self) -> None:
         await self._source.watch(
@@ -162,10 +181,17 @@ class Cluster:
         self.after: Callable[[str, Key], None] | None = None  # may raise ApiError to lose the answer
         self.writes = 0
         self.kill_at: tuple[int, str] | None = None
+        self.calls: list[Call] = []  # that were made, in order
+        self.answer: Callable[[Call], Answer] = lambda call: Answer({"status": 200, "body": None, "text": ""})
         self.operator: Operator
         self._life: asyncio.Task[None]
         self.api.before = self._before
         self.api.after = self._after
+
+    async def call(self, call: Call, account: Account) -> Answer:
+        """Answers the calls of steps; is Caller."""
+        self.calls.append(call)
+        return self.answer(call)
 
     async def _before(self, verb: str, key: Key) -> None:
         self.requests.append((verb, key.kind))
