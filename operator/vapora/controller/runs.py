@@ -55,6 +55,11 @@ class Runs:
         self._check = check
         self._runs: dict[Key, Run] = {}
 
+    @property
+    def count(self) -> int:
+        """Returns how many memos are kept."""
+        return len(self._runs)
+
     def keep(self, key: Key, run: Run) -> None:
         """Keeps a memo whose run stands as it is written."""
         self._runs[key] = run

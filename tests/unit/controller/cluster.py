@@ -182,7 +182,7 @@ class Cluster:
         self.writes = 0
         self.kill_at: tuple[int, str] | None = None
         self.calls: list[Call] = []  # that were made, in order
-        self.answer: Callable[[Call], Answer] = lambda call: Answer({"status": 200, "body": None, "text": ""})
+        self.answer_call: Callable[[Call], Answer] = lambda call: Answer({"status": 200, "body": None, "text": ""})
         self.operator: Operator
         self._life: asyncio.Task[None]
         self.api.before = self._before
@@ -191,7 +191,7 @@ class Cluster:
     async def call(self, call: Call, account: Account) -> Answer:
         """Answers the calls of steps; is Caller."""
         self.calls.append(call)
-        return self.answer(call)
+        return self.answer_call(call)
 
     async def _before(self, verb: str, key: Key) -> None:
         self.requests.append((verb, key.kind))

@@ -96,7 +96,7 @@ async def test_a_workflow_at_rest_costs_nothing() -> None:
         cluster.operator.queue.add(W)
         await cluster.clock.sleep(5)
         assert len(cluster.requests) == known
-        assert cluster.operator.workflows._runs == {}
+        assert cluster.operator.workflows._runs.count == 0
 
 
 @in_virtual_time
