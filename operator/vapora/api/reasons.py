@@ -23,6 +23,15 @@ class Reason(StrEnum):
     Failed = "Failed", "A step failed for good and its failure counts."
     Cancelled = "Cancelled", "Someone asked for the end, or a sibling failed first."
     CancelRequested = "CancelRequested", "Someone asked to cancel the workflow."
+    StopRequested = "StopRequested", "Someone asked to start nothing more; what ran was let finish."
+    TerminateRequested = "TerminateRequested", "Someone asked to end everything at once, without completion steps."
+    RollbackRequested = "RollbackRequested", "Someone asked to undo the workflow."
+    RollingBack = "RollingBack", "What the steps did is being undone."
+    Resumed = "Resumed", "It goes on after a pause."
+    Restarted = (
+        "Restarted",
+        "It starts again after its end, from what failed, from a step, or because its spec changed.",
+    )
     Cancelling = "Cancelling", "It is being stopped."
     Running = "Running", "Work is going on in the cluster or at an agent."
     Paused = "Paused", "It is paused by the spec or by a request; nothing new starts."
@@ -32,6 +41,11 @@ class Reason(StrEnum):
     SpecChanged = "SpecChanged", "The spec has changed since it was run."
     StepPinned = "StepPinned", "A step that has started was changed; it keeps the definition it started with."
     WorkflowStarted = "WorkflowStarted", "The first steps start."
+    WorkflowSucceeded = "WorkflowSucceeded", "Every step has ended, and none failed that counts."
+    WorkflowFailed = "WorkflowFailed", "It ended because of a failure."
+    WorkflowCancelled = "WorkflowCancelled", "It ended because somebody asked for it."
+    WorkflowRolledBack = "WorkflowRolledBack", "It ended with what its steps did undone."
+    Retrying = "Retrying", "A try failed, and the next one is due."
     StepFailed = "StepFailed", "A step failed for good."
     RequestRefused = "RequestRefused", "The request annotation asks for something that is not done."
     Suspended = "Suspended", "Its schedule rests."
@@ -60,12 +74,11 @@ class Reason(StrEnum):
     FieldConflict = "FieldConflict", "Another field manager owns a field that the step would change."
     UnknownTask = "UnknownTask", "No task type of that name is registered."
     AddressForbidden = "AddressForbidden", "The address is one that steps may not call."
-    ConflictsWith = "ConflictsWith", "A Taskserv that must not be there with it exists."
     DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
-    InsufficientResources = "InsufficientResources", "No node offers the resources that are asked for."
 
     # Why a step ended
     ExitCode = "ExitCode", "The container ended with an exit code other than 0."
+    ChildFailed = "ChildFailed", "The Workflow that the step made did not succeed."
     TaskFailed = "TaskFailed", "The agent failed at the task and may try again."
     TaskRefused = "TaskRefused", "The agent said that trying again would not help."
     TaskCancelled = "TaskCancelled", "The agent gave the task up before it was done."
@@ -77,7 +90,6 @@ class Reason(StrEnum):
     NotUndone = "NotUndone", "Some of what the step did could not be undone; the message names it."
     PluginFailed = "PluginFailed", "A task type raised an error of its own."
     InvalidInput = "InvalidInput", "What a step became after interpolation makes no sense."
-    MaxAttemptsExceeded = "MaxAttemptsExceeded", "The last allowed try failed."
     TimedOut = "TimedOut", "A try ran longer than its timeout."
     PendingTimeout = "PendingTimeout", "A try did not run within pendingTimeout."
     DeadlineExceeded = "DeadlineExceeded", "The workflow's deadline passed."
@@ -120,9 +132,8 @@ class Reason(StrEnum):
     # What is waited for
     WaitingForDependency = "WaitingForDependency", "It waits for something that is not ready yet."
     WaitingForCapacity = "WaitingForCapacity", "It waits for a free place: maxParallel, a limit, or the cluster."
-    WaitingForRetry = "WaitingForRetry", "It waits for its next try."
     WaitingForApproval = "WaitingForApproval", "It waits for a person."
-    WaitingForAgent = "WaitingForAgent", "The task is in the pool's queue."
+    PauseBefore = "PauseBefore", "The step waits to be approved before it starts."
     Unschedulable = "Unschedulable", "No node takes the pod; the message is the scheduler's."
     NoMatchingPool = "NoMatchingPool", "No pool has the role or the capabilities."
     ApproverUnverifiable = "ApproverUnverifiable", "The policy that proves who approves is not installed."
@@ -133,14 +144,12 @@ class Reason(StrEnum):
     MetricsUnavailable = "MetricsUnavailable", "A queue or a number that the size follows could not be read."
     MetricsRead = "MetricsRead", "Every queue and number that the size follows was read."
     GraphUnavailable = "GraphUnavailable", "The knowledge graph cannot be read or written."
-    GraphAvailable = "GraphAvailable", "The knowledge graph answers."
 
     # AgentPools and Taskservs
     ScalingByQueue = "ScalingByQueue", "The operator sets the size by the queue."
     ScalingByOther = "ScalingByOther", "An HPA or spec.replicas sets the size."
     ScaledUp = "ScaledUp", "The pool was made larger."
     ScaledDown = "ScaledDown", "The pool was made smaller."
-    ScaleIgnored = "ScaleIgnored", "The size follows the queue, so a request by `kubectl scale` changes nothing."
     ForeignAutoscaler = "ForeignAutoscaler", "Another autoscaler owns the replicas; the operator leaves them alone."
     AgentsNotReady = "AgentsNotReady", "Fewer agents are ready than wanted."
     ReplicasNotReady = "ReplicasNotReady", "Fewer replicas are ready than wanted."

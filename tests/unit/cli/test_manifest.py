@@ -94,7 +94,7 @@ REFUSED = {
     r"InvalidSpec: spec.steps\[a\].dependsOn: there is no step 'c'": build(build_step("a", "c")),
     r"InvalidSpec: spec.steps\[0\].timeout: ": build(build_step("a", timeout="soon")),
     r"InvalidSpec: spec.steps\[a\].when: ": build(build_step("a", when="1 +")),
-    r"NotSupported: .*spec.steps\[0\].http": build({"name": "a", "http": {"url": "https://example.com"}}),
+    r"NotSupported: .*spec.steps\[0\].run.queueName": build({"name": "a", "run": {"image": "x", "queueName": "q"}}),
 }
 
 

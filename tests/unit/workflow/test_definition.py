@@ -71,31 +71,16 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "paused": ({"paused": True}, "spec.paused"),
     "a template": ({"templateRef": {"name": "t"}, "steps": None}, "spec.templateRef"),
-    "a rollback": ({"onFailure": "rollback"}, "spec.onFailure = rollback"),
-    "a rollback's settings": ({"rollback": {"enabled": False}}, "spec.rollback"),
-    "another run on change": ({"rerunOnChange": "Always"}, "spec.rerunOnChange"),
     "an expiry": ({"ttlAfterFinished": "1h"}, "spec.ttlAfterFinished"),
     "a workspace": ({"workspace": {"size": "1Gi"}}, "spec.workspace"),
     "mutual exclusion": ({"concurrency": {"key": "k"}}, "spec.concurrency"),
-    "completion steps": ({"onCompletion": [run_step("c")]}, "spec.onCompletion"),
     "a limit of cost": ({"maxCostCents": 1}, "spec.maxCostCents"),
-    "a step's rollback": ({"steps": [run_step("a", onFailure="rollback")]}, "spec.steps[0].onFailure = rollback"),
-    "a pause before a step": ({"steps": [run_step("a", pauseBefore=True)]}, "spec.steps[0].pauseBefore"),
-    "compensation": ({"steps": [run_step("a", compensate={"none": True})]}, "spec.steps[0].compensate"),
-    "at most once": ({"steps": [run_step("a", atMostOnce=True)]}, "spec.steps[0].atMostOnce"),
-    "no way back": ({"steps": [run_step("a", irreversible=True)]}, "spec.steps[0].irreversible"),
     "simulation": ({"steps": [{"name": "a", "run": {**BODY, "executor": "simulate"}}]}, "spec.steps[0].run.executor"),
     "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[0].run.queueName"),
     "a wait for a GPU": ({"steps": [{"name": "a", "run": {**BODY, "gpuWait": "1m"}}]}, "spec.steps[0].run.gpuWait"),
     "a task's cost": ({"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]}, "agent.maxCostCents"),
     "a task's schema": ({"steps": [{"name": "a", "agent": {"role": "r", "outputSchema": {}}}]}, "agent.outputSchema"),
-    "http": ({"steps": [{"name": "a", "http": {"url": "http://x"}}]}, "spec.steps[0].http"),
-    "an approval": ({"steps": [{"name": "a", "approval": {}}]}, "spec.steps[0].approval"),
-    "a wait": ({"steps": [{"name": "a", "wait": {"for": "1m"}}]}, "spec.steps[0].wait"),
-    "scaling": ({"steps": [{"name": "a", "scale": {"pool": "p", "replicas": 1}}]}, "spec.steps[0].scale"),
-    "a task of the registry": ({"steps": [{"name": "a", "task": {"type": "x.y"}}]}, "spec.steps[0].task"),
 }
 
 

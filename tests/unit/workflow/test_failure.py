@@ -21,6 +21,7 @@ BUDGETS = {
     "MailRefused": "application",
     "NotFound": "application",
     "ObjectFailed": "application",
+    "ChildFailed": "application",
     "Evicted": "infrastructure",
     "Preempted": "infrastructure",
     "NodeLost": "infrastructure",
@@ -50,6 +51,8 @@ BUDGETS = {
     "FieldConflict": "permanent",
     "ManagedElsewhere": "permanent",
     "NotUndone": "permanent",
+    "OutcomeUnknown": "permanent",
+    "ApprovalRejected": "permanent",
     "UnknownTask": "permanent",
     "PluginFailed": "permanent",
 }

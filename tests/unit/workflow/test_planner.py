@@ -238,15 +238,15 @@ REFUSED = {
         "InvalidSpec",
         "ml: never contradicts",
     ),
-    "a body that is not built is refused by name": (
-        {"steps": [{"name": "a", "http": {"url": "http://x"}}]},
+    "a part of a body that is not built is refused by name": (
+        {"steps": [{"name": "a", "run": {"image": "x", "queueName": "q"}}]},
         "NotSupported",
-        "http",
+        "spec.steps[0].run.queueName",
     ),
     "a field that is not built is refused by name": (
-        {"paused": True, "steps": [run_step("a")]},
+        {"workspace": {"size": "1Gi"}, "steps": [run_step("a")]},
         "NotSupported",
-        "paused",
+        "spec.workspace",
     ),
 }
 

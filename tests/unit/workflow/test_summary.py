@@ -75,8 +75,47 @@ def invalid() -> World:
 
 
 def not_built() -> World:
-    world = World({"paused": True, "steps": [run_step("a")]})
+    world = World({"workspace": {"size": "1Gi"}, "steps": [run_step("a")]})
     world.settle()
+    return world
+
+
+def paused() -> World:
+    world = World({"steps": [run_step("a")]})
+    world.request = "pause 1"
+    world.settle()
+    return world
+
+
+def held() -> World:
+    world = World({"steps": [run_step("a", pauseBefore=True)]})
+    world.settle()
+    return world
+
+
+UNDONE = {"run": {"image": "x"}}
+
+
+def rolling_back() -> World:
+    steps = [run_step("a", compensate=UNDONE), run_step("b", dependsOn=["a"], retry=ONCE)]
+    world = World({"onFailure": "rollback", "steps": steps})
+    world.settle()
+    world.finish("a")
+    world.finish("b", exit_code=3)
+    return world
+
+
+def rolled_back() -> World:
+    world = rolling_back()
+    world.finish("a_undo")
+    return world
+
+
+def not_rolled_back() -> World:
+    world = rolling_back()
+    for _ in range(3):
+        world.finish("a_undo", exit_code=1)
+        world.pass_time(300)
     return world
 
 
@@ -87,6 +126,11 @@ PHASES: dict[str, tuple[Callable[[], World], str, str, str, str]] = {
     "succeeded": (succeeded, "Succeeded", "Current", "True Succeeded", "True Succeeded"),
     "failed": (failed, "Failed", "Failed", "False ExitCode", "False ExitCode"),
     "cancelled": (cancelled, "Cancelled", "Current", "False CancelRequested", "True CancelRequested"),
+    "paused": (paused, "Paused", "InProgress", "Unknown Running", "False Paused"),
+    "held by a person": (held, "WaitingApproval", "InProgress", "Unknown Running", "False WaitingForApproval"),
+    "rolling back": (rolling_back, "RollingBack", "InProgress", "Unknown ExitCode", "False RollingBack"),
+    "rolled back": (rolled_back, "RolledBack", "Failed", "False ExitCode", "False ExitCode"),
+    "not rolled back": (not_rolled_back, "Failed", "Failed", "False RollbackIncomplete", "False RollbackIncomplete"),
     "invalid": (invalid, "Pending", "Failed", "Unknown InvalidSpec", "False InvalidSpec"),
     "not built": (not_built, "Pending", "Failed", "Unknown NotSupported", "False NotSupported"),
 }
@@ -239,6 +283,13 @@ def being_cancelled() -> World:
     return world
 
 
+def paused_while_it_ran() -> World:
+    world = running()
+    world.request = "pause 1"
+    world.settle()
+    return world
+
+
 WAITS: dict[str, tuple[Callable[[], World], str | None]] = {
     "a step that runs waits for nothing": (running, None),
     "no node has room": (unschedulable, "a: 0/3 nodes are available"),
@@ -247,6 +298,12 @@ WAITS: dict[str, tuple[Callable[[], World], str | None]] = {
     "a pool": (without_pool, "a: no pool has the role developer; there is none in the namespace"),
     "the broker": (without_broker, "a: no connection"),
     "the end of a child": (being_cancelled, "a: Cancelling"),
+    "a person": (held, "a: waits to be approved before it starts"),
+    "somebody to let it go on": (paused, "it is paused: to go on, set spec.paused to false and ask to resume"),
+    "also while steps still run": (
+        paused_while_it_ran,
+        "it is paused: to go on, set spec.paused to false and ask to resume",
+    ),
     "a run that ended waits for nothing": (failed, None),
 }
 
@@ -284,3 +341,23 @@ def test_an_ended_run_keeps_its_progress_and_digest_when_the_spec_changes() -> N
     broken.status, broken.outdated = world.status, ("SpecChanged", "it changed")
     raw = broken.published_status(before=before)
     assert (raw["progress"], raw["specDigest"], read_kstatus(raw)) == ("1/1", before["specDigest"], "Current")
+
+
+def test_a_pause_is_a_condition_that_turns_when_it_goes_on() -> None:
+    world = running()
+    assert "Paused" not in conditions_of(world.published_status())
+    world.request = "pause 1"
+    world.settle()
+    before = world.published_status()
+    assert conditions_of(before)["Paused"]["status"] == "True"
+    world.request = "resume 2"
+    world.settle()
+    after = world.published_status(before=before)
+    assert (conditions_of(after)["Paused"]["status"], conditions_of(after)["Paused"]["reason"]) == ("False", "Resumed")
+
+
+def test_the_step_that_is_undone_is_the_present_one() -> None:
+    raw = rolling_back().published_status()
+    assert (raw["currentStep"], raw["outcome"]) == ("a_undo", "Failed")
+    assert raw["rollback"]["steps"]["a"]["state"] == "Starting"
+    assert raw["steps"]["a"]["state"] == "Compensating"

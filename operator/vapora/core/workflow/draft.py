@@ -16,6 +16,7 @@ from vapora.core.workflow.frontier import Frontier, Place, build_frontier
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.procedure import Decision
+from vapora.core.workflow.stages import build_stage
 from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -75,12 +76,13 @@ class Draft:
         """Is true while nothing new may start."""
         return self.standing.paused_at is not None and self.standing.stage is Stage.STEPS
 
-    def enter(self, status: WorkflowStatus, definition: Definition) -> None:
-        """Goes on with the next stage."""
+    def enter(self, status: WorkflowStatus) -> None:
+        """Goes on with the stage that this status begins."""
         self.fold_items()
         self._items.clear()
-        self.standing, self.definition = status, definition
-        self.frontier = build_frontier(definition.graph, replace(status, steps=self.steps), self.observed.identity)
+        self.standing = replace(status, steps=dict(self.steps))
+        self.definition = build_stage(self.whole, self.standing)
+        self.frontier = build_frontier(self.graph, self.standing, self.observed.identity)
 
     def step(self, place: int) -> StepDefinition:
         """Returns the definition of the step at `place`."""

@@ -101,7 +101,7 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
     _check_deadline(draft)
     _work(draft)
     while _is_over(draft) and (following := find_next_stage(draft)) is not None:
-        draft.enter(following, build_stage(definition, following))
+        draft.enter(following)
         _work(draft)
     return _conclude(draft)
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from vapora.core.conditions import Condition, cut, merge_conditions
 from vapora.core.supported import SpecProblem
-from vapora.core.views import rows
+from vapora.core.views import rows, text
 from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
 
 Json = dict[str, object]
+_BEGUN = frozenset({State.READY, State.STARTING, State.RUNNING, State.RETRYING, State.WAITING_APPROVAL})
+_PAUSED = "it is paused: to go on, set spec.paused to false and ask to resume"
+_PROGRESS = {
+    Phase.PAUSED: "Paused",
+    Phase.WAITING_APPROVAL: "WaitingForApproval",
+    Phase.ROLLING_BACK: "RollingBack",
+}
 
 
 def build_status(
@@ -44,7 +51,10 @@ def build_status(
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(
             rows(before, "conditions"),
-            _list_conditions(observed, status, waiting, is_recorded=is_recorded),
+            [
+                *_list_conditions(observed, status, waiting, is_recorded=is_recorded),
+                *_tell_pause(status, {text(row, "type") for row in rows(before, "conditions")}),
+            ],
             generation=observed.generation,
             now=now,
         ),
@@ -85,17 +95,18 @@ def _find_current(status: WorkflowStatus) -> tuple[str, str]:
     """Returns the step that runs (the last that did, once ended), and what the first waiting one waits for."""
     if status.phase.is_final:
         return "", ""
-    running = [name for name, step in status.steps.items() if not step.state.is_final]
-    waits = (f"{name}: {why}" for name in running if (why := _why_waiting(status.steps[name])))
+    running = [name for name, step in status.steps.items() if step.state in _BEGUN]
+    people = [name for name in running if status.steps[name].state is State.WAITING_APPROVAL]
+    waits = (f"{name}: {why}" for name in (*people, *running) if (why := _why_waiting(status.steps[name])))
     current = f"{running[0]} (+{len(running) - 1})" if len(running) > 1 else "".join(running)
-    return current, next(waits, "")
+    return current, _PAUSED if status.phase is Phase.PAUSED else next(waits, "")
 
 
 def _why_waiting(step: StepStatus) -> str:
     unit = step.unit
     if unit.state is State.RETRYING:
         return f"the next try, after {unit.reason}"
-    return unit.message or unit.reason if unit.state in {State.READY, State.STARTING, State.RUNNING} else ""
+    return unit.message or unit.reason
 
 
 def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *, is_recorded: bool) -> list[Condition]:
@@ -114,11 +125,18 @@ def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *
     return conditions
 
 
+def _tell_pause(status: WorkflowStatus, known: Collection[str]) -> list[Condition]:
+    """Says that a run is paused, and once it was, that it is not any more."""
+    if status.paused_at is not None:
+        return [Condition("Paused", "True", "Paused", _PAUSED)]
+    return [Condition("Paused", "False", "Resumed")] if "Paused" in known else []
+
+
 def _succeeded(status: WorkflowStatus) -> Condition:
     match status.phase:
         case Phase.SUCCEEDED:
             return Condition("Succeeded", "True", status.reason, status.message)
-        case Phase.FAILED | Phase.CANCELLED:
+        case Phase.FAILED | Phase.CANCELLED | Phase.ROLLED_BACK:
             return Condition("Succeeded", "False", status.reason, status.message)
         case _:
             return Condition("Succeeded", "Unknown", status.reason or "Pending", status.message)
@@ -135,13 +153,11 @@ def _readiness(observed: Observed, status: WorkflowStatus, waiting: str) -> list
     match status.phase:
         case Phase.SUCCEEDED | Phase.CANCELLED:
             return [Condition("Ready", "True", status.reason, "")]
-        case Phase.FAILED:
+        case Phase.FAILED | Phase.ROLLED_BACK:
             return [
                 Condition("Ready", "False", status.reason, status.message),
                 Condition("Stalled", "True", status.reason, status.message),
             ]
         case _:
-            return [
-                Condition("Ready", "False", "Progressing", waiting),
-                Condition("Reconciling", "True", "Progressing", waiting),
-            ]
+            reason = _PROGRESS.get(status.phase, "Progressing")
+            return [Condition("Ready", "False", reason, waiting), Condition("Reconciling", "True", reason, waiting)]
