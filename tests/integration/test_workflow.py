@@ -164,13 +164,15 @@ def test_a_gpu_that_no_node_has_is_said_in_the_schedulers_words(objects: Objects
     assert "train:" in objects.get("Workflow", "vast")["status"]["waitingOn"]
 
 
-def test_a_run_keeps_the_spec_it_began_with(objects: Objects):
+def test_a_step_that_has_started_keeps_its_spec_and_the_others_follow(objects: Objects):
     objects.workflow("pin", run("a", ends={"duration": "2s"}), run("b", dependsOn=["a"]))
     wait_until(lambda: objects.status("Workflow", "pin").get("revision"), "the run is pinned")
     objects.patch("Workflow", "pin", {"spec": {"steps": [run("a"), run("c", dependsOn=["a"])]}})
+    objects.await_said("Workflow", "pin", "SpecOutdated", "True StepPinned")
     status = objects.finished("pin")["status"]
-    assert set(status["steps"]) == {"a", "b"}
-    assert objects.condition("Workflow", "pin", "SpecOutdated")["status"] == "True"
+    assert set(status["steps"]) == {"a", "c"}
+    (first,) = [pod for pod in objects.pods() if pod["metadata"]["labels"]["vapora.dev/step"] == "a"]
+    assert first["metadata"]["annotations"]["sim.vapora.dev/duration"] == "2s"
 
 
 def test_a_spec_that_is_put_right_runs(objects: Objects):

@@ -30,10 +30,14 @@ class Case:
 
 
 CASES = {
-    "nobody has said anything": Case(Rest(None, "waits for an approval")),
-    "what is asked stands in the wait": Case(Rest(None, "waits for an approval: Go?"), {"message": "Go?"}),
+    "nobody has said anything": Case(Rest(None, "waits for an approval", reason="WaitingForApproval")),
+    "what is asked stands in the wait": Case(
+        Rest(None, "waits for an approval: Go?", reason="WaitingForApproval"), {"message": "Go?"}
+    ),
     "one of two has approved": Case(
-        Rest(None, "waits for 1 of 2 approvals by alice, bob or group sre"), TWO, decisions=(ALICE,)
+        Rest(None, "waits for 1 of 2 approvals by alice, bob or group sre", reason="WaitingForApproval"),
+        TWO,
+        decisions=(ALICE,),
     ),
     "both have approved": Case(
         Finished({"approvedBy": ["alice", "bob"], "comment": "alice agrees\nbob agrees"}), TWO, decisions=(ALICE, BOB)
@@ -45,7 +49,9 @@ CASES = {
         Failed(Failure("ApprovalRejected", "rejected by bob: too early")), decisions=(ALICE, NO)
     ),
     "a rejection without a word": Case(Failed(Failure("ApprovalRejected", "rejected by carol")), TWO, (SILENT,)),
-    "a timeout is waited for": Case(Rest(HOUR, "waits for an approval"), {"timeout": "1h"}, minutes=59),
+    "a timeout is waited for": Case(
+        Rest(HOUR, "waits for an approval", reason="WaitingForApproval"), {"timeout": "1h"}, minutes=59
+    ),
     "a timeout fails the step": Case(
         Failed(Failure("ApprovalTimedOut", "not approved within 1h")), {"timeout": "1h"}, minutes=60
     ),
@@ -65,9 +71,11 @@ CASES = {
         minutes=90,
     ),
     "nobody can prove to be an approver": Case(
-        Rest(None, "ApproverUnverifiable: no policy"), TWO, (ALICE, BOB), unverifiable="no policy"
+        Rest(None, "no policy", reason="ApproverUnverifiable"), TWO, (ALICE, BOB), unverifiable="no policy"
     ),
-    "nor can anybody reject": Case(Rest(None, "ApproverUnverifiable: no policy"), TWO, (NO,), unverifiable="no policy"),
+    "nor can anybody reject": Case(
+        Rest(None, "no policy", reason="ApproverUnverifiable"), TWO, (NO,), unverifiable="no policy"
+    ),
     "what cannot be proven times out": Case(
         Failed(Failure("ApprovalTimedOut", "not approved within 1h")),
         {**TWO, "timeout": "1h"},

@@ -126,7 +126,7 @@ def test_a_run_is_the_templates_and_its_authors() -> None:
     world.now = minute(1)
     action = plan_template(world._observe(), world.now).actions[0]
     assert isinstance(action, Create)
-    assert action.manifest["spec"] == {"templateRef": {"name": "t"}}
+    assert action.manifest["spec"] == {"templateRef": {"name": "t"}, "serviceAccountName": "default"}
     meta = project_meta(action.manifest, "Workflow")
     assert (meta.controller_uid, meta.labels["vapora.dev/template"]) == ("u", "u")
     assert action.manifest["metadata"]["annotations"] == {"vapora.dev/author": "ada"}  # type: ignore[index]

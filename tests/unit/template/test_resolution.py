@@ -45,9 +45,14 @@ OVERRIDES: dict[str, tuple[Json, Json, Json]] = {
     "the template's fields hold": ({"maxParallel": 3, "deadline": "1h"}, {}, {"maxParallel": 3, "deadline": "1h"}),
     "a field that the workflow sets takes its place": ({"maxParallel": 3}, {"maxParallel": 5}, {"maxParallel": 5}),
     "a default that the API server filled in does not": (
-        {"maxParallel": 3, "serviceAccountName": "builder"},
-        {"maxParallel": 10, "serviceAccountName": "default", "failFast": True},
-        {"maxParallel": 3, "serviceAccountName": "builder"},
+        {"maxParallel": 3},
+        {"maxParallel": 10, "failFast": True},
+        {"maxParallel": 3},
+    ),
+    "the account is always the workflow's own": (
+        {"serviceAccountName": "builder"},
+        {"serviceAccountName": "default"},
+        {"serviceAccountName": "default"},
     ),
     "an account of its own": ({}, {"serviceAccountName": "mine"}, {"serviceAccountName": "mine"}),
     "a list as a whole": (
