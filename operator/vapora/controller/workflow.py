@@ -19,7 +19,7 @@ from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
-from vapora.core.views import child, number, parse_time, text
+from vapora.core.views import JobView, PodView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.definition import Definition
@@ -104,7 +104,7 @@ class WorkflowReconciler:
             and find_request(text(status, "handledRequest"), asked, uid) is None
             and number(status, "observedGeneration") == number(meta, "generation")
             and "deletionTimestamp" not in meta
-            and not self._kit.store.children(uid)
+            and not any(isinstance(view, PodView | JobView) for view in self._kit.store.children(uid).values())
             and not self._inbox.has(uid)
             and (self._recorder is None or _is_recorded(status))
         )

@@ -81,7 +81,7 @@ def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
         units = {NO_ITEM: step.unit} if step.items is None else step.items.active
         for item, unit in units.items():
             task = observed.identity.effect_of(name, item, unit)
-            if task and unit.state.is_working:
+            if task and unit.pool and unit.state.is_working:
                 actions.append(CancelTask(Key("AgentPool", observed.identity.namespace, unit.pool), task))
     if actions and observed.surroundings.broker_problem and now < (observed.deleted_at or now) + BROKER_PATIENCE:
         return WorkflowPlan(Plan(requeue_after=BROKER_RETRY), observed.status, observed.frontier)
@@ -327,7 +327,8 @@ def _find_phase(draft: Draft) -> Phase:
 def _claim_workflow(draft: Draft) -> list[Patch]:
     """Puts our finalizer on the Workflow before its first task is given out, so that its end can call tasks back."""
     held = draft.observed.finalizers
-    if not draft.frontier.starting or FINALIZER_CLEANUP in held:
+    gives_out = any(draft.step(place[0]).kind == "agent" for place in draft.frontier.starting)
+    if not gives_out or FINALIZER_CLEANUP in held:
         return []
     wanted = [*held, FINALIZER_CLEANUP]
     return [Patch(draft.observed.workflow, {"metadata": {"uid": draft.observed.identity.uid, "finalizers": wanted}})]
