@@ -128,14 +128,16 @@ class NatsBroker:
             lambda client: withdraw(client, namespace, pool, message_id, timeout_seconds=self._timeout),
         )
 
-    async def cancel(self, namespace: str, pool: str, message_id: str) -> None:
-        """Withdraws a task, or asks the agent that holds it to give it up.
+    async def cancel(self, namespace: str, pool: str, message_id: str, *, also_claimed: bool = True) -> None:
+        """Withdraws a task, or, if `also_claimed`, asks the agent that holds it to give it up.
 
         Either way a result with the outcome `cancelled` follows, unless the task was done before. The word to the
         agents is not kept for one that is away: ask again until the result is there.
         """
         if await self.withdraw(namespace, pool, message_id):
             await self._answer_for_agents(namespace, message_id)
+        elif not also_claimed:
+            return
         # Also after a withdrawal: an agent may have been given the task in between.
         word = Control(verb="cancel", id=message_id).to_json()
 

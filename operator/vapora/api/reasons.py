@@ -89,6 +89,7 @@ class Reason(StrEnum):
     ObjectFailed = "ObjectFailed", "An object that was applied failed, or is gone."
     NotUndone = "NotUndone", "Some of what the step did could not be undone; the message names it."
     PluginFailed = "PluginFailed", "A task type raised an error of its own."
+    Withdrawn = "Withdrawn", "The task was taken back before an agent had it; it is given out anew."
     InvalidInput = "InvalidInput", "What a step became after interpolation makes no sense."
     TimedOut = "TimedOut", "A try ran longer than its timeout."
     PendingTimeout = "PendingTimeout", "A try did not run within pendingTimeout."

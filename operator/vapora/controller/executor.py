@@ -181,7 +181,9 @@ class Executor:
                     action.envelope, namespace=pool.namespace, pool=pool.name, message_id=action.message_id
                 )
             case CancelTask():
-                await self._broker.cancel(pool.namespace, pool.name, action.message_id)
+                await self._broker.cancel(
+                    pool.namespace, pool.name, action.message_id, also_claimed=action.also_claimed
+                )
             case EnsureQueue():
                 await self._broker.ensure_pool(
                     pool.namespace, pool.name, max_deliver=action.max_deliver, ack_wait=ACK_WAIT

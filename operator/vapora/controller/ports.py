@@ -119,8 +119,8 @@ class TaskBroker(Protocol):
         """Puts a task into the pool's queue; returns once it is durable; a repeated id is dropped."""
         ...
 
-    async def cancel(self, namespace: str, pool: str, message_id: str) -> None:
-        """Asks the pool's agents to give up a task."""
+    async def cancel(self, namespace: str, pool: str, message_id: str, *, also_claimed: bool = True) -> None:
+        """Takes a task back; `also_claimed` asks the agent that has it to give it up."""
         ...
 
     async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:

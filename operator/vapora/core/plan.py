@@ -72,10 +72,11 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """Asks the agents of a pool to give up a task."""
+    """Takes a task back, and where an agent has it already asks that one to give it up, if `also_claimed`."""
 
     pool: Key
     message_id: str
+    also_claimed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Broker:
         self.tasks.setdefault(message_id, task)
         await self.around("publish", "after")
 
-    async def cancel(self, namespace: str, pool: str, message_id: str) -> None:
+    async def cancel(self, namespace: str, pool: str, message_id: str, *, also_claimed: bool = True) -> None:
         self._check()
         await self.around("cancel", "before")
         self.cancelled.append(message_id)

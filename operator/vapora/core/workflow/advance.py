@@ -19,7 +19,7 @@ from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
 from vapora.core.workflow.retry import Again, decide_retry
-from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, Underway, Unseen
+from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import Phase, State, Unit
 from vapora.core.workflow.tries import find_child, look_at_child, look_at_task
 
@@ -87,6 +87,9 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
             _succeed(draft, place, unit, standing)
         case Broken():
             fail(draft, place, unit, standing)
+        case TakenBack():  # it costs neither budget
+            again = replace(unit, state=State.RETRYING, until=None, next_attempt_at=draft.now, reason="Withdrawn")
+            draft.put_unit(place, again)
         case Stopped(at):
             fail(draft, place, unit, Broken(Failure("TaskCancelled", "the agent gave the task up"), at))
 
@@ -97,7 +100,7 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
         standing = look_at_task(draft.observed, replace(unit, until=None), effect_key(draft, place, unit), draft.now)
         if isinstance(standing, Done):
             return _succeed(draft, place, unit, standing)
-        if isinstance(standing, (Stopped, Broken)):  # answered: the next try is a new effect
+        if isinstance(standing, Stopped | Broken | TakenBack):  # answered: the next try is a new effect
             draft.put_unit(place, replace(unit, is_open=False, pool="", pool_reason=""))
     if unit.next_attempt_at is not None and draft.now >= unit.next_attempt_at and place not in draft.frontier.retrying:
         draft.frontier.retrying.append(place)

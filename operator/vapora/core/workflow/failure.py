@@ -57,6 +57,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "PendingTimeout": _I,
     "Undeliverable": _I,
     "TaskCancelled": _I,
+    "Withdrawn": _I,
     "HttpUnavailable": _I,
     "HttpUnreachable": _I,
     "HttpTimeout": _I,

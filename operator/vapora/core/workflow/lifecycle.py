@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
-from vapora.core.plan import EventType
+from vapora.core.plan import CancelTask, EventType, Key
 from vapora.core.workflow.draft import ROLLBACK_REQUESTED, STOP_REQUESTED, Draft
 from vapora.core.workflow.requests import VERBS, Request, read_request
 from vapora.core.workflow.status import Phase, Stage, State, WorkflowStatus
@@ -61,11 +61,26 @@ def _pause(draft: Draft) -> None:
     is_wanted = draft.observed.is_paused or (asked is not None and asked.verb == "pause")
     if is_wanted and standing.paused_at is None and draft.outcome is None:
         draft.standing = replace(standing, paused_at=draft.now)
+        _take_back(draft)
         draft.tell(EventType.NORMAL, "Paused", "nothing new starts; what runs goes on")
     elif standing.paused_at is not None and (not is_wanted or draft.outcome is not None):
         draft.standing = replace(standing, paused_at=None)
         shift_waits(draft, draft.now - standing.paused_at)
         draft.tell(EventType.NORMAL, "Resumed", "it goes on")
+
+
+def _take_back(draft: Draft) -> None:
+    """Takes back the tasks that no agent has claimed; those that are worked on go on."""
+    identity = draft.observed.identity
+    for step in sorted(draft.frontier.active):
+        if draft.step(step).kind != "agent":
+            continue
+        for item in sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]:
+            unit = draft.unit((step, item))
+            if unit is not None and unit.state is State.RUNNING and unit.pool:
+                task = identity.effect_of(draft.graph.names[step], item, unit) or ""
+                pool = Key("AgentPool", identity.namespace, unit.pool)
+                draft.actions.append(CancelTask(pool, task, also_claimed=False))
 
 
 def shift_waits(draft: Draft, span: timedelta) -> None:

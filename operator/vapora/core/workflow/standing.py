@@ -58,4 +58,9 @@ class Stopped:
     at: datetime | None = None
 
 
-Standing = Absent | Unseen | Underway | Done | Broken | Stopped
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The task was taken back before an agent had it: nobody has worked on it."""
+
+
+Standing = Absent | Unseen | Underway | Done | Broken | Stopped | TakenBack

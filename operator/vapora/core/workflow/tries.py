@@ -10,7 +10,7 @@ from vapora.core.views import ChildView, JobView, PodView, WorkflowView
 from vapora.core.workflow.children import look_at_workflow
 from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_failure
 from vapora.core.workflow.observed import Observed
-from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, Underway, Unseen
+from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import State, Unit
 
 
@@ -127,6 +127,8 @@ def look_at_task(observed: Observed, unit: Unit, task_id: str, now: datetime) ->
         return Underway(is_running=unit.state is State.RUNNING)
     if answer.outcome == "success":
         return Done(answer.output, answer.finished_at, answer)
+    if answer.code == "Withdrawn":
+        return TakenBack()
     if answer.outcome == "cancelled":
         return Stopped(answer.finished_at)
     reason = "Undeliverable" if answer.is_undeliverable else "TaskFailed" if answer.is_retryable else "TaskRefused"
