@@ -157,6 +157,10 @@ class ItemsStatus(StatusModel):
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """Items that run or wait for their next try."""
+    open: tuple[ActiveItem, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """Ended items of whose last effect the outcome is not known; a further try repeats it."""
 
 
 class MlEvidence(StatusModel):

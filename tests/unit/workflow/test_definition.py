@@ -71,7 +71,6 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "a template": ({"templateRef": {"name": "t"}, "steps": None}, "spec.templateRef"),
     "an expiry": ({"ttlAfterFinished": "1h"}, "spec.ttlAfterFinished"),
     "a workspace": ({"workspace": {"size": "1Gi"}}, "spec.workspace"),
     "mutual exclusion": ({"concurrency": {"key": "k"}}, "spec.concurrency"),

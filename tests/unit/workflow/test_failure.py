@@ -53,6 +53,7 @@ BUDGETS = {
     "NotUndone": "permanent",
     "OutcomeUnknown": "permanent",
     "ApprovalRejected": "permanent",
+    "ApprovalTimedOut": "permanent",
     "UnknownTask": "permanent",
     "PluginFailed": "permanent",
 }

@@ -25,8 +25,8 @@ def test_how_the_annotation_is_read(case: str) -> None:
     assert read_request(text, UID) == want
 
 
-@pytest.mark.parametrize("text", ["pause 1", "retry/a 1", "cancel/a 1", "frobnicate 1"])
-def test_what_is_not_built_is_refused_once_and_changes_nothing(text: str) -> None:
+@pytest.mark.parametrize("text", ["retry 1", "retry/a 1", "cancel/a 1", "frobnicate 1"])
+def test_what_cannot_be_done_is_refused_once_and_changes_nothing(text: str) -> None:
     world = World({"steps": [run_step("a")]})
     world.settle()
     world.request = text
@@ -66,7 +66,7 @@ def test_a_finished_workflow_cannot_be_cancelled() -> None:
 
 def test_a_request_of_any_length_is_noted_as_handled_in_a_kibibyte() -> None:
     world = World({"steps": [run_step("a")]})
-    world.request = "pause " + "x" * 100_000
+    world.request = "frobnicate " + "x" * 100_000
     world.settle()
     world.settle()
     assert len(world.status.handled_request.encode()) == 1024

@@ -140,12 +140,12 @@ ANSWERS: dict[str, tuple[WorkflowStatus, tuple[str, int, int], bool]] = {
         True,
     ),
     "what timed out may still be answered": (
-        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut")),
+        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut", is_open=True)),
         ("t", 0, 2),
         False,
     ),
     "what timed out and was answered then is not awaited": (
-        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut", pool="")),
+        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut", is_open=True, pool="")),
         ("t", 0, 2),
         True,
     ),

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from tests.unit.workflow.procedures import PROCEDURES, UNDOINGS
+
+from vapora.api.reasons import Reason
 from vapora.controller.workflow import name_of
 from vapora.core import naming
 from vapora.core.calls import Answer, Call, Perform
@@ -14,7 +17,7 @@ from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.plan import Action, CancelTask, Create, Delete, Event, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
-from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, project
+from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, WorkflowView, project
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import read_definition
 from vapora.core.workflow.frontier import Frontier
@@ -29,6 +32,7 @@ JsonObject = dict[str, object]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
 VOCABULARY = load_vocabulary()
+REASONS = {str(reason) for reason in Reason}
 
 
 def run_step(name: str, **fields: object) -> dict[str, object]:
@@ -57,7 +61,7 @@ class World:
         self.outdated = ("", "")
         self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
-        self.surroundings = Surroundings(VOCABULARY)
+        self.surroundings = Surroundings(VOCABULARY, procedures=PROCEDURES, undoings=UNDOINGS)
         self.called: dict[str, Answer] = {}
         self.calls: dict[str, Call] = {}
         self.words: dict[str, object] = {}
@@ -67,7 +71,7 @@ class World:
         self.created: list[str] = []
         self.manifests: list[Mapping[str, object]] = []
         self.published: list[str] = []
-        self.asked: dict[Key, str] = {}
+        self.asked: dict[str, str] = {}  # the last request made of each child Workflow
         self.cancelled: list[str] = []
         self.events: list[Event] = []
         self.executions: list[Execution] = []
@@ -125,6 +129,8 @@ class World:
                 break
             observed = replace(observed, problems={**observed.problems, **{name_of(p.action): p for p in refused}})
         self.events += decided.plan.events
+        assert {event.reason for event in decided.plan.events} <= REASONS
+        assert {row.unit.reason for row in decided.status.steps.values()} <= REASONS | {""}
         self.executions += decided.executions
         self.status, self.frontier = decided.status, decided.frontier
         if write:
@@ -149,7 +155,7 @@ class World:
             case CancelTask(message_id=message_id):
                 self.cancelled.append(message_id)
             case Patch(key, body=body) if key.kind == "Workflow" and key != self.observe().workflow:
-                self.asked[key] = body["metadata"]["annotations"]["vapora.dev/request"]
+                self.asked[key.name] = body["metadata"]["annotations"]["vapora.dev/request"]
             case Patch(body=body):
                 self.finalizers = tuple(body["metadata"]["finalizers"])
         return None
@@ -157,14 +163,9 @@ class World:
     def settle(self) -> WorkflowPlan:
         """Plans until nothing more changes, at this moment."""
         for _ in range(100):
-            before = (self.status, len(self.created), len(self.published), len(self.calls))
+            before = self._count()
             decided = self.plan()
-            if (
-                self.status,
-                len(self.created),
-                len(self.published),
-                len(self.calls),
-            ) == before and not decided.durable_first:
+            if self._count() == before and not decided.durable_first:
                 return decided
         raise AssertionError("the plan never comes to rest")
 
@@ -216,6 +217,34 @@ class World:
         """Lets the agent of the newest effect answer, and settles."""
         mine = [task for task in self.published if task.split("/")[1:3] == [step, str(item)]]
         self.results[mine[-1]] = AgentResult(**{"outcome": "success", **fields})
+        self.settle()
+
+    def reply(self, step: str, value: object = None, *, item: int = 0, **failure: object) -> None:
+        """Answers the call that a step waits for, and settles."""
+        [name] = [name for name in self.waiting_calls() if name.split("/")[1:3] == [step, str(item)]]
+        self.called[name] = Answer(value, **failure)
+        self.settle()
+
+    def waiting_calls(self) -> list[str]:
+        """The ids of the calls that nothing answered yet."""
+        return [name for name in self.calls if name not in self.called]
+
+    def say(self, word: str) -> None:
+        """Lets a person say `approve <step> <user>` or `reject <step> <user>`, and settles."""
+        self.words[f"approval.vapora.dev/{len(self.words)}"] = word
+        self.settle()
+
+    def ask(self, request: str) -> None:
+        """Writes the request annotation, and settles."""
+        self.request = request
+        self.settle()
+
+    def end_workflow(self, step: str, phase: str = "Succeeded", **fields: object) -> None:
+        """Ends the child Workflow of a step, and settles."""
+        key = self.child(step)
+        view = self.children[key]
+        assert isinstance(view, WorkflowView)
+        self.children[key] = replace(view, **{"phase": phase, "finished_at": self.now, **fields})
         self.settle()
 
     def published_status(self, *, is_recorded: bool = False, before: JsonObject | None = None) -> JsonObject:

@@ -94,7 +94,7 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         memory=unit.memory,
         answer=answer,
         undoes=undoes,
-        decisions=tuple(draft.decisions.get(step.name, ())),
+        decisions=draft.listen(step.name),
     )
 
 
@@ -141,7 +141,7 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
         draft.put_unit(place, unit)
     elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
-        return Broken(Failure(OUTCOME_UNKNOWN, words))
+        return Broken(Failure(OUTCOME_UNKNOWN, words), is_open=True)
     if not isinstance(ask.call, ReadCall) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None

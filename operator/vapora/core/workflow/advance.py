@@ -20,7 +20,7 @@ from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
-from vapora.core.workflow.status import Phase, State, Unit
+from vapora.core.workflow.status import PAUSE_BEFORE, Phase, State, Unit
 from vapora.core.workflow.tries import find_child, look_at_child, look_at_task
 
 CANCELLING = "Cancelling"
@@ -34,6 +34,8 @@ def advance(draft: Draft, place: Place) -> None:
     draft.looked_at += 1
     if unit.state is State.RETRYING:
         return _advance_retrying(draft, place, unit)
+    if unit.reason == PAUSE_BEFORE:
+        return None  # it has not started
     step = draft.step(place[0])
     match step.kind:
         case "agent":
@@ -57,8 +59,8 @@ def _look_at_undoing(draft: Draft, unit: Unit) -> Standing:
 
 
 def _advance_procedure(draft: Draft, place: Place, unit: Unit) -> None:
-    if unit.tries == 0 or unit.reason == CANCELLING:
-        return None  # it waits to be allowed to start, or for its last answer
+    if unit.reason == CANCELLING:
+        return None  # it waits for its last answer
     standing = act(draft, place, unit)
     moved = draft.unit(place) or unit
     if isinstance(standing, Underway):
@@ -122,7 +124,7 @@ def _publish(draft: Draft, place: Place, unit: Unit, task_id: str) -> None:
     observed = draft.observed
     problem = observed.problems.get(task_id)
     if failure := _find_refusal(draft, place, unit, problem):
-        return fail(draft, place, unit, Broken(failure))
+        return fail(draft, place, unit, Broken(failure, is_open=failure.reason == OUTCOME_UNKNOWN))
     if trouble := problem.message if problem else observed.surroundings.broker_problem:
         return _wait_to_publish(draft, place, unit, "BrokerUnavailable", trouble)
     if unclaimed := observed.problems.get(str(observed.workflow)):
@@ -196,7 +198,7 @@ def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
     """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
     step, item = place
     failure, at = broken.failure, _when_ended(draft, unit, broken.at)
-    if broken.is_open and draft.step(step).spec.at_most_once:
+    if broken.is_open and draft.step(step).spec.at_most_once and failure.reason != OUTCOME_UNKNOWN:
         failure = Failure(OUTCOME_UNKNOWN, f"{failure.reason}: {failure.message}; it is not repeated (atMostOnce)")
     if broken.child is not None:
         draft.actions.append(Delete(broken.child.meta.key, broken.child.meta.uid))
@@ -261,6 +263,8 @@ def cancel(draft: Draft, place: Place, *, grace: timedelta) -> None:
         _ask_to_stop(draft, place, unit)
         unit = replace(unit, reason=CANCELLING, until=None, pending_until=draft.now + grace)
         draft.put_unit(place, unit)
+    elif grace == timedelta(0):
+        unit = replace(unit, pending_until=draft.now)
     return _finish_cancel(draft, place, unit)
 
 
@@ -270,7 +274,8 @@ def _ask_to_stop(draft: Draft, place: Place, unit: Unit) -> None:
         draft.actions.append(CancelTask(_pool_key(draft, unit), effect_key(draft, place, unit)))
     elif unit.child is not None and (view := draft.observed.children.get(unit.child)) is not None:
         if kind == "workflow":
-            draft.actions.append(build_request(unit.child, view.meta.uid, "cancel", draft.observed.identity.uid))
+            verb = "terminate" if draft.is_terminating else "cancel"
+            draft.actions.append(build_request(unit.child, view.meta.uid, verb, draft.observed.identity.uid))
         elif not view.meta.is_deleting:
             draft.actions.append(Delete(unit.child, view.meta.uid))
 
@@ -303,6 +308,7 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
         next_attempt_at=None,
         reason=reason or "Cancelled",
         message="",
+        is_open=unit.is_open or _may_have_acted(draft, place, unit),
     )
     if unit.state.is_working:
         record(draft, place, ended, "cancelled", None)
@@ -310,6 +316,16 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
         draft.settle(step, ended)
     else:
         draft.end_item(place, ended)
+
+
+def _may_have_acted(draft: Draft, place: Place, unit: Unit) -> bool:
+    """Returns whether an effect that nobody answered for may have happened, so that another try repeats it."""
+    if not unit.effect or not unit.state.is_working:
+        return False
+    if draft.step(place[0]).kind == "agent":
+        return unit.state is State.RUNNING and effect_key(draft, place, unit) not in draft.observed.results
+    answer = draft.observed.answers.get(call_id(draft, place, unit))
+    return answer is None or not (answer.is_failure and answer.is_definite)
 
 
 def _pool_key(draft: Draft, unit: Unit) -> Key:

@@ -104,6 +104,7 @@ def encode_items(items: Items, limits: Limits) -> Json:
         ],
         "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
         "memories": {str(index): dict(memory) for index, memory in sorted(items.memories.items())},
+        "open": [_encode_active(index, unit) for index, unit in sorted(items.open.items())],
     }
     return {
         name: value for name, value in row.items() if value not in ("", [], {}) and (name, value) != ("formerTries", 0)
@@ -256,6 +257,7 @@ def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> I
         ),
         active={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "active")},
         memories={int(index): child(child(row, "memories"), index) for index in child(row, "memories")},
+        open={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "open")},
     )
 
 

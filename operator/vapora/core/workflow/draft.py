@@ -9,7 +9,7 @@ from datetime import datetime
 from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
 from vapora.core.learning.execution import Execution
-from vapora.core.naming import NO_ITEM, UNDO
+from vapora.core.naming import APPROVE_ROLLBACK, NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, Place, build_frontier
@@ -25,6 +25,7 @@ ROLLBACK_REQUESTED = "RollbackRequested"
 ENDING_REASONS = frozenset({DEADLINE_EXCEEDED, ROLLBACK_REQUESTED})
 UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task"})
 """Kinds whose result cannot be read back: it is durable before a dependent starts."""
+MAX_OPEN_ITEMS = 500  # ended ones that keep a row
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
 
 
@@ -49,6 +50,7 @@ class Draft:
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
+    is_terminating: bool = False
     next_look: datetime | None = None
     looked_at: int = 0  # units evaluated: the cost of this plan
     _items: dict[int, dict[int, Unit]] = field(default_factory=dict)
@@ -61,6 +63,8 @@ class Draft:
     @property
     def is_ending(self) -> bool:
         """Is true once nothing more may start."""
+        if self.is_terminating:
+            return True
         if self.outcome is None or self.standing.stage is not Stage.STEPS:
             return False
         phase, reason, _ = self.outcome
@@ -69,12 +73,26 @@ class Draft:
     @property
     def stops_siblings(self) -> bool:
         """Is true where what runs is to stop too, not only nothing more to start."""
-        return self.is_ending and (self.outcome is None or self.outcome[1] != STOP_REQUESTED)
+        return self.is_terminating or (
+            self.is_ending and self.outcome is not None and self.outcome[1] != STOP_REQUESTED
+        )
 
     @property
     def is_paused(self) -> bool:
         """Is true while nothing new may start."""
-        return self.standing.paused_at is not None and self.standing.stage is Stage.STEPS
+        return self.standing.paused_at is not None and self.may_pause
+
+    @property
+    def may_pause(self) -> bool:
+        """Is true until the end has begun."""
+        return self.standing.stage is Stage.STEPS and not self.is_ending
+
+    def listen(self, step: str) -> tuple[Decision, ...]:
+        """Returns what people decided on a step; a refusal holds only for the run, or the rollback, it was made in."""
+        rollback = self.standing.rollback
+        began = rollback.started_at if rollback and step == APPROVE_ROLLBACK else self.standing.restarted_at
+        heard = self.decisions.get(step, ())
+        return tuple(word for word in heard if word.is_approval or began is None or word.at >= began)
 
     def enter(self, status: WorkflowStatus) -> None:
         """Goes on with the stage that this status begins."""
@@ -105,17 +123,8 @@ class Draft:
 
     def ended(self, step: int, state: State, reason: str, message: str = "") -> Unit:
         """Returns the unit of a step that ends without a try of its own; what it ever started stays counted."""
-        unit = self.status(step).unit
-        return Unit(
-            state=state,
-            tries=unit.tries,
-            effect=unit.effect,
-            calls=unit.calls,
-            memory=unit.memory,
-            finished_at=self.now,
-            reason=reason,
-            message=message,
-        )
+        unit = self.status(step).unit.renew()
+        return replace(unit, state=state, finished_at=self.now, reason=reason, message=message)
 
     def active_items(self, step: int) -> dict[int, Unit]:
         """Returns the active items of a forEach, free to change until `finish`."""
@@ -144,8 +153,11 @@ class Draft:
         self.frontier.track(place, self.active_items(step).pop(item, None), None, None)
         status = self.status(step)
         items = status.items or Items(total=0)
-        if unit.memory and not self.step(step).undoes:
-            items = replace(items, memories={**items.memories, item: unit.memory})
+        if self.standing.stage is Stage.STEPS and (unit.memory or item in items.memories):
+            kept = {item: unit.memory} if unit.memory else {}
+            items = replace(items, memories={**{i: m for i, m in items.memories.items() if i != item}, **kept})
+        if unit.is_open and len(items.open) < MAX_OPEN_ITEMS:
+            items = replace(items, open={**items.open, item: unit.renew()})
         match unit.state:
             case State.SUCCEEDED:
                 items = replace(items, succeeded=items.succeeded.add(item))
@@ -206,7 +218,8 @@ class Draft:
         outputs = {
             name: step.outputs
             for name, step in self.steps.items()
-            if step.outputs is not None and (is_later_stage or self.graph.is_earlier(name, place))
+            if step.outputs is not None
+            and (is_later_stage or (name in self.graph.index and self.graph.is_earlier(name, place)))
         }
         identity = self.observed.identity
         workflow = {"name": identity.name, "namespace": identity.namespace, "uid": identity.uid}

@@ -13,7 +13,7 @@ from datetime import datetime
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.outputs import measure
-from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import PAUSE_BEFORE, Identity, State, StepStatus, Unit, WorkflowStatus
 
 Place = tuple[int, int]  # a step by its index, and the item or NO_ITEM
 
@@ -110,7 +110,8 @@ def build_frontier(graph: Graph, status: WorkflowStatus, identity: Identity) -> 
     for place, name in enumerate(graph.names):
         step = status.step(name)
         frontier.output_bytes += measure(step.outputs) if step.outputs else 0
-        if step.state in {State.WAITING, State.READY}:
+        if step.state in {State.WAITING, State.READY} or step.unit.reason == PAUSE_BEFORE:
+            frontier.track((place, NO_ITEM), None, step.unit, None)
             if frontier.waiting[place] == 0:
                 frontier.gates.append(place)
         elif not step.state.is_final:

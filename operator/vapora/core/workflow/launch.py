@@ -21,7 +21,7 @@ from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import build_child, build_request, find_child_name
 from vapora.core.workflow.detection import detect_step, needs_gpu_job
-from vapora.core.workflow.draft import UNREADABLE, Draft
+from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.resolve import compute_input, resolve_body
@@ -60,9 +60,8 @@ def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Fa
                 _launch_child(draft, place, unit if again else next_try(unit))
             case "agent":
                 return _launch_task(draft, place, unit)
-            case kind:
+            case _:
                 draft.put_unit(place, _times(draft, place, next_try(unit)))
-                draft.durable_first = draft.durable_first or kind in UNREADABLE
     except ValueError as problem:
         return _explain(problem)
     return None

@@ -9,8 +9,8 @@ from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import CancelTask, EventType, Key
 from vapora.core.workflow.draft import ROLLBACK_REQUESTED, STOP_REQUESTED, Draft
-from vapora.core.workflow.requests import VERBS, Request, read_request
-from vapora.core.workflow.status import Phase, Stage, State, WorkflowStatus
+from vapora.core.workflow.requests import Request, find_mistake, read_request
+from vapora.core.workflow.status import Phase, Stage, State
 
 CANCEL_REQUESTED = "CancelRequested"
 TERMINATE_REQUESTED = "TerminateRequested"
@@ -19,6 +19,12 @@ _ENDINGS = {
     "stop": (Phase.CANCELLED, STOP_REQUESTED, "it was stopped on request; what ran was let finish"),
     "terminate": (Phase.CANCELLED, TERMINATE_REQUESTED, "it was terminated on request"),
     "rollback": (Phase.FAILED, ROLLBACK_REQUESTED, "its rollback was asked for"),
+}
+_HARSHER = {
+    "stop": {"cancel", "terminate"},
+    "cancel": {"terminate"},
+    "rollback": {"terminate"},
+    "terminate": set[str](),
 }
 
 
@@ -32,38 +38,41 @@ def heed_request(draft: Draft) -> None:
     """Carries out the request annotation of a run that goes on, once."""
     observed = draft.observed
     request = find_request(draft.standing.handled_request, observed.request, observed.identity.uid)
-    if request is not None:
-        draft.standing = replace(draft.standing, handled_request=cut(observed.request))
-        if refusal := _refuse(draft, request):
-            draft.tell(EventType.WARNING, "RequestRefused", f"request {observed.request!r}: {refusal}")
-        elif request.verb in _ENDINGS:
-            draft.outcome = _ENDINGS[request.verb]
-    _pause(draft)
+    if request is None:
+        return
+    draft.standing = replace(draft.standing, handled_request=cut(observed.request))
+    if refusal := _refuse(draft, request):
+        draft.tell(EventType.WARNING, "RequestRefused", cut(f"request {observed.request!r}: {refusal}"))
+        return
+    draft.is_terminating = request.verb == "terminate"
+    if request.verb in _ENDINGS and draft.standing.stage is not Stage.COMPLETION:  # the outcome stands by then
+        draft.outcome = _ENDINGS[request.verb]
 
 
 def _refuse(draft: Draft, request: Request) -> str:
     """Returns why a request cannot be carried out now."""
-    if request.verb not in VERBS:
-        return f"there is no {request.verb!r}; allowed are {', '.join(VERBS)}"
+    if mistake := find_mistake(request):
+        return mistake
     if request.verb == "retry":
         return "only a workflow that has ended is retried"
     if draft.standing.stage is not Stage.STEPS and request.verb != "terminate":
         return f"it is ending: its {draft.standing.stage} goes on"
-    if draft.outcome is not None and request.verb in _ENDINGS and draft.outcome[0] is Phase.CANCELLED:
-        return "it is being ended already" if request.verb != "terminate" else ""
-    return ""
+    going = next((verb for verb in _HARSHER if draft.outcome and draft.outcome[1] == _ENDINGS[verb][1]), None)
+    if going and request.verb in _ENDINGS and request.verb not in _HARSHER[going]:
+        return "it is being ended already"
+    return f"it is ending: {draft.outcome[2]}" if draft.is_ending and request.verb == "pause" and draft.outcome else ""
 
 
-def _pause(draft: Draft) -> None:
-    """Pauses while the spec or the last request says so; what waits for its next try waits that much longer."""
+def heed_pause(draft: Draft) -> None:
+    """Pauses while the spec or a request says so; what waits for its next try waits that much longer."""
     standing = draft.standing
-    asked = read_request(standing.handled_request, draft.observed.identity.uid)
-    is_wanted = draft.observed.is_paused or (asked is not None and asked.verb == "pause")
-    if is_wanted and standing.paused_at is None and draft.outcome is None:
+    if not draft.may_pause:
+        draft.standing = replace(standing, paused_at=None)
+    elif standing.paused_at is None and _is_pause_wanted(draft):
         draft.standing = replace(standing, paused_at=draft.now)
         _take_back(draft)
         draft.tell(EventType.NORMAL, "Paused", "nothing new starts; what runs goes on")
-    elif standing.paused_at is not None and (not is_wanted or draft.outcome is not None):
+    elif standing.paused_at is not None and not _is_pause_wanted(draft):
         draft.standing = replace(standing, paused_at=None)
         shift_waits(draft, draft.now - standing.paused_at)
         draft.tell(EventType.NORMAL, "Resumed", "it goes on")
@@ -83,15 +92,22 @@ def _take_back(draft: Draft) -> None:
                 draft.actions.append(CancelTask(pool, task, also_claimed=False))
 
 
+def _is_pause_wanted(draft: Draft) -> bool:
+    """Returns whether a run is to be paused; a request that was refused changes nothing."""
+    asked = read_request(draft.standing.handled_request, draft.observed.identity.uid)
+    if draft.observed.is_paused or asked is None:
+        return draft.observed.is_paused
+    is_about_pauses = asked.verb in {"pause", "resume"} and not find_mistake(asked)
+    return asked.verb == "pause" if is_about_pauses else draft.standing.paused_at is not None
+
+
 def shift_waits(draft: Draft, span: timedelta) -> None:
     """Puts off every next try by the time that a pause took."""
     for step in sorted(draft.frontier.active):
         for item in sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]:
             unit = draft.unit((step, item))
             if unit is not None and unit.state is State.RETRYING and unit.next_attempt_at is not None:
-                draft.put_unit((step, item), replace(unit, next_attempt_at=unit.next_attempt_at + span))
-
-
-def is_terminated(status: WorkflowStatus, outcome: tuple[Phase, str, str] | None) -> bool:
-    """Returns whether a run ends without its completion steps."""
-    return (outcome[1] if outcome else status.reason) == TERMINATE_REQUESTED
+                later = unit.next_attempt_at + span
+                draft.put_unit((step, item), replace(unit, next_attempt_at=later))
+                if later > draft.now and (step, item) in draft.frontier.retrying:
+                    draft.frontier.retrying.remove((step, item))

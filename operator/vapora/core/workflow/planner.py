@@ -14,15 +14,16 @@ from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
-from vapora.core.workflow.lifecycle import find_request, heed_request, is_terminated
+from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_request
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.release import read_labels
+from vapora.core.workflow.renewal import renew_step
 from vapora.core.workflow.restart import restart, restart_changed
 from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
 from vapora.core.workflow.stages import build_stage, build_stage_frontier, list_completion
 from vapora.core.workflow.starting import is_failing, start_what_may, take_over
-from vapora.core.workflow.status import Phase, Stage, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import Phase, Stage, State, WorkflowStatus
 
 CANCEL_GRACE = timedelta(seconds=30)
 BROKER_PATIENCE = timedelta(minutes=10)
@@ -52,10 +53,10 @@ def plan_finished(observed: Observed, definition: Definition, now: datetime) -> 
     if request is not None:
         draft.standing = replace(draft.standing, handled_request=cut(observed.request))
     refusal = "" if request is None else restart(draft, request)
-    if request is None:
-        restart_changed(draft)
     if refusal:
-        draft.tell(EventType.WARNING, "RequestRefused", f"request {observed.request!r}: {refusal}")
+        draft.tell(EventType.WARNING, "RequestRefused", cut(f"request {observed.request!r}: {refusal}"))
+    if observed.must_rerun and (request is None or refusal):
+        restart_changed(draft)
     status = replace(draft.standing, steps=draft.steps)
     frontier = build_stage_frontier(definition, status, observed.identity)
     return WorkflowPlan(Plan(events=tuple(draft.events)), status, frontier, durable_first=not status.phase.is_final)
@@ -99,6 +100,7 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
     for place in sorted(_find_places(draft)):
         advance(draft, place)
     _check_deadline(draft)
+    heed_pause(draft)
     _work(draft)
     while _is_over(draft) and (following := find_next_stage(draft)) is not None:
         draft.enter(following)
@@ -126,9 +128,10 @@ def _work(draft: Draft) -> None:
         _close_fans(draft)
         if draft.frontier.gates:
             continue
+        ended = len(draft.executions)
         if not draft.is_paused:
             start_what_may(draft)
-        has_room_again = _heed_refusals(draft)
+        has_room_again = _heed_refusals(draft) or len(draft.executions) > ended
         _close_fans(draft)
         if not draft.frontier.gates and not has_room_again:
             break
@@ -156,7 +159,7 @@ def find_next_stage(draft: Draft) -> WorkflowStatus | None:
     if standing.stage is Stage.ROLLBACK and standing.rollback is not None:
         outcome = draft.outcome = conclude_rollback(draft, outcome)
         standing = draft.standing = replace(standing, rollback=replace(standing.rollback, finished_at=draft.now))
-    if standing.stage is Stage.COMPLETION or is_terminated(standing, outcome):
+    if standing.stage is Stage.COMPLETION or draft.is_terminating:
         return None
     if not list_completion(draft.whole, outcome[0]):
         return None
@@ -168,8 +171,7 @@ def find_next_stage(draft: Draft) -> WorkflowStatus | None:
 def _renew_completion(draft: Draft, outcome: Phase) -> None:
     for step in list_completion(draft.whole, outcome):
         if (before := draft.steps.get(step.name)) is not None:
-            unit = Unit(tries=before.unit.tries, effect=before.unit.effect, calls=before.unit.calls)
-            draft.steps[step.name] = StepStatus(unit=unit)
+            draft.steps[step.name] = renew_step(before, keeps=False)
 
 
 def _release_written(draft: Draft) -> None:
@@ -236,7 +238,7 @@ def _cancel_rest(draft: Draft) -> None:
             draft.settle(step, draft.ended(step, State.CANCELLED, "Cancelled"))
     draft.frontier.ready.clear()
     draft.frontier.retrying.clear()
-    grace = timedelta(0) if is_terminated(draft.standing, draft.outcome) else CANCEL_GRACE
+    grace = timedelta(0) if draft.is_terminating else CANCEL_GRACE
     for step in sorted(draft.frontier.active):
         items = sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]
         for place in ((step, item) for item in items):
@@ -307,6 +309,7 @@ def _end(draft: Draft) -> WorkflowStatus:
 
 
 def _go_on(draft: Draft) -> WorkflowStatus:
+    heed_pause(draft)  # the end may have begun meanwhile
     standing = draft.standing
     if standing.phase is Phase.PENDING and draft.steps:
         draft.tell(EventType.NORMAL, "WorkflowStarted", f"started; it has {len(draft.graph.names)} steps")

@@ -27,6 +27,10 @@ class Ranges:
     def __str__(self) -> str:
         return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in self.spans)
 
+    def isdisjoint(self, other: Ranges) -> bool:
+        """Returns whether no number is in both."""
+        return not any(first <= end and start <= last for first, last in self.spans for start, end in other.spans)
+
     def add(self, number: int) -> Ranges:
         """Returns the set with `number` in it, joining spans that now touch."""
         if number in self:

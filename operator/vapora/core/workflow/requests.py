@@ -17,6 +17,15 @@ class Request:
     step: str
 
 
+def find_mistake(request: Request) -> str:
+    """Returns what makes a request none that can ever be carried out."""
+    if request.verb not in VERBS:
+        return f"there is no {request.verb!r}; allowed are {', '.join(VERBS)}"
+    if request.step and request.verb != "retry":
+        return f"{request.verb} is of the whole workflow; only retry names a step"
+    return ""
+
+
 def read_request(text: str, uid: str) -> Request | None:
     """Reads the annotation; None for none, and for one that was made for another object of the same name."""
     words = text.split()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vapora.core.interpolation import ReferenceProblem, interpolate
+from vapora.core.interpolation import ReferenceProblem, Scope, interpolate, references
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.definition import compute_digest
 from vapora.core.workflow.draft import Draft
@@ -28,7 +28,17 @@ def compute_input(draft: Draft, place: int) -> str:
     step = draft.step(place)
     if step.spec.for_each is None:
         return compute_digest([step.kind, resolve_body(draft, (place, NO_ITEM))])
-    return compute_digest([step.kind, step.body[step.kind], read_items(draft, place)])
+    body, scope = step.body[step.kind], draft.scope(place)
+    given = {name: _resolve(scope, name) for name in sorted(set(references(body)) - {"item", "index"})}
+    return compute_digest([step.kind, body, given, read_items(draft, place)])
+
+
+def _resolve(scope: Scope, name: str) -> object:
+    """Returns what a reference in the body of a forEach stands for; those to an item differ with the items alone."""
+    try:
+        return scope.resolve(name)
+    except ReferenceProblem as problem:
+        return problem.reason
 
 
 def read_items(draft: Draft, place: int) -> list[object]:

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 from vapora.core.plan import EventType
 from vapora.core.workflow.draft import ROLLBACK_REQUESTED, Draft
-from vapora.core.workflow.ranges import Ranges, join_ranges
-from vapora.core.workflow.requests import Request
+from vapora.core.workflow.renewal import renew_step
+from vapora.core.workflow.requests import Request, find_mistake
 from vapora.core.workflow.rollback import begin_rollback, find_wanted
-from vapora.core.workflow.status import Items, Phase, State, StepStatus, Unit
+from vapora.core.workflow.status import Phase, State, StepStatus
 
 _SKIPPED_BY_CONDITION = frozenset({"WhenFalse", "ConditionFalse"})
 
 
 def restart(draft: Draft, request: Request) -> str:
     """Carries out a request made of an ended run; returns why not, where it cannot be."""
+    if mistake := find_mistake(request):
+        return mistake
     if request.verb == "rollback":
         return _undo(draft)
     if request.verb != "retry":
@@ -93,30 +95,3 @@ def _renew(draft: Draft, places: set[int], *, keeps: bool) -> None:
         completing_since=None,
         paused_at=None,
     )
-
-
-def renew_step(status: StepStatus, *, keeps: bool) -> StepStatus:
-    """Returns the row of a step that waits again: what it ever started stays counted, so that no name repeats."""
-    unit = status.unit
-    was_undone = unit.state in {State.COMPENSATED, State.COMPENSATION_FAILED, State.COMPENSATING}
-    stands = keeps and unit.state is State.SUCCEEDED
-    anew = Unit(
-        tries=unit.tries,
-        effect=unit.effect,
-        is_open=unit.is_open,
-        calls=unit.calls,
-        memory={} if was_undone else unit.memory,
-        finished_at=unit.finished_at if stands else None,
-        input_digest=unit.input_digest if stands else "",
-        pool=unit.pool if unit.is_open else "",
-        task_type=unit.task_type,
-        cost_cents=unit.cost_cents,
-    )
-    items = _renew_items(status.items, unit.tries) if keeps and not was_undone and status.items is not None else None
-    return StepStatus(unit=anew, items=items, outputs=status.outputs if stands else None)
-
-
-def _renew_items(items: Items, tries: int) -> Items:
-    """Lets the items that did not succeed start again."""
-    again = join_ranges(items.failed, items.cancelled, items.again)
-    return replace(items, failed=Ranges(), cancelled=Ranges(), failures=(), again=again, former=tries, active={})

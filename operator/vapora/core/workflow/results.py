@@ -98,7 +98,7 @@ def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> b
         unit = status.items.active[item]
     elif item not in {0, naming.NO_ITEM}:
         return True
-    still_wanted = unit.state.is_working or (unit.reason == "TimedOut" and bool(unit.pool))
+    still_wanted = unit.state.is_working or unit.is_open
     return effect < unit.effect or (effect == unit.effect and unit.state is State.RETRYING and not still_wanted)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from vapora.core.naming import APPROVE_ROLLBACK, UNDO
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, ROLLBACK_REQUESTED, Draft
-from vapora.core.workflow.stages import find_undoing
-from vapora.core.workflow.status import Phase, Rollback, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.renewal import renew_step
+from vapora.core.workflow.stages import UNDOING, find_undoing, find_undone_items
+from vapora.core.workflow.status import WAITING, Phase, Rollback, State, StepStatus, WorkflowStatus
 
 INCOMPLETE = "RollbackIncomplete"
 _HARMLESS = frozenset({"wait", "approval"})
@@ -66,11 +67,11 @@ def _state(steps: dict[str, StepStatus], step: StepDefinition) -> State:
 
 def _has_effect(status: StepStatus, *, keeps: bool) -> bool:
     """Returns whether a step succeeded, or failed and left something half done."""
+    if status.state in UNDOING:
+        return status.state is not State.COMPENSATED  # what is undone is not undone again
     if status.state is State.SUCCEEDED:
         return not keeps
-    items = status.items
-    did_items = items is not None and ((len(items.succeeded) > 0 and not keeps) or bool(items.memories))
-    return bool(status.unit.memory) or did_items
+    return bool(status.unit.memory) or bool(find_undone_items(status, keeps=keeps))
 
 
 def _is_harmless(step: StepDefinition) -> bool:
@@ -81,24 +82,28 @@ def _is_harmless(step: StepDefinition) -> bool:
 def begin_rollback(draft: Draft, wanted: Wanted, outcome: tuple[Phase, str, str]) -> WorkflowStatus:
     """Gives each undone step a row for its undoing, which keeps the tries of an earlier one."""
     for name in wanted.undone:
-        _renew(draft, f"{name}{UNDO}")
-        row = draft.steps[name]
+        row, undoing = draft.steps[name], draft.steps.get(f"{name}{UNDO}", WAITING)
+        goes_on = row.state in UNDOING  # an earlier rollback did not get it done
+        draft.steps[f"{name}{UNDO}"] = renew_step(undoing, keeps=True) if goes_on else _renew(undoing)
         draft.steps[name] = replace(row, unit=replace(row.unit, state=State.COMPENSATING))
-    draft.steps.pop(APPROVE_ROLLBACK, None)
+    asked = draft.steps.pop(APPROVE_ROLLBACK, WAITING)
     if wanted.asks:
-        _renew(draft, APPROVE_ROLLBACK)
+        draft.steps[APPROVE_ROLLBACK] = _renew(asked)
     rollback = Rollback(draft.now, outcome[1], not_undone=wanted.left)
     return replace(draft.standing, rollback=rollback, paused_at=None)
 
 
-def _renew(draft: Draft, name: str) -> None:
-    before = draft.steps.get(name)
-    unit = before.unit if before else Unit()
-    draft.steps[name] = StepStatus(unit=Unit(tries=unit.tries, effect=unit.effect, calls=unit.calls))
+def _renew(before: StepStatus) -> StepStatus:
+    return StepStatus(unit=replace(before.unit.renew(), memory={}))
 
 
 def conclude_rollback(draft: Draft, outcome: tuple[Phase, str, str]) -> tuple[Phase, str, str]:
     """Returns the outcome after everything was undone that could be."""
+    if draft.is_terminating:
+        for name, row in draft.steps.items():
+            if row.state is State.COMPENSATING:
+                draft.steps[name] = replace(row, unit=replace(row.unit, state=State.COMPENSATION_FAILED))
+        return outcome
     failed = [name for name in draft.graph.names if draft.steps[name].state is not State.SUCCEEDED]
     left = draft.standing.rollback.not_undone if draft.standing.rollback else ()
     if failed:

@@ -13,7 +13,7 @@ from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, build_frontier
 from vapora.core.workflow.graph import Graph, Need
 from vapora.core.workflow.retry import RetryPolicy
-from vapora.core.workflow.status import Identity, Phase, Stage, State, WorkflowStatus
+from vapora.core.workflow.status import Identity, Phase, Stage, State, StepStatus, WorkflowStatus
 
 UNDOING = frozenset({State.COMPENSATING, State.COMPENSATED, State.COMPENSATION_FAILED})
 UNDONE_BY_KIND = frozenset({"apply", "scale", "task", "workflow"})
@@ -50,7 +50,8 @@ def _build_rollback(definition: Definition, status: WorkflowStatus) -> Definitio
         (*(Need(0, "hard") for _ in first), *(Need(at[later], "soft") for later in _find_next(definition, place, at)))
         for place in wanted
     ]
-    undoings = tuple(build_undoing(definition.steps[place], status) for place in wanted)
+    keeps = definition.spec.rollback.preserve_successful
+    undoings = tuple(build_undoing(definition.steps[place], status, keeps=keeps) for place in wanted)
     return _with_steps(definition, (*first, *undoings), (*(() for _ in first), *needs))
 
 
@@ -76,9 +77,8 @@ def find_undoing(step: StepDefinition) -> str | None:
     return "kind" if step.kind in UNDONE_BY_KIND else None
 
 
-def build_undoing(step: StepDefinition, status: WorkflowStatus) -> StepDefinition:
-    """Builds the step that undoes another one; of a forEach, the items that succeeded."""
-    items = status.step(step.name).items
+def build_undoing(step: StepDefinition, status: WorkflowStatus, *, keeps: bool) -> StepDefinition:
+    """Builds the step that undoes another one, of a forEach each item; `keeps` leaves what succeeded."""
     given = step.spec.compensate.body if step.spec.compensate else None
     by_kind = given is None
     body = step.body if by_kind else child(step.body, "compensate")
@@ -93,7 +93,17 @@ def build_undoing(step: StepDefinition, status: WorkflowStatus) -> StepDefinitio
         outputs=(),
         on_failure="continue",
         undoes=step.name if by_kind else "",
-        indices=None if items is None else tuple(sorted({*items.succeeded, *items.memories})),
+        indices=None if step.spec.for_each is None else find_undone_items(status.step(step.name), keeps=keeps),
+    )
+
+
+def find_undone_items(status: StepStatus, *, keeps: bool) -> tuple[int, ...]:
+    """Returns the items of a forEach that are undone: those that succeeded, and what failed ones left half done."""
+    if status.items is None:
+        return ()
+    succeeded = set(status.items.succeeded)
+    return tuple(
+        sorted(status.items.memories.keys() - succeeded if keeps else status.items.memories.keys() | succeeded)
     )
 
 

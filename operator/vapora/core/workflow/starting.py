@@ -13,9 +13,10 @@ from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch
+from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.resolve import compute_input, read_items
 from vapora.core.workflow.standing import Broken
-from vapora.core.workflow.status import Items, State, Unit
+from vapora.core.workflow.status import PAUSE_BEFORE, Items, State, Unit
 from vapora.core.workflow.tries import find_child
 
 MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
@@ -76,9 +77,12 @@ def _start_retries(draft: Draft, may_start: MayStart) -> None:
 def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     """Starts a unit; returns False where it must wait for a pool."""
     draft.looked_at += 1
+    draft.frontier.active.add(place[0])
     refused = launch(draft, place, unit)
     if isinstance(refused, NoPool):
         if place[1] == NO_ITEM:
+            if unit.state is not State.RETRYING:
+                draft.frontier.active.discard(place[0])
             state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, "NoMatchingPool")
             waiting = replace(unit, state=state, reason=reason, message=refused.reason)
             if waiting != unit:
@@ -87,14 +91,16 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
             _say_waiting(draft, place[0], refused.reason)
         return False
     if isinstance(refused, Failure):
-        draft.frontier.active.add(place[0])
         fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
         return True
     if place[1] != NO_ITEM:
         _say_waiting(draft, place[0], "")
     started = draft.unit(place)
-    if started is not None and started.child is not None and find_child(draft.observed, started.child):
-        advance(draft, place)  # a process before this one made it, and nothing may ever be told of it any more
+    is_made = started is not None and started.child is not None and find_child(draft.observed, started.child)
+    if is_made or draft.step(place[0]).kind not in {"run", "agent", "workflow"}:
+        advance(
+            draft, place
+        )  # a process before this one made it and nothing may ever be told of it, or nothing is made
     return True
 
 
@@ -111,10 +117,7 @@ def _start_step(draft: Draft, place: int, may_start: MayStart) -> bool:
     if draft.status(place).state.is_final or _keeps_success(draft, place):
         return True
     if draft.step(place).spec.for_each is None:
-        started = _try(draft, (place, NO_ITEM), draft.status(place).unit)
-        if started and not draft.status(place).state.is_final:
-            draft.frontier.active.add(place)
-        return started
+        return _try(draft, (place, NO_ITEM), draft.status(place).unit)
     if _begin_items(draft, place):
         _start_items(draft, place, may_start)
     return True
@@ -125,15 +128,15 @@ def _is_held(draft: Draft, place: int) -> bool:
     status, step = draft.status(place), draft.step(place)
     if not step.spec.pause_before or status.unit.finished_at is not None:
         return False
-    words = draft.decisions.get(step.name, ())
-    if any(word.is_approval for word in words):
-        return False
-    if words:
-        said = f"{words[0].user} refused it" + (f": {words[0].comment}" if words[0].comment else "")
+    words = draft.listen(step.name)
+    if refusal := next((word for word in words if not word.is_approval), None):
+        said = f"rejected by {refusal.user}" + (f": {refusal.comment}" if refusal.comment else "")
         fail_step(draft, place, draft.ended(place, State.FAILED, "ApprovalRejected", said))
         return False
+    if words:
+        return False
     if status.state is not State.WAITING_APPROVAL:
-        unit = replace(status.unit, state=State.WAITING_APPROVAL, reason="PauseBefore", message=_WAITS)
+        unit = replace(status.unit, state=State.WAITING_APPROVAL, reason=PAUSE_BEFORE, message=_WAITS)
         draft.put_unit((place, NO_ITEM), unit)
     return True
 
@@ -151,6 +154,7 @@ def _keeps_success(draft: Draft, place: int) -> bool:
         draft.settle(place, replace(status.unit, state=State.SUCCEEDED))
         return True
     anew = replace(status.unit, finished_at=None, input_digest="")
+    draft.frontier.output_bytes -= measure(status.outputs) if status.outputs else 0
     draft.set_status(place, replace(status, unit=anew, items=None, outputs=None))
     return False
 
@@ -158,13 +162,14 @@ def _keeps_success(draft: Draft, place: int) -> bool:
 def _begin_items(draft: Draft, place: int) -> bool:
     """Turns a ready forEach into its items; returns False where it ended at once."""
     try:
-        total = len(read_items(draft, place))
+        total, digest = len(read_items(draft, place)), compute_input(draft, place)
     except ReferenceProblem as problem:
         fail_step(draft, place, draft.ended(place, State.FAILED, problem.reason, str(problem)))
         return False
     before = draft.status(place)
-    unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=compute_input(draft, place))
-    kept = before.items is not None and before.items.total == total
+    draft.frontier.track((place, NO_ITEM), before.unit, None, None)  # its items take places, not the step
+    unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=digest)
+    kept = before.items is not None and before.unit.input_digest == digest
     items = before.items if kept else Items(total=total, former=before.unit.tries)
     draft.set_status(place, replace(before, unit=unit, items=items))
     if total == 0:
@@ -187,21 +192,35 @@ def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
         index = next(iter(items.again), items.ended + len(active) + len(items.again))
         if index >= items.total or not may_start(draft, (place, index)):
             return
-        if not _try(draft, (place, index), Unit(tries=items.former, effect=items.former, calls=items.former)):
+        if not _try(draft, (place, index), _find_item(items, index)):
             return
-        if index in items.again and (started := draft.status(place)).items is not None:
-            left = replace(started.items, again=started.items.again.remove(index))
-            draft.set_status(place, replace(started, items=left))
+        started = draft.status(place)
+        if started.items is not None and (index in items.again or index in items.open):
+            left = {
+                known: unit for known, unit in started.items.open.items() if known != index or unit.is_open is False
+            }
+            rest = replace(started.items, again=started.items.again.remove(index), open=left)
+            draft.set_status(place, replace(started, items=rest))
+
+
+def _find_item(items: Items, index: int) -> Unit:
+    """Returns the unit of an item at its start; what an earlier run began and left open, it goes on with."""
+    if (left := items.open.get(index)) is not None:
+        return replace(left, tries=items.former)
+    memory = items.memories.get(index, {})
+    return Unit(tries=items.former, effect=items.former, calls=items.former, memory=memory)
 
 
 def tolerance(draft: Draft, place: int, total: int) -> int:
     """Returns how many items of a forEach may fail."""
-    spec = draft.step(place).spec.for_each
-    allowed = spec.failure_tolerance if spec else 0
+    step = draft.step(place)
+    allowed = step.spec.for_each.failure_tolerance if step.spec.for_each and step.indices is None else 0
     return total * int(str(allowed).removesuffix("%")) // 100 if str(allowed).endswith("%") else int(allowed)
 
 
 def is_failing(draft: Draft, place: int) -> bool:
     """Returns whether more items failed than a forEach tolerates."""
     items = draft.status(place).items
-    return items is not None and len(items.failed) > tolerance(draft, place, items.total)
+    if items is None or (draft.step(place).indices is not None and items.ended < items.total):
+        return False  # one item whose undoing fails does not keep others from theirs
+    return len(items.failed) > tolerance(draft, place, items.total)

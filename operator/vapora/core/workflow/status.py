@@ -147,6 +147,19 @@ class Unit:
     input_digest: str = ""
     cost_cents: int = 0
 
+    def renew(self) -> Unit:
+        """Returns a unit that starts anew: what was ever started stays counted, an effect of unknown outcome open."""
+        return Unit(
+            tries=self.tries,
+            effect=self.effect,
+            is_open=self.is_open,
+            calls=self.calls,
+            memory=self.memory,
+            pool=self.pool if self.is_open else "",
+            task_type=self.task_type,
+            cost_cents=self.cost_cents,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ItemFailure:
@@ -162,7 +175,8 @@ class Items:
     """Is the progress of a forEach: items start in order, so those not named here have not started.
 
     `again` are those that start anew, before any that have not started; `former` are the most tries that an item had
-    in an earlier run; `memories` what undoing needs, by item.
+    in an earlier run; `memories` what undoing needs, `open` ended items that go on with their effect, whose outcome is
+    not known, where they start anew; both by item.
     """
 
     total: int
@@ -174,6 +188,7 @@ class Items:
     failures: tuple[ItemFailure, ...] = ()
     active: Mapping[int, Unit] = field(default_factory=dict)
     memories: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
+    open: Mapping[int, Unit] = field(default_factory=dict)
 
     @property
     def ended(self) -> int:
@@ -257,4 +272,5 @@ class WorkflowStatus:
         return self.steps.get(name, WAITING)
 
 
+PAUSE_BEFORE = "PauseBefore"  # the reason of a step that a person has to let start
 WAITING = StepStatus()
