@@ -125,3 +125,8 @@ class Operators:
         operator = self.launch(name, *flags, kubeconfig=kubeconfig)
         wait_until(operator.is_ready, f"{name} is ready", within=30)
         return operator
+
+    def release_lease(self) -> None:
+        """Delete the Lease, so that nobody waits until that of a killed operator has expired."""
+        leases = f"/apis/coordination.k8s.io/v1/namespaces/{self._lease_namespace}/leases/vapora-operator"
+        self._cluster.api.delete(leases).raise_for_status()

@@ -10,10 +10,11 @@ from vapora.api.kinds import API_VERSION, KINDS
 
 Json = dict[str, Any]
 MERGE = {"Content-Type": "application/merge-patch+json"}
-FINAL = {"Succeeded", "Failed", "Cancelled"}
+FINAL = {"Succeeded", "Failed", "Cancelled", "RolledBack"}
 RUN: Json = {"image": "busybox"}
 _RESOURCES = {
     **{kind.name: (API_VERSION, kind.plural) for kind in KINDS},
+    "ConfigMap": ("v1", "configmaps"),
     "Deployment": ("apps/v1", "deployments"),
     "Job": ("batch/v1", "jobs"),
     "Pod": ("v1", "pods"),

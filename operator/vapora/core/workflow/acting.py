@@ -137,7 +137,14 @@ def _rest(draft: Draft, place: Place, unit: Unit, rest: Rest, *, was_answered: b
 def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool) -> Standing | None:
     """Asks for a call; one that changes something only after the unit, with what it keeps, stands in the status."""
     if was_answered or unit.memory != ask.memory or unit.next_attempt_at is not None:
-        unit = replace(unit, calls=unit.calls + 1, memory=ask.memory, next_attempt_at=None, is_ours=True)
+        unit = replace(
+            unit,
+            state=State.STARTING,  # so that it is looked at again once it is written
+            calls=unit.calls + 1,
+            memory=ask.memory,
+            next_attempt_at=None,
+            is_ours=True,
+        )
         draft.put_unit(place, unit)
     elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
