@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.demo.screen import Screen
+from examples.demo.shell import AGENTS, SYSTEM, DemoFailed, judge, kubectl
+from examples.demo.turns import approve, retry, roll_back
 from examples.demo.watching import Watcher
 from tests.cluster import EmbeddedCluster, Supervisor, wait_until
 
@@ -23,12 +25,7 @@ from vapora.adapters.sqlite_graph import SqliteGraph
 
 ROOT = Path(__file__).parents[2]
 FLEET, BACKLOG = "examples/demo/fleet", "examples/demo/backlog"
-AGENTS, SYSTEM = "vapora-agents", "vapora-system"
 FINAL = {"Succeeded", "Failed", "Cancelled"}
-
-
-class DemoFailed(Exception):
-    """Something did not end as it should, and what."""
 
 
 def main() -> int:
@@ -64,6 +61,9 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         with operator(cluster, processes, graph):
             deploy(screen, cluster, broken=broken, ready_within=ready_within)
             work(screen, cluster)
+            approve(screen, cluster)
+            retry(screen, cluster)
+            roll_back(screen, cluster)
             screen.heading("What there is now")
             kubectl(screen, cluster, "get", "workflow,agentpool,taskserv", "-A")
             learned(screen, graph)
@@ -94,15 +94,6 @@ def operator(cluster: EmbeddedCluster, processes: Supervisor, graph: Path) -> It
     yield
     if not process.is_running:
         raise DemoFailed(f"the operator ended: {process.tail()}")
-
-
-def kubectl(screen: Screen, cluster: EmbeddedCluster, *args: str) -> str:
-    """Runs kubectl where everybody can see it."""
-    done = cluster.kubectl(*args, check=False)
-    screen.output(f"kubectl {' '.join(args)}", done.stdout + done.stderr)
-    if done.returncode != 0:
-        raise DemoFailed(f"kubectl {args[0]} failed")
-    return done.stdout
 
 
 def deploy(screen: Screen, cluster: EmbeddedCluster, *, broken: str | None, ready_within: float) -> None:
@@ -151,22 +142,22 @@ def work(screen: Screen, cluster: EmbeddedCluster) -> None:
 
         def is_over() -> bool:
             phase = workflow.status.get("phase")
-            has_shrunk = len(pool.values) > 1 and pool.values[-1] == 5 and pool.status.get("replicas") == 5
+            has_shrunk = len(pool.values) > 1 and pool.values[-1] == 5 and len(find_agents(cluster)) == 5
             return phase in FINAL and (phase != "Succeeded" or has_shrunk)
 
-        screen.follow(workflow, pool, is_over, within=150)
+        screen.follow(workflow, is_over, within=150, pool=pool)
         screen.heading("Did it end as it should?")
-        judge(screen, cluster, workflow, pool)
+        judge(screen, find_ends(cluster, workflow, pool))
 
 
-def judge(screen: Screen, cluster: EmbeddedCluster, workflow: Watcher, pool: Watcher) -> None:
-    """Checks every end; raises DemoFailed where one is wrong."""
+def find_ends(cluster: EmbeddedCluster, workflow: Watcher, pool: Watcher) -> dict[str, bool]:
+    """Says how everything ended, and of each end whether it is as it should be."""
     steps = workflow.status.get("steps", {})
     sizes = [value for value in pool.values if isinstance(value, int)]
     nodes = {pod["spec"].get("nodeName", "") for pod in find_pods(cluster, "vapora.dev/step=train")}
-    agents = {agent.pid for agent in cluster.agents.running(AGENTS, "developer")}
+    agents = find_agents(cluster)
     ml = steps.get("train", {}).get("ml", {})
-    findings = {
+    return {
         f"the workflow is {workflow.status.get('phase')}": workflow.status.get("phase") == "Succeeded",
         f"tasks done: {steps.get('tasks', {}).get('items', {}).get('succeeded', 'none')} of forty": (
             steps.get("tasks", {}).get("items", {}).get("succeeded") == "0-39"
@@ -180,10 +171,11 @@ def judge(screen: Screen, cluster: EmbeddedCluster, workflow: Watcher, pool: Wat
         ),
         f"{len(agents)} agents run for the pool's five Pods": len(agents) == 5,
     }
-    for text, is_good in findings.items():
-        screen.verdict(is_good=is_good, text=text)
-    if not all(findings.values()):
-        raise DemoFailed("not everything ended as it should")
+
+
+def find_agents(cluster: EmbeddedCluster) -> set[int]:
+    """Returns the processes that the developers' pool has."""
+    return {agent.pid for agent in cluster.agents.running(AGENTS, "developer")}
 
 
 def find_pods(cluster: EmbeddedCluster, selector: str) -> list[dict]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from examples.demo.watching import Watcher
+from examples.demo.watching import Json, Watcher
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -20,6 +20,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
+        self._told: Json = {}  # the newest workflow that lines of change were told of
 
     def heading(self, text: str) -> None:
         """Begins a part of the story."""
@@ -38,8 +39,10 @@ class Screen:
         """Says whether one thing is as it should be."""
         self.console.print(Text(f"  {'✓' if is_good else '✗'} {text}", style="green" if is_good else "bold red"))
 
-    def follow(self, workflow: Watcher, pool: Watcher, is_over: Callable[[], bool], *, within: float) -> None:
-        """Shows the workflow's tree and the pool's size until `is_over`; lines of change where there is no terminal."""
+    def follow(
+        self, workflow: Watcher, is_over: Callable[[], bool], *, within: float, pool: Watcher | None = None
+    ) -> None:
+        """Shows the workflow's tree and a pool's size until `is_over`; lines of change where there is no terminal."""
         deadline = time.monotonic() + within
         if not self.console.is_terminal:
             self._tell(workflow, pool, is_over, deadline)
@@ -48,24 +51,27 @@ class Screen:
             while not is_over() and time.monotonic() < deadline:
                 time.sleep(0.25)
 
-    def _tell(self, workflow: Watcher, pool: Watcher, is_over: Callable[[], bool], deadline: float) -> None:
-        before, told = None, ""
+    def _tell(self, workflow: Watcher, pool: Watcher | None, is_over: Callable[[], bool], deadline: float) -> None:
+        told = ""
         while True:
-            now = workflow.newest
-            if now and now is not before:
+            over, now = is_over(), workflow.newest
+            if now and now is not self._told:
+                before = self._told if self._told.get("metadata", {}).get("uid") == now["metadata"]["uid"] else None
                 for line in tell_changes(before, now, datetime.now(UTC)):
                     self.console.print(Text(f"  {line}"))
-                before = now
-            if (size := _describe_pool(pool)) != told:
+                self._told = now
+            if pool and (size := _describe_pool(pool)) != told:
                 self.console.print(Text(f"  {size}", style="magenta"))
                 told = size
-            if is_over() or time.monotonic() >= deadline:
+            if over or time.monotonic() >= deadline:
                 return
             time.sleep(0.25)
 
 
-def _draw(workflow: Watcher, pool: Watcher) -> RenderableType:
+def _draw(workflow: Watcher, pool: Watcher | None) -> RenderableType:
     tree: RenderableType = build_tree(workflow.newest, datetime.now(UTC)) if workflow.newest else Text("")
+    if pool is None:
+        return tree
     sizes = " -> ".join(str(value) for value in pool.values)
     return Group(tree, Text(_describe_pool(pool), style="magenta"), Text(f"sizes so far: {sizes}", style="dim"))
 

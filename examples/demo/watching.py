@@ -39,6 +39,10 @@ class Watcher:
         """The newest status; empty before there is one."""
         return self.newest.get("status", {})
 
+    def counts(self, field: str) -> dict[str, int]:
+        """Returns a number of every step that has one."""
+        return {name: row[field] for name, row in self.status.get("steps", {}).items() if field in row}
+
     def _follow(self) -> None:
         query = {"watch": "true", "fieldSelector": f"metadata.name={self._name}"}
         while not self._stopped.is_set():

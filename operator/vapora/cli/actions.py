@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import typer
 
 from vapora.adapters.kube_config import NoCluster
 from vapora.api.kinds import GROUP, WORKFLOW, WORKFLOW_TEMPLATE
 from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
+from vapora.cli.asking import ENDED_AS, Asked, CannotAsk, check_request, is_heeded
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
 from vapora.cli.manifest import KIND, Refused, check_spec, find_template, resolve
 from vapora.cli.show.printing import build_watcher, print_list, print_object, print_tree
 from vapora.cli.target import Target
 from vapora.controller.ports import AlreadyExists, ApiError, JsonObject, NotFound
+from vapora.core.naming import ANNOTATION_REQUEST
 from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, text
 from vapora.core.workflow.approvals import Word, build_annotations
+from vapora.core.workflow.requests import write_request
 
 LATEST = "@latest"
 _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
@@ -87,7 +91,31 @@ def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
     return _run(work())
 
 
-def decide_step(target: Target, name: str, step: str | None, *, is_approval: bool, comment: str) -> int:
+def request(
+    target: Target, name: str, verb: str, step: str, *, is_dry_run: bool, is_watched: bool, timeout: float | None
+) -> int:
+    """Asks something of a workflow and, where it is wanted, watches what becomes of it until it ends."""
+
+    async def work() -> Exit:
+        key = await _resolve(target, name)
+        asked = Asked(verb, step, uuid4().hex[:8])
+        async with open_api(target) as api:
+            obj = await api.get(key)
+            check_request(obj, asked)
+            uid = text(child(obj, "metadata"), "uid")
+            said = write_request(asked.words, uid, asked.id)
+            await api.annotate(key, uid, {ANNOTATION_REQUEST: said}, is_dry_run=is_dry_run)
+        typer.echo(f"{_name(obj)} {asked.words} {'would be requested (dry run)' if is_dry_run else 'requested'}")
+        if is_dry_run or not is_watched:
+            return Exit.DONE
+        return await _watch(target, key, timeout, request=said, wanted=ENDED_AS.get(verb, ""))
+
+    return _run(work())
+
+
+def decide_step(
+    target: Target, name: str, step: str | None, *, is_approval: bool, comment: str, is_dry_run: bool
+) -> int:
     """Approves or rejects a step in the user's own name."""
 
     async def work() -> Exit:
@@ -99,8 +127,9 @@ def decide_step(target: Target, name: str, step: str | None, *, is_approval: boo
             approvers = find_approvers(await _read_steps(api, obj), said.step)
             word = choose_word(obj, approvers, said, groups)
             if added := build_annotations(word, child(obj, "metadata", "annotations")):
-                await api.annotate(key, added)
-        typer.echo(f"{_name(obj)} step {word.step} {'approved' if is_approval else 'rejected'} by {word.user}")
+                await api.annotate(key, text(child(obj, "metadata"), "uid"), added, is_dry_run=is_dry_run)
+        done = "approved" if is_approval else "rejected"
+        typer.echo(f"{_name(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")
         return Exit.DONE
 
     return _run(work())
@@ -119,14 +148,25 @@ async def _read_steps(api: UserApi, workflow: JsonObject) -> Mapping[str, object
     return child(held, "spec", "workflow")
 
 
-async def _watch(target: Target, key: Key, timeout: float | None) -> Exit:  # noqa: ASYNC109  # it is the user's
+async def _watch(
+    target: Target,
+    key: Key,
+    timeout: float | None,  # noqa: ASYNC109  # it is the user's
+    *,
+    request: str = "",
+    wanted: str = "",
+) -> Exit:
+    """Watches until the end, which after a request is none before that was heeded; `wanted` is a phase that is good."""
     outcome: Exit | None = None
     with build_watcher() as watcher:
 
         def see(obj: JsonObject) -> bool:
             nonlocal outcome
             watcher.show(obj)
-            outcome = find_exit(obj)
+            if not is_heeded(obj, request):
+                return False
+            is_as_wanted = wanted != "" and text(child(obj, "status"), "phase") == wanted
+            outcome = Exit.DONE if is_as_wanted else find_exit(obj)
             return outcome is not None
 
         async with asyncio.timeout(timeout):
@@ -170,13 +210,13 @@ def _run(work: Coroutine[object, object, Exit]) -> int:
         return asyncio.run(work)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except (ApiError, CannotSay, NoCluster, Refused, TimeoutError) as problem:
+    except (ApiError, CannotAsk, CannotSay, NoCluster, Refused, TimeoutError) as problem:
         code, message = _explain(problem)
         typer.echo(f"vapora: {message}", err=True)
         return code
 
 
-def _explain(problem: ApiError | CannotSay | NoCluster | Refused | TimeoutError) -> tuple[Exit, str]:
+def _explain(problem: ApiError | CannotAsk | CannotSay | NoCluster | Refused | TimeoutError) -> tuple[Exit, str]:
     match problem:
         case NotFound():
             return Exit.NOT_FOUND, str(problem)
@@ -184,7 +224,7 @@ def _explain(problem: ApiError | CannotSay | NoCluster | Refused | TimeoutError)
             return Exit.REFUSED, f"{problem}; a Workflow is one run: give this one another name, or generateName"
         case ApiError():  # one that is not permanent was tried again until the client gave up
             return Exit.REFUSED if problem.is_permanent else Exit.TIMEOUT, str(problem)
-        case CannotSay() | Refused():
+        case CannotAsk() | CannotSay() | Refused():
             return Exit.REFUSED, str(problem)
         case NoCluster():
             return Exit.USAGE, str(problem)

@@ -20,7 +20,8 @@ def find_step(workflow: Mapping[str, object], wanted: str | None) -> str:
     """Returns the wanted step, else the only one that waits for approval; raises CannotSay."""
     if wanted is not None:
         return wanted
-    steps = child(workflow, "status", "steps")
+    status = child(workflow, "status")
+    steps = {**child(status, "steps"), **child(status, "rollback", "steps")}
     waiting = [name for name in steps if text(child(steps, name), "state") == "WaitingApproval"]
     if len(waiting) == 1:
         return waiting[0]

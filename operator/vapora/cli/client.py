@@ -43,10 +43,10 @@ class UserApi(KubernetesApi):
         query += [("dryRun", "All")] if is_dry_run else []
         return await self.send(Request("create", kind, "POST", path, tuple(query), body=manifest))
 
-    async def annotate(self, key: Key, annotations: Mapping[str, str]) -> JsonObject:
-        """Adds annotations to an object, or changes them."""
-        body = {"metadata": {"annotations": dict(annotations)}}
-        query = (("fieldManager", FIELD_MANAGER),)
+    async def annotate(self, key: Key, uid: str, annotations: Mapping[str, str], *, is_dry_run: bool) -> JsonObject:
+        """Adds annotations to the object of this uid, or changes them; raises Conflict where another has its name."""
+        body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+        query = (("fieldManager", FIELD_MANAGER), *((("dryRun", "All"),) if is_dry_run else ()))
         request = Request("patch", key.kind, "PATCH", object_path(key), query, body=body, content_type=MERGE_PATCH)
         return await self.send(request)
 

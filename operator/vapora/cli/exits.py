@@ -27,6 +27,11 @@ _FINAL = {
 }
 
 
+def is_final(workflow: Mapping[str, object]) -> bool:
+    """Returns whether a workflow has ended."""
+    return text(child(workflow, "status"), "phase") in _FINAL
+
+
 def find_exit(workflow: Mapping[str, object]) -> Exit | None:
     """Returns the exit code of a workflow that has ended or that the operator refuses to run; None while it goes on."""
     phase = text(child(workflow, "status"), "phase")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from vapora.cli.asking import add_requests
 from vapora.cli.exits import Exit
 from vapora.cli.manifest import (
     BadFile,
@@ -20,7 +20,7 @@ from vapora.cli.manifest import (
     read_manifest,
     read_params,
 )
-from vapora.cli.target import NoTarget, Target, find_target
+from vapora.cli.options import Context, DryRun, Kubeconfig, Name, Namespace, Timeout, Watch, choose_target, fail
 from vapora.core.views import child
 
 # The client takes a second to import, so each command imports it for itself: agents and --help do without.
@@ -31,11 +31,6 @@ workflow = typer.Typer(
     no_args_is_help=True,
 )
 
-Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig; else KUBECONFIG, else ~/.kube/config.")]
-Context = Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")]
-Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="The namespace; else the context's.")]
-Name = Annotated[str, typer.Argument(help="The workflow; @latest is the newest of the namespace.")]
-Timeout = Annotated[float | None, typer.Option(min=0, help="Stop watching after so many seconds.")]
 StepArgument = Annotated[str | None, typer.Argument(metavar="[STEP]", help="The step; else the one that waits.")]
 Comment = Annotated[str, typer.Option(help="What is kept beside it, at most 1 KiB.")]
 Output = Literal["table", "wide", "json", "yaml", "name"]
@@ -60,27 +55,25 @@ def run(
             metavar="KEY=VALUE", help="Set a param; JSON is taken as such, anything else as text. Repeatable."
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Watch it until it ends.")] = False,
+    watch: Watch = False,
     timeout: Timeout = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check it, here and at the API server, and create nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Submit a Workflow, or a run of a template, after checking it here."""
     if (file is None) is (template is None):
-        raise _fail("give a FILE, or --template with a name", Exit.USAGE)
+        raise fail("give a FILE, or --template with a name", Exit.USAGE)
     try:
         source = build_of_template(template) if template else read_manifest(_read_source(str(file)))
         manifest = fill_in(source, namespace, read_params(param or []))
         if not find_template(manifest):
             check_spec(child(manifest, "spec"))
     except BadFile as problem:
-        raise _fail(f"{file} {problem}" if not str(problem).startswith("--") else str(problem), Exit.USAGE) from None
+        raise fail(f"{file} {problem}" if not str(problem).startswith("--") else str(problem), Exit.USAGE) from None
     except Refused as problem:
-        raise _fail(f"{file}: {problem}", Exit.REFUSED) from None
-    target = _find_target(kubeconfig, context, namespace)
+        raise fail(f"{file}: {problem}", Exit.REFUSED) from None
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import submit  # noqa: PLC0415  # slow
 
     raise typer.Exit(submit(target, manifest, is_dry_run=dry_run, is_watched=watch, timeout=timeout))
@@ -96,7 +89,7 @@ def list_(
     context: Context = None,
 ) -> None:
     """List workflows, the oldest first."""
-    target = _find_target(kubeconfig, context, namespace)
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import show_list  # noqa: PLC0415  # slow
 
     raise typer.Exit(show_list(target, selector=selector, output=output, is_everywhere=all_namespaces))
@@ -113,8 +106,8 @@ def get(
 ) -> None:
     """Show one workflow."""
     if tree and output not in {"table", "wide"}:
-        raise _fail(f"--tree is for people: not with -o {output}", Exit.USAGE)
-    target = _find_target(kubeconfig, context, namespace)
+        raise fail(f"--tree is for people: not with -o {output}", Exit.USAGE)
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import show_one  # noqa: PLC0415  # slow
 
     raise typer.Exit(show_one(target, name, output=output, is_tree=tree))
@@ -129,7 +122,7 @@ def watch(
     context: Context = None,
 ) -> None:
     """Watch a workflow until it ends: as a live tree on a terminal, else a line for each change."""
-    target = _find_target(kubeconfig, context, namespace)
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import watch_one  # noqa: PLC0415  # slow
 
     raise typer.Exit(watch_one(target, name, timeout=timeout))
@@ -141,14 +134,15 @@ def approve(
     step: StepArgument = None,
     comment: Comment = "",
     namespace: Namespace = None,
+    dry_run: DryRun = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Approve a step that waits for people. It is never taken back."""
-    target = _find_target(kubeconfig, context, namespace)
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
 
-    raise typer.Exit(decide_step(target, name, step, is_approval=True, comment=comment))
+    raise typer.Exit(decide_step(target, name, step, is_approval=True, comment=comment, is_dry_run=dry_run))
 
 
 @workflow.command(epilog="Example: vapora workflow reject deploy gate --comment later")
@@ -157,14 +151,15 @@ def reject(
     step: StepArgument = None,
     comment: Comment = "",
     namespace: Namespace = None,
+    dry_run: DryRun = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Reject a step that waits for people: it fails for good."""
-    target = _find_target(kubeconfig, context, namespace)
+    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
 
-    raise typer.Exit(decide_step(target, name, step, is_approval=False, comment=comment))
+    raise typer.Exit(decide_step(target, name, step, is_approval=False, comment=comment, is_dry_run=dry_run))
 
 
 def _read_source(file: str) -> str:
@@ -176,15 +171,4 @@ def _read_source(file: str) -> str:
         raise BadFile(f"cannot be read: {problem}") from problem
 
 
-def _find_target(kubeconfig: str | None, context: str | None, namespace: str | None) -> Target:
-    try:
-        return find_target(
-            kubeconfig=kubeconfig, context=context, namespace=namespace, environment=os.environ, home=Path.home()
-        )
-    except NoTarget as problem:
-        raise _fail(str(problem), Exit.USAGE) from None
-
-
-def _fail(message: str, code: Exit) -> typer.Exit:
-    typer.echo(f"vapora: {message}", err=True)
-    return typer.Exit(code)
+add_requests(workflow)

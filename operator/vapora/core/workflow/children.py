@@ -8,6 +8,7 @@ from vapora.core import naming
 from vapora.core.plan import Create, Key, Patch
 from vapora.core.views import WorkflowView, text
 from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.requests import write_request
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
 from vapora.core.workflow.status import Identity
 
@@ -46,11 +47,6 @@ def build_request(key: Key, uid: str, verb: str, by: str) -> Patch:
     """Asks a child for something; the same asking twice is carried out once."""
     annotations = {naming.ANNOTATION_REQUEST: write_request(verb, uid, by)}
     return Patch(key, {"metadata": {"uid": uid, "annotations": annotations}})
-
-
-def write_request(verb: str, uid: str, by: str) -> str:
-    """Writes a request annotation that holds for one object only."""
-    return f"{verb} {uid} {by}"
 
 
 def look_at_undoing(view: WorkflowView, by: str) -> Standing:

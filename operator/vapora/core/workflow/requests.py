@@ -35,3 +35,8 @@ def read_request(text: str, uid: str) -> Request | None:
     if len(words) > 2 and _UID.fullmatch(words[1]) and words[1] != uid:  # verb, uid, id
         return None
     return Request(verb, step)
+
+
+def write_request(asked: str, uid: str, unique_id: str) -> str:
+    """Writes a request annotation that holds for one object only."""
+    return f"{asked} {uid} {unique_id}"
