@@ -33,6 +33,7 @@ BUDGETS = {
     "PendingTimeout": "infrastructure",
     "Undeliverable": "infrastructure",
     "TaskCancelled": "infrastructure",
+    "Withdrawn": "infrastructure",
     "HttpUnavailable": "infrastructure",
     "HttpUnreachable": "infrastructure",
     "HttpTimeout": "infrastructure",
