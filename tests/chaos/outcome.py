@@ -12,7 +12,12 @@ from tests.cluster.manifests import Json as AuditEvent
 from tests.integration.objects import FINAL, Objects
 
 Json = dict[str, Any]
-_TIMES = frozenset({"startedAt", "finishedAt", "timeoutAt", "pendingTimeoutAt", "nextAttemptAt", "deadlineAt"})
+_PASSING = frozenset(
+    {
+        *("startedAt", "finishedAt", "timeoutAt", "pendingTimeoutAt", "nextAttemptAt", "deadlineAt", "completingSince"),
+        *("at", "uid", "resourceVersion", "calls"),  # a call whose answer was lost is made again under another number
+    }
+)
 _COLUMNS = (
     "step, item, try, pool, role, task_type, outcome, reason, quality, tokens, model, provider, cost_cents, "
     "error_signature"
@@ -24,13 +29,16 @@ class Outcome:
     """The end of a run, without what differs between any two: times, uids, names made of them.
 
     `pods` are the Pods created, by the audit log, as (step, item, try, phase); `executions` the rows of the knowledge
-    graph; `tasks` the lines of the file in which the agents write down what they did.
+    graph; `tasks` the lines of the file in which the agents write down what they did; `keys` are those of the effects
+    outside the cluster, `configs` the ConfigMaps that it left.
     """
 
     status: Json
     pods: list[tuple[str, str, str, str]]
     executions: list[tuple[object, ...]]
     tasks: list[str]
+    keys: list[str]
+    configs: list[tuple[str, Json]]
 
 
 def compare(found: Outcome, wanted: Outcome) -> str:
@@ -39,7 +47,9 @@ def compare(found: Outcome, wanted: Outcome) -> str:
     return "\n".join(difflib.unified_diff(*lines, "undisturbed", "disturbed", lineterm=""))
 
 
-def read_outcome(objects: Objects, name: str, *, audit: Iterator[AuditEvent], graph: Path, work_log: Path) -> Outcome:
+def read_outcome(
+    objects: Objects, name: str, *, audit: Iterator[AuditEvent], graph: Path, work_log: Path, keys: list[str]
+) -> Outcome:
     """Read what came of the workflow; AssertionError where a Pod was made twice or is gone."""
     found = objects.get("Workflow", name)
     uid = found["metadata"]["uid"]
@@ -48,27 +58,42 @@ def read_outcome(objects: Objects, name: str, *, audit: Iterator[AuditEvent], gr
         pods=_read_pods(objects, name, uid, audit),
         executions=_read_executions(graph, uid),
         tasks=sorted(task_id.replace(uid, "uid") for task_id in _read_work(work_log) if task_id.startswith(uid)),
+        keys=[key.replace(uid, "uid") for key in keys],
+        configs=[
+            (config["metadata"]["name"].removeprefix(name), config["data"])
+            for config in objects.all("ConfigMap")
+            if config["metadata"]["name"].startswith(f"{name}-")
+        ],
     )
 
 
 def _read_status(workflow: Json) -> Json:
-    words = json.dumps(workflow["status"]).replace(workflow["metadata"]["uid"], "uid")
-    status = json.loads(words)
-    for part in (status, *status["steps"].values()):
-        for field in _TIMES & part.keys():
-            del part[field]
-        if "child" in part:
-            part["child"] = part["child"]["kind"]
-        if "assignment" in part:
-            del part["assignment"]["reason"]  # it tells the loads of that moment
+    meta = workflow["metadata"]
+    words = json.dumps(workflow["status"]).replace(meta["uid"], "uid").replace(meta["name"], "workflow")
+    status = _strip(json.loads(words))
+    for row in (*status["steps"].values(), *status.get("rollback", {}).get("steps", {}).values()):
+        if "child" in row:
+            row["child"] = row["child"]["kind"]
+        row.get("memory", {}).pop("child", None)  # a name made of the uid
+        if "assignment" in row:
+            del row["assignment"]["reason"]  # it tells the loads of that moment
     status.pop("revision", None)  # a run that ends at once pins nothing
     status["conditions"] = {row["type"]: (row["status"], row["reason"], row["message"]) for row in status["conditions"]}
     return dict(status)
 
 
+def _strip(value: Any) -> Any:
+    """Leave out what differs between any two runs."""
+    if isinstance(value, dict):
+        return {name: _strip(entry) for name, entry in value.items() if name not in _PASSING}
+    return [_strip(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _read_pods(objects: Objects, name: str, uid: str, audit: Iterator[AuditEvent]) -> list[tuple[str, str, str, str]]:
     created = sorted(pod for pod in _created_pods(audit, objects.namespace) if pod.startswith(f"{name}-"))
-    there = {pod["metadata"]["name"]: pod for pod in objects.pods(f"vapora.dev/workflow={uid}")}
+    children = [found["metadata"]["uid"] for found in objects.all("Workflow", f"vapora.dev/workflow={uid}")]
+    selector = f"vapora.dev/workflow in ({','.join((uid, *children))})"
+    there = {pod["metadata"]["name"]: pod for pod in objects.pods(selector)}
     assert created == sorted(there), f"created were {created}, there are {sorted(there)}"
     return sorted(_describe_pod(pod) for pod in there.values())
 

@@ -10,6 +10,7 @@ import httpx
 from tests.chaos.api_proxy import ApiProxy
 from tests.chaos.backstage import Backstage
 from tests.chaos.broker_proxy import BrokerProxy
+from tests.chaos.effects import EffectSite
 from tests.chaos.gate import Fault, Gate, Write
 from tests.chaos.outcome import (
     Outcome,
@@ -20,7 +21,7 @@ from tests.chaos.outcome import (
     read_outcome,
     read_reasons,
 )
-from tests.chaos.workflows import POOL, WORKFLOWS, build_pool
+from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORKFLOWS, build_pool
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import wait_until
@@ -29,6 +30,7 @@ from tests.integration.objects import Objects
 
 SETTLED_WITHIN = 40.0
 TRIES = 3
+ENDS = {"WorkflowSucceeded", "WorkflowRolledBack"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,15 @@ class Stage:
     """A namespace with a pool, served by one operator at a time."""
 
     def __init__(
-        self, objects: Objects, started: Operators, gate: Gate, folder: Path, *, broker: str, cut: Callable[[], None]
+        self,
+        objects: Objects,
+        started: Operators,
+        gate: Gate,
+        folder: Path,
+        *,
+        broker: str,
+        site: EffectSite,
+        cut: Callable[[], None],
     ) -> None:
         self.objects = objects
         self.gate = gate
@@ -60,7 +70,8 @@ class Stage:
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
         self._kubeconfig = folder / "kubeconfig"
-        self._flags = ("--nats-url", broker, "--graph-path", str(self.graph))
+        self._site = site
+        self._flags = ("--nats-url", broker, "--graph-path", str(self.graph), "--outbound-allowed", "127.0.0.1")
         self._names = itertools.count(1)
         self._settled: dict[str, str] = {}
         self.operator = self.start()
@@ -121,7 +132,7 @@ class Stage:
         name = f"{kind}-{next(self._names)}"
         mark = self.objects.cluster.audit_position()
         self.gate.begin(name, faults or {})
-        created = self.objects.workflow(name, *WORKFLOWS[kind])
+        created = self.objects.create("Workflow", name, {**WORKFLOWS[kind], "params": {"site": self._site.url}})
         if meanwhile is not None:
             meanwhile(name)
         self._await_settled(name, within)
@@ -136,6 +147,7 @@ class Stage:
             audit=self.objects.cluster.audit_events(mark),
             graph=self.graph,
             work_log=self.work_log,
+            keys=self._site.keys(name),
         )
         turn_back = find_turn_back(read_history(self.objects, created))
         assert not turn_back, turn_back
@@ -156,7 +168,7 @@ class Stage:
 
         def wait_for_event() -> None:
             told = f"the end of {names[0]} is told"
-            wait_until(lambda: "WorkflowSucceeded" in read_reasons(self.objects, names[0]), told)
+            wait_until(lambda: ENDS & set(read_reasons(self.objects, names[0])), told)
 
         return self.perform(kind, meanwhile=names.append, afterwards=wait_for_event)
 
@@ -193,10 +205,12 @@ def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) 
     with Backstage() as backstage, operators(cluster, f"{namespace}-lease") as started:
         api = backstage.run(ApiProxy(cluster, gate).__aenter__())
         broker = backstage.run(BrokerProxy(nats.port, gate).__aenter__())
+        site = backstage.run(EffectSite(gate).__aenter__())
         try:
             api.write_kubeconfig(folder / "kubeconfig")
-            stage = Stage(objects, started, gate, folder, broker=broker.url, cut=lambda: backstage.run(api.cut()))
-            objects.create("AgentPool", POOL, build_pool(stage.work_log))
+            cut = lambda: backstage.run(api.cut())  # noqa: E731  # a name for the line below
+            stage = Stage(objects, started, gate, folder, broker=broker.url, site=site, cut=cut)
+            furnish(stage)
             wait_until(
                 lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",
                 "the pool is ready",
@@ -205,10 +219,24 @@ def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) 
             yield stage
             clear(stage)
         finally:
+            backstage.run(site.__aexit__(None, None, None))
             backstage.run(broker.__aexit__(None, None, None))
             backstage.run(api.__aexit__(None, None, None))
     for name in (namespace, f"{namespace}-lease"):
         cluster.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+
+
+def furnish(stage: Stage) -> None:
+    """Make what the workflows need: pools, a template, and what their account may do."""
+    objects = stage.objects
+    objects.create("AgentPool", POOL, build_pool(stage.work_log))
+    objects.create("AgentPool", SIZED, SIZED_POOL)
+    objects.create("WorkflowTemplate", LEAF, LEAF_TEMPLATE)
+    account = f"--serviceaccount={objects.namespace}:default"
+    objects.kubectl("create", "rolebinding", "edit", "--clusterrole=admin", account)
+    rights = ("--verb=get,patch", "--resource=agentpools.vapora.dev,agentpools.vapora.dev/scale")
+    objects.kubectl("create", "role", "sizes", *rights)
+    objects.kubectl("create", "rolebinding", "sizes", "--role=sizes", account)
 
 
 def clear(stage: Stage) -> None:
