@@ -114,6 +114,7 @@ def test_a_recorded_child_is_let_go_with_the_labels_by_which_it_is_collected() -
                         "vapora.dev/finished": str(int(START.timestamp()) // 60 + 5),
                         "vapora.dev/outcome": "succeeded",
                     },
+                    "managedFields": [{}],
                 }
             },
         )
