@@ -145,7 +145,7 @@ ANSWERS: dict[str, tuple[WorkflowStatus, tuple[str, int, int], bool]] = {
         False,
     ),
     "what timed out and was answered then is not awaited": (
-        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut", is_open=False, pool="")),
+        status_of(replace(RUNNING, state=State.RETRYING, reason="TimedOut", pool="")),
         ("t", 0, 2),
         True,
     ),

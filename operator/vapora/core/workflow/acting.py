@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vapora.core.calls import Account, Answer, Perform, ReadCall
+from vapora.core.calls import Account, Answer, Call, Perform, ReadCall
 from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
 from vapora.core.procedures.approval import build_approval
@@ -30,6 +30,8 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
     if call in draft.observed.underway:
         return Underway(is_running=True, why=unit.message)
     answer = draft.observed.answers.get(call)
+    if answer is None and unit.asked is not None:
+        return _perform(draft, place, unit, unit.asked)
     if answer is None and _rests(draft, place, unit):
         return None
     try:
@@ -129,6 +131,7 @@ def _rest(draft: Draft, place: Place, unit: Unit, rest: Rest, *, was_answered: b
         memory=rest.memory,
         next_attempt_at=rest.until,
         calls=unit.calls + was_answered,
+        asked=None,
     )
     if resting != unit:
         draft.put_unit(place, resting)
@@ -137,23 +140,22 @@ def _rest(draft: Draft, place: Place, unit: Unit, rest: Rest, *, was_answered: b
 def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool) -> Standing | None:
     """Asks for a call; one that changes something only after the unit, with what it keeps, stands in the status."""
     if was_answered or unit.memory != ask.memory or unit.next_attempt_at is not None:
-        unit = replace(
-            unit,
-            state=State.STARTING,  # so that it is looked at again once it is written
-            calls=unit.calls + 1,
-            memory=ask.memory,
-            next_attempt_at=None,
-            is_ours=True,
-        )
-        draft.put_unit(place, unit)
+        unit = replace(unit, calls=unit.calls + 1, memory=ask.memory, next_attempt_at=None, is_ours=True)
     elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
         return Broken(Failure(OUTCOME_UNKNOWN, words), is_open=True)
-    if not isinstance(ask.call, ReadCall) and not _is_durable(draft, place, unit):
+    unit = replace(unit, state=State.STARTING, asked=ask.call)  # so that it is looked at again once it is written
+    draft.put_unit(place, unit)
+    return _perform(draft, place, unit, ask.call)
+
+
+def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | None:
+    """Has a call made: one that changes something once the unit, with what it keeps in mind, stands in the status."""
+    if not isinstance(call, ReadCall) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
     account = Account(draft.observed.identity.namespace, draft.whole.spec.service_account_name)
-    draft.actions.append(Perform(call_id(draft, place, unit), ask.call, account))
+    draft.actions.append(Perform(call_id(draft, place, unit), call, account))
     return Underway(is_running=True)
 
 
