@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vapora.core.calls import Account, Answer, Perform, ReadCall
+from vapora.core.calls import Account, Answer, Call, Perform, ReadCall
 from vapora.core.conditions import cut
 from vapora.core.naming import NO_ITEM
 from vapora.core.procedures.approval import build_approval
@@ -32,6 +32,9 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
     answer = draft.observed.answers.get(call)
     if answer is None and _rests(draft, place, unit):
         return None
+    if answer is None and unit.asked is not None:
+        return _perform(draft, place, unit, unit.asked)
+    unit = replace(unit, asked=None)
     try:
         situation = _describe(draft, place, unit, answer)
     except ValueError as problem:
@@ -144,16 +147,21 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
             memory=ask.memory,
             next_attempt_at=None,
             is_ours=True,
+            asked=ask.call,
         )
         draft.put_unit(place, unit)
     elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
         return Broken(Failure(OUTCOME_UNKNOWN, words), is_open=True)
-    if not isinstance(ask.call, ReadCall) and not _is_durable(draft, place, unit):
+    return _perform(draft, place, unit, ask.call)
+
+
+def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | None:
+    if not isinstance(call, ReadCall) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
     account = Account(draft.observed.identity.namespace, draft.whole.spec.service_account_name)
-    draft.actions.append(Perform(call_id(draft, place, unit), ask.call, account))
+    draft.actions.append(Perform(call_id(draft, place, unit), call, account))
     return Underway(is_running=True)
 
 

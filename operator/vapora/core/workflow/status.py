@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from vapora.core import naming
+from vapora.core.calls import Call
 from vapora.core.plan import Key
 from vapora.core.workflow.ranges import Ranges
 
@@ -144,6 +145,7 @@ class Unit:
     calls: int = 0
     memory: Mapping[str, object] = field(default_factory=dict)
     is_ours: bool = False  # this very process asked for the last call; never written
+    asked: Call | None = None  # that call, until it is answered; never written
     input_digest: str = ""
     cost_cents: int = 0
 
