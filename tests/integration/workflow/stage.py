@@ -121,7 +121,7 @@ class Stage(Objects):
         return [
             (event["impersonatedUser"]["username"], event["objectRef"].get("subresource", ""))
             for event in self.cluster.audit_events()
-            if event["objectRef"].get("resource") == resource
+            if event.get("objectRef", {}).get("resource") == resource
             and event["objectRef"].get("namespace") == self.namespace
             and "impersonatedUser" in event
             and event["responseStatus"]["code"] < 300
