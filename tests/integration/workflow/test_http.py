@@ -1,16 +1,18 @@
 """Steps that call HTTP servers, with the operator as a process."""
 
 import pytest
+from tests.integration.objects import run
 from tests.integration.workflow.site import Site
 from tests.integration.workflow.stage import AT_ONCE, ONCE, Stage, call
-from tests.integration.objects import run
 
 SECRET = "s3cr3t-of-builder"
 
 
 def test_an_answer_is_the_result_and_its_outputs_go_on(here: Stage, site: Site) -> None:
     made = site.answers("/make", (201, {"id": 7, "tags": ["a"]}))
-    first = call("make", made, outputsFrom=[{"name": "id", "from": "result.body.id"}], http={"body": {"name": "${kind}"}})
+    first = call(
+        "make", made, outputsFrom=[{"name": "id", "from": "result.body.id"}], http={"body": {"name": "${kind}"}}
+    )
     then = call("use", site.url("/use/${steps.make.outputs.id}"), "PUT", http={"headers": {"X-Of": "${workflow.name}"}})
     here.workflow("chain", first, then, params={"kind": "ticket"})
     status = here.ended("chain", "Succeeded")

@@ -17,7 +17,9 @@ def until(expression: str, name: str = "flag", **fields: object) -> Json:
 
 
 def test_a_time_passes_between_two_steps(here: Stage) -> None:
-    here.workflow("nap", run("a"), {"name": "nap", "wait": {"for": "1s"}, "dependsOn": ["a"]}, run("b", dependsOn=["nap"]))
+    here.workflow(
+        "nap", run("a"), {"name": "nap", "wait": {"for": "1s"}, "dependsOn": ["a"]}, run("b", dependsOn=["nap"])
+    )
     steps = here.ended("nap", "Succeeded")["steps"]
     assert steps["nap"]["finishedAt"] <= steps["b"]["startedAt"]
     assert steps["nap"]["startedAt"] < steps["nap"]["finishedAt"]
@@ -26,9 +28,15 @@ def test_a_time_passes_between_two_steps(here: Stage) -> None:
 def test_a_step_waits_until_an_object_is_in_a_state_and_says_for_what(here: Stage) -> None:
     read = [{"name": "colour", "from": "result.object.data.colour"}]
     here.workflow("flag", until("object.data.state == 'up'", outputsFrom=read), serviceAccountName="builder")
-    here.await_status("Workflow", "flag", waitingOn="wait: waits for ConfigMap flag, which is not there: object.data.state == 'up' has no value yet")
+    here.await_status(
+        "Workflow",
+        "flag",
+        waitingOn="wait: waits for ConfigMap flag, which is not there: object.data.state == 'up' has no value yet",
+    )
     here.kubectl("create", "configmap", "flag", "--from-literal=state=down", "--from-literal=colour=red")
-    here.await_status("Workflow", "flag", waitingOn="wait: waits for ConfigMap flag: object.data.state == 'up' is false")
+    here.await_status(
+        "Workflow", "flag", waitingOn="wait: waits for ConfigMap flag: object.data.state == 'up' is false"
+    )
     here.patch("ConfigMap", "flag", {"data": {"state": "up"}})
     assert here.ended("flag", "Succeeded")["steps"]["wait"]["outputs"] == {"colour": "red"}
 
