@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.cluster.access import Cluster
-from tests.integration.engine import Operators, install_definitions, operators
+from tests.integration.engine import install_definitions, operators
 from tests.integration.workflow.site import Site, serving_http
 from tests.integration.workflow.stage import TRUSTED, Stage
 

@@ -121,13 +121,11 @@ class Stage(Objects):
         return [
             (event["impersonatedUser"]["username"], event["objectRef"].get("subresource", ""))
             for event in self.cluster.audit_events()
-            if event["objectRef"].get("resource") == resource
+            if event.get("objectRef", {}).get("resource") == resource
             and event["objectRef"].get("namespace") == self.namespace
             and "impersonatedUser" in event
-            and event["responseStatus"]["code"] < 300
-        ]
-
-    def events(self, name: str) -> list[tuple[str, str]]:
+            and event["verb"] != "get"
+XX(self, name: str) -> list[tuple[str, str]]:
         """The reasons and messages of a workflow's events."""
         answer = self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/events")
         rows = [row for row in answer.raise_for_status().json()["items"] if row["involvedObject"]["name"] == name]

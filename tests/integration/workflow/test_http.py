@@ -1,9 +1,9 @@
 """Steps that call HTTP servers, with the operator as a process."""
 
 import pytest
+from tests.integration.objects import run
 from tests.integration.workflow.site import Site
 from tests.integration.workflow.stage import AT_ONCE, ONCE, Stage, call
-from tests.integration.objects import run
 
 SECRET = "s3cr3t-of-builder"
 
