@@ -29,7 +29,7 @@ _SENTENCES: Mapping[str, str] = {
     "rollback": "Undo what a workflow did; one that still runs is ended first.",
 }
 StepArgument = Annotated[
-    str | None, typer.Argument(metavar="[STEP]", help="Start from this step and all after it; else from what failed.")
+    str | None, typer.Argument(metavar="STEP", help="Start from this step and all after it; else from what failed.")
 ]
 
 

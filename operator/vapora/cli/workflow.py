@@ -31,7 +31,7 @@ workflow = typer.Typer(
     no_args_is_help=True,
 )
 
-StepArgument = Annotated[str | None, typer.Argument(metavar="[STEP]", help="The step; else the one that waits.")]
+StepArgument = Annotated[str | None, typer.Argument(metavar="STEP", help="The step; else the one that waits.")]
 Comment = Annotated[str, typer.Option(help="What is kept beside it, at most 1 KiB.")]
 Output = Literal["table", "wide", "json", "yaml", "name"]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How it is printed.")]

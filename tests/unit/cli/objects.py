@@ -168,4 +168,76 @@ REFUSED = build_workflow(
         ],
     },
 )
+APPROVING = build_workflow(
+    [
+        build_step("build"),
+        {"name": "gate", "dependsOn": ["build"], "approval": {"approvers": {"groups": ["sre"], "minimum": 2}}},
+        build_step("deploy", "gate"),
+    ],
+    {
+        "phase": "WaitingApproval",
+        "progress": "1/3",
+        "startedAt": "2026-03-04T11:58:00Z",
+        "currentStep": "gate",
+        "waitingOn": "gate: waits for 1 of 2 approvals by group sre: Deploy version 1.2?",
+        "conditions": [build_condition("Succeeded", "Unknown", "Running")],
+        "approvals": [
+            {"step": "gate", "by": "bob", "at": "2026-03-04T11:59:00Z", "decision": "approve", "comment": "looks good"}
+        ],
+        "steps": {
+            "build": {
+                "state": "Succeeded",
+                "tries": 1,
+                "startedAt": "2026-03-04T11:58:00Z",
+                "finishedAt": "2026-03-04T11:58:30Z",
+                "outputRef": "release-0a1b2c3d4e-out",
+            },
+            "gate": {
+                "state": "WaitingApproval",
+                "tries": 1,
+                "startedAt": "2026-03-04T11:58:30Z",
+                "reason": "WaitingForApproval",
+                "message": "waits for 1 of 2 approvals by group sre: Deploy version 1.2?",
+            },
+        },
+    },
+    onCompletion=[build_step("praise", runOn="success"), build_step("tell")],
+)
+UNDOING = build_workflow(
+    [
+        build_step("settings"),
+        build_step("migrate", "settings"),
+        build_step("shop", "migrate"),
+        build_step("check", "shop"),
+    ],
+    {
+        "phase": "RollingBack",
+        "outcome": "Failed",
+        "progress": "4/4",
+        "startedAt": "2026-03-04T11:58:00Z",
+        "currentStep": "settings_undo",
+        "conditions": [build_condition("Succeeded", "Unknown", "TimedOut", "step check failed: longer than 5 s")],
+        "steps": {
+            "settings": {"state": "Compensating", "tries": 1, "startedAt": "2026-03-04T11:58:00Z"},
+            "migrate": {"state": "Succeeded", "tries": 1, "startedAt": "2026-03-04T11:58:01Z"},
+            "shop": {"state": "Compensated", "tries": 1, "startedAt": "2026-03-04T11:58:02Z"},
+            "check": {"state": "Failed", "tries": 1, "reason": "TimedOut", "message": "longer than 5 s"},
+        },
+        "rollback": {
+            "startedAt": "2026-03-04T11:59:00Z",
+            "reason": "TimedOut",
+            "notUndone": ["migrate"],
+            "steps": {
+                "settings": {"state": "Running", "tries": 1, "startedAt": "2026-03-04T11:59:50Z"},
+                "shop": {
+                    "state": "Succeeded",
+                    "tries": 1,
+                    "startedAt": "2026-03-04T11:59:00Z",
+                    "finishedAt": "2026-03-04T11:59:40Z",
+                },
+            },
+        },
+    },
+    onCompletion=[build_step("praise", runOn="success"), build_step("tell")],
+)
 UNSEEN = build_workflow([build_step("a"), build_step("b", "a")], {})

@@ -3,7 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
-from tests.unit.cli.objects import FAILED, NOW, REFUSED, RUNNING
+from tests.unit.cli.objects import APPROVING, FAILED, NOW, REFUSED, RUNNING, UNDOING
 
 from vapora.cli.show.lines import tell_changes
 
@@ -55,3 +55,10 @@ def test_a_failed_workflow_says_why() -> None:
 def test_a_refused_workflow_says_why() -> None:
     lines = tell_changes({**REFUSED, "status": {}}, REFUSED, NOW)
     assert lines == ["12:00:00 team/release  Pending", "12:00:00   InvalidSpec: spec.steps: a -> b -> a is a cycle"]
+
+
+def test_who_approved_and_what_is_undone_is_told() -> None:
+    told = tell_changes(None, APPROVING, NOW)
+    assert "12:00:00   approved by bob: looks good" in told
+    assert "12:00:00   vapora workflow approve release gate" in told
+    assert "12:00:00 undo shop  Succeeded  40s" in tell_changes(None, UNDOING, NOW)

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.unit.cli.objects import FAILED, NOW, REFUSED, RUNNING, UNSEEN, build_step, build_workflow
+from tests.unit.cli.objects import APPROVING, FAILED, NOW, REFUSED, RUNNING, UNDOING, UNSEEN, build_step, build_workflow
 
 from vapora.cli.show.tree import build_tree
 
 Json = dict[str, Any]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-WORKFLOWS = {"running": RUNNING, "failed": FAILED, "refused": REFUSED, "unseen": UNSEEN}
+WORKFLOWS = {
+    "running": RUNNING,
+    "failed": FAILED,
+    "refused": REFUSED,
+    "unseen": UNSEEN,
+    "approving": APPROVING,
+    "undoing": UNDOING,
+}
 
 
 class AsciiFile(io.StringIO):
@@ -67,3 +74,16 @@ def test_a_sequence_waits_for_the_step_before() -> None:
     assert "waits for a" not in draw(workflow)
     workflow["spec"]["type"] = "sequential"
     assert "waits for a" in draw(workflow)
+
+
+def test_a_completion_step_that_does_not_follow_this_end_is_not_shown() -> None:
+    ended = {**UNDOING, "status": {**UNDOING["status"], "phase": "RolledBack"}}
+    assert "praise" in draw(UNDOING)
+    assert "praise" not in draw(ended)
+
+
+def test_the_question_before_a_rollback_comes_first_and_says_how_to_answer_it() -> None:
+    asks = {"approve_rollback": {"state": "WaitingApproval"}, **UNDOING["status"]["rollback"]["steps"]}
+    rollback = {**UNDOING["status"]["rollback"], "steps": asks}
+    drawn = draw({**UNDOING, "status": {**UNDOING["status"], "rollback": rollback}})
+    assert drawn.index("vapora workflow approve release approve_rollback") < drawn.index("undo shop")

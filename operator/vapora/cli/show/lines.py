@@ -27,7 +27,7 @@ def _moved(before: StepView | None, after: StepView) -> bool:
 def _tell_step(step: StepView) -> Iterator[str]:
     words = (step.name, step.state, step.progress, step.lasted, f"try {step.tries}" if step.tries > 1 else "")
     yield "  ".join(filter(None, (*words, step.done_by)))
-    if step.state in {"Failed", "Retrying", "Ready", "Skipped"}:
+    if step.state in {"Failed", "Retrying", "Ready", "Skipped", "WaitingApproval"}:
         yield from (f"  {note}" for note in step.notes)
 
 

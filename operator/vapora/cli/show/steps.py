@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
+from vapora.cli.exits import is_final
 from vapora.cli.show.spans import describe_between, describe_span
 from vapora.core.interpolation import references, referred_step
+from vapora.core.naming import APPROVE_ROLLBACK
 from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.ranges import parse_ranges
 
@@ -18,12 +21,19 @@ _ENDED = frozenset({"Succeeded", "Skipped", "Failed", "Cancelled", "Compensated"
 _TOLD_ITEMS = 3
 _TOLD_EVIDENCE = 3
 _MAX_OUTPUTS = 200  # characters of outputs that are shown
+_RUN_ON = {"success": "follows success", "failure": "follows failure"}
 _LOOKED_AT = re.compile(r"""\bsteps(?:\.(\w+)|\[\s*["']([^"']+)["']\s*\])""")
+
+
+Part = Literal["steps", "rollback", "completion"]
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """Is one step: `progress` is `37/40` for a forEach, `done_by` the child or the pool, `notes` say why and what."""
+    """Is one step, or what undoes one.
+
+    `progress` is `37/40` for a forEach, `done_by` the child or the pool, `notes` say why and what.
+    """
 
     name: str
     state: str
@@ -32,6 +42,7 @@ class StepView:
     tries: int = 0
     done_by: str = ""
     notes: tuple[str, ...] = ()
+    part: Part = "steps"
 
     @property
     def has_begun(self) -> bool:
@@ -40,23 +51,68 @@ class StepView:
 
 
 def list_steps(workflow: Mapping[str, object], now: datetime) -> list[StepView]:
-    """Returns the steps in the order of the spec, then those that only the status knows."""
-    spec, found = child(workflow, "spec"), child(workflow, "status", "steps")
-    wanted = rows(spec, "steps")
+    """Returns the steps in the order of the spec, those that only the status knows, what undoes them, what follows."""
+    spec, status = child(workflow, "spec"), child(workflow, "status")
+    found, wanted = child(status, "steps"), rows(spec, "steps")
+    last = {text(step, "name"): step for step in rows(spec, "onCompletion")}
     names = [text(step, "name") for step in wanted]
     waits = dict(zip(names, _find_waits(spec, wanted, found), strict=True))
-    names += [name for name in found if name not in waits]
-    room = _tell_room(workflow)
-    return [_read_step(name, child(found, name), waits.get(name, ()), room, now) for name in names]
+    names += [name for name in found if name not in waits and name not in last]
+    room, said = _tell_room(workflow), _Said(workflow)
+    views = [_read_step(name, child(found, name), waits.get(name, ()), room, said, now) for name in names]
+    views += [
+        replace(_read_step(name, row, (), "", said, now), name=_name_undoing(name), part="rollback")
+        for name, row in _list_undoing(status)
+    ]
+    views += [
+        replace(
+            _read_step(name, child(found, name), (), _RUN_ON.get(text(step, "runOn"), ""), said, now), part="completion"
+        )
+        for name, step in last.items()
+        if name in found or not is_final(workflow)
+    ]
+    return views
+
+
+def _list_undoing(status: Mapping[str, object]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yields what undoes steps, the last step first; before all of it the question whether to."""
+    found = child(status, "rollback", "steps")
+    names = sorted(found, key=lambda name: name == APPROVE_ROLLBACK)
+    for name in reversed(names):
+        yield name, child(found, name)
+
+
+def _name_undoing(name: str) -> str:
+    return name if name == APPROVE_ROLLBACK else f"undo {name}"
 
 
 def _tell_room(workflow: Mapping[str, object]) -> str:
     """Says what a step waits for that waits for no other step: while a run goes on, a place in it."""
     status = child(workflow, "status")
+    if text(status, "phase") == "Paused":
+        return "nothing starts while the workflow is paused"
     if text(status, "phase") != "Running" or text(status, "outcome"):
         return ""
     most = child(workflow, "spec").get("maxParallel", "")
     return f"waits for a free place: maxParallel {most}".rstrip()
+
+
+class _Said:
+    """Knows what people said of steps, and how they say it."""
+
+    def __init__(self, workflow: Mapping[str, object]) -> None:
+        self._words = rows(child(workflow, "status"), "approvals")
+        self._name = text(child(workflow, "metadata"), "name")
+
+    def tell(self, step: str, state: str) -> Iterator[str]:
+        """Yields a note for each word on a step, and how to say one where it waits for that."""
+        for word in self._words:
+            if text(word, "step") == step:
+                comment = text(word, "comment")
+                done = "approved" if text(word, "decision") == "approve" else "rejected"
+                yield f"{done} by {text(word, 'by')}" + (f": {comment}" if comment else "")
+        if state == "WaitingApproval":
+            yield f"vapora workflow approve {self._name} {step}"
 
 
 def _find_waits(
@@ -76,10 +132,13 @@ def _find_waits(
         yield [name for name in dict.fromkeys(names) if text(child(found, name), "state") not in _ENDED]
 
 
-def _read_step(name: str, row: Mapping[str, object], waits: Sequence[str], room: str, now: datetime) -> StepView:
+def _read_step(
+    name: str, row: Mapping[str, object], waits: Sequence[str], room: str, said: _Said, now: datetime
+) -> StepView:
     state = text(row, "state") or _WAITING
     items = child(row, "items")
-    notes = _list_notes(state, row, items, now) if row else [f"waits for {', '.join(waits)}" if waits else room]
+    notes = list(_list_notes(state, row, items, now)) if row else [f"waits for {', '.join(waits)}" if waits else room]
+    notes += said.tell(name, state)
     return StepView(
         name=name,
         state=state,
@@ -116,6 +175,8 @@ def _list_notes(state: str, row: Mapping[str, object], items: Mapping[str, objec
     yield _tell_ml(child(row, "ml"))
     yield _tell_assignment(state, child(row, "assignment"))
     yield _tell_outputs(child(row, "outputs"))
+    if ref := text(row, "outputRef"):
+        yield f"outputs stand in ConfigMap {ref}"
 
 
 def _tell_reason(state: str, row: Mapping[str, object], now: datetime) -> str:

@@ -14,7 +14,7 @@ from rich.tree import Tree
 
 from vapora.cli.exits import find_refusal
 from vapora.cli.show.spans import describe_between, describe_span
-from vapora.cli.show.steps import StepView, list_steps, tidy
+from vapora.cli.show.steps import Part, StepView, list_steps, tidy
 from vapora.core.views import child, parse_time, rows, text
 
 _NAME_WIDTH = 24
@@ -38,9 +38,30 @@ _LOOKS: Mapping[str, tuple[str, str, str]] = {  # by state or phase: glyph, the 
     "CompensationFailed": ("✗", "x", "red"),
     "Cancelled": ("⊘", "!", "dim"),
 }
+_NOTES: Mapping[str, str] = {
+    "Failed": "red",
+    "CompensationFailed": "red",
+    "Retrying": "yellow",
+    "Ready": "yellow",
+    "WaitingApproval": "yellow",
+}
 _UNKNOWN = ("·", ".", "")
 # Which steps are shown where not all can be: those that need a look first.
-_INTEREST = ("Failed", "Retrying", "Running", "Starting", "Ready", "Waiting", "Cancelled", "Skipped", "Succeeded")
+_INTEREST = (
+    "WaitingApproval",
+    "Failed",
+    "CompensationFailed",
+    "Retrying",
+    "Compensating",
+    "Running",
+    "Starting",
+    "Ready",
+    "Waiting",
+    "Cancelled",
+    "Skipped",
+    "Compensated",
+    "Succeeded",
+)
 
 
 def build_tree(workflow: Mapping[str, object], now: datetime, *, limit: int | None = None) -> RenderableType:
@@ -65,12 +86,28 @@ def _draw(workflow: Mapping[str, object], now: datetime, limit: int | None, *, i
     shown = _choose(steps, limit)
     tree = Tree(Group(*_describe_workflow(workflow, now, is_ascii=is_ascii)), guide_style="dim", highlight=False)
     widths = _measure(shown)
+    places = {"steps": tree}
     for step in shown:
-        tree.add(_draw_step(step, widths, is_ascii=is_ascii))
+        if step.part not in places:
+            places[step.part] = tree.add(_describe_part(step.part, workflow, now))
+        places[step.part].add(_draw_step(step, widths, is_ascii=is_ascii))
     if left := Counter(step.state for step in steps if step not in shown):
         counts = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
         tree.add(Text(f"and {left.total()} more: {counts}", style="dim"))
     return tree
+
+
+def _describe_part(part: Part, workflow: Mapping[str, object], now: datetime) -> Text:
+    status = child(workflow, "status")
+    if part == "completion":
+        return Text("after the end", style="bold")
+    rollback = child(status, "rollback")
+    left = rollback.get("notUndone")
+    lasted = describe_between(parse_time(rollback.get("startedAt")), parse_time(rollback.get("finishedAt")) or now)
+    told = Text("  ".join(filter(None, ("rollback", text(rollback, "reason"), lasted))), style="bold")
+    if isinstance(left, list) and left:
+        told.append(f"  nothing undoes {', '.join(map(str, left))}", style="yellow")
+    return told
 
 
 def _choose(steps: Sequence[StepView], limit: int | None) -> Sequence[StepView]:
@@ -112,6 +149,8 @@ def _list_notes(workflow: Mapping[str, object], now: datetime) -> Iterator[tuple
     if finished is None and (waiting := text(status, "waitingOn")):
         yield f"waits on {waiting}", "yellow"
     succeeded = next((row for row in rows(status, "conditions") if row.get("type") == "Succeeded"), {})
+    if outcome := text(status, "outcome"):
+        yield f"will end {outcome}: {text(succeeded, 'message')}", "yellow"
     if succeeded.get("status") == "False":
         yield _join(text(succeeded, "reason"), text(succeeded, "message")), "red"
     deadline = parse_time(status.get("deadlineAt"))
@@ -146,7 +185,7 @@ def _draw_step(step: StepView, widths: tuple[int, int, int], *, is_ascii: bool) 
     name = Text(step.name, style="" if step.has_begun else "dim")
     done_by = ", ".join(filter(None, (step.done_by, f"try {step.tries}" if step.tries > 1 else "")))
     row.add_row(Text(glyph, style=style), name, Text(_stand(step), style=style), step.lasted, Text(done_by))
-    look = {"Failed": "red", "Retrying": "yellow", "Ready": "yellow"}.get(step.state, "dim")
+    look = _NOTES.get(step.state, "dim")
     notes = [Padding(Text(note, style=look, overflow="fold"), (0, 0, 0, 3), expand=False) for note in step.notes]
     return Group(row, *notes) if notes else row
 
