@@ -17,6 +17,7 @@ from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.lifecycle import find_request, heed_request, is_terminated
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
+from vapora.core.workflow.places import give_up_place, heed_rivals, plan_place
 from vapora.core.workflow.release import read_labels
 from vapora.core.workflow.restart import restart, restart_changed
 from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
@@ -56,7 +57,7 @@ def plan_finished(observed: Observed, definition: Definition, now: datetime) -> 
         restart_changed(draft)
     if refusal:
         draft.tell(EventType.WARNING, "RequestRefused", f"request {observed.request!r}: {refusal}")
-    status = replace(draft.standing, steps=draft.steps)
+    status = give_up_place(definition, replace(draft.standing, steps=draft.steps))
     frontier = build_stage_frontier(definition, status, observed.identity)
     return WorkflowPlan(Plan(events=tuple(draft.events)), status, frontier, durable_first=not status.phase.is_final)
 
@@ -99,6 +100,8 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
     for place in sorted(_find_places(draft)):
         advance(draft, place)
     _check_deadline(draft)
+    if heed_rivals(draft):
+        return plan_place(draft)
     _work(draft)
     while _is_over(draft) and (following := find_next_stage(draft)) is not None:
         draft.enter(following)
