@@ -25,8 +25,10 @@ from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, po
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
+from vapora.controller.keeper import Keeper
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
+from vapora.controller.places import Places
 from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
@@ -118,6 +120,7 @@ class Fleet:
         self._procedures, self._undoings = build_procedures(self._tasks), build_undoings(self._tasks)
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
+        keeper = Keeper(api, kit.executor)
         self._workflows = WorkflowReconciler(
             kit,
             api,
@@ -128,7 +131,9 @@ class Fleet:
             outstanding=self._outstanding,
             on_release=collector.note_release,
             performer=performer,
-            runs=Runs(api, self._templates, partial(find_task_problem, self._tasks)),
+            keeper=keeper,
+            places=Places(kit.store, queue.add),
+            runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks)),
             policy_problem=lambda: self._policies.problem,
             wake=queue.add,
         )

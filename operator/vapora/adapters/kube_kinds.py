@@ -39,6 +39,7 @@ RESOURCES = {
     "Job": Resource("batch/v1", "jobs"),
     "Lease": Resource("coordination.k8s.io/v1", "leases"),
     "Namespace": Resource("v1", "namespaces", is_namespaced=False),
+    "PersistentVolumeClaim": Resource("v1", "persistentvolumeclaims"),
     "Pod": Resource("v1", "pods"),
     "SelfSubjectReview": Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespaced=False),
     "Service": Resource("v1", "services"),

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     Retrying = "Retrying", "A try failed, and the next one is due."
     StepFailed = "StepFailed", "A step failed for good."
     RequestRefused = "RequestRefused", "The request annotation asks for something that is not done."
+    Superseded = "Superseded", "A newer workflow with its key took its place."
     Suspended = "Suspended", "Its schedule rests."
     RunStarted = "RunStarted", "The run of a slot of the schedule was made."
     RunMissed = "RunMissed", "Slots of the schedule went by without a run."
@@ -56,12 +57,14 @@ class Reason(StrEnum):
 
     # What the user must change
     InvalidSpec = "InvalidSpec", "The spec cannot be run as it is; the message names the place."
+    SpecTooLarge = "SpecTooLarge", "The spec has more than 700 KiB."
     NotSupported = "NotSupported", "The spec uses a field that this version of the operator does not carry out."
     TemplateNotFound = "TemplateNotFound", "The WorkflowTemplate is not there."
     UnresolvedReference = "UnresolvedReference", "A `${...}` or an expression names something that is not there."
     AmbiguousReference = "AmbiguousReference", "A bare `${name}` could mean two things."
     ExpressionFailed = "ExpressionFailed", "An expression could not be evaluated."
     MissingOutput = "MissingOutput", "An expression uses an output that the step did not give."
+    KeepsakeLost = "KeepsakeLost", "A ConfigMap with what a run needs to go on is gone or was changed."
     OutputTooLarge = "OutputTooLarge", "A step's outputs are larger than what is kept."
     OutputInvalid = "OutputInvalid", "A step's output is no JSON or does not meet its schema."
     ConfigMissing = "ConfigMissing", "A Secret, ConfigMap or account that a pod needs is not there."

@@ -115,6 +115,8 @@ class ActiveItem(StatusModel):
     """The number of its present call to the outside."""
     memory: JsonMap | None = None
     """What it keeps in mind to go on and to be undone."""
+    memory_ref: StatusLine | None = None
+    """The ConfigMap that holds it, where it is large."""
     reason: ReasonWord | None = None
     """Why it waits."""
     assignment: Assignment | None = None
@@ -147,6 +149,10 @@ class ItemsStatus(StatusModel):
     """The indices that start anew, as ranges."""
     memories: dict[str, JsonMap] = Field(default_factory=dict, max_length=10_000)
     """What undoing ended items needs, by index."""
+    memory_refs: tuple[StatusLine, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The ConfigMaps that hold the others."""
     failed_indices: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that failed, as ranges."""
     failed: tuple[FailedItem, ...] = Field(
@@ -259,6 +265,8 @@ class StepStatus(StatusModel):
     """The number of its present call to the outside."""
     memory: JsonMap | None = None
     """What it keeps in mind to go on and to be undone: former sizes, applied objects."""
+    memory_ref: StatusLine | None = None
+    """The ConfigMap that holds it, where it is large."""
     assignment: Assignment | None = None
     """The pool its task went to, and why."""
     ml: MlStatus | None = None
@@ -303,6 +311,17 @@ class Approval(StatusModel):
     """What was said."""
 
 
+class ConcurrencyStatus(StatusModel):
+    """The mutual exclusion that a run takes part in."""
+
+    key: StatusLine
+    """Its key."""
+    limit: Integer
+    """How many may run at once."""
+    on_busy: Literal["wait", "cancelOlder"]
+    """Whether it waits, or has older ones cancelled."""
+
+
 class WorkflowStatus(StatusModel):
     """What the operator says about a Workflow."""
 
@@ -328,6 +347,8 @@ class WorkflowStatus(StatusModel):
     """The step that runs, or the last one that did."""
     waiting_on: Message | None = None
     """What it waits for."""
+    concurrency: ConcurrencyStatus | None = None
+    """Which workflows it excludes, until it has ended."""
     retries: Integer | None = None
     """The tries beyond the first of every step."""
     trace_id: StatusLine | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, TaskBroker
 from vapora.controller.store import RUN_KIND, Store
@@ -116,6 +117,8 @@ class Executor:
 
     async def _create(self, action: Create) -> None:
         key = key_of(action.manifest)
+        if action.needs is not None:
+            await self._ensure(action.needs)
         self._store.mark_creating(key)
         try:
             try:
@@ -126,6 +129,11 @@ class Executor:
             self._store.unmark_creating(key)
         if key.kind == RUN_KIND:
             self._wake(key)  # the watch will bring nothing newer than the answer
+
+    async def _ensure(self, manifest: Manifest) -> None:
+        """Makes something under a name that is its own and no other's, unless it is there."""
+        with suppress(AlreadyExists):
+            await self._api.create(manifest)
 
     async def _adopt(self, key: Key, wanted: Manifest) -> None:
         """Takes a child that exists for the one that was to be made, if it is that one."""

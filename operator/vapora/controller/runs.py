@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from vapora.api.reasons import Reason
+from vapora.controller.keeper import Keeper, KeepsakeLost
 from vapora.controller.ports import KubeApi, NotFound
 from vapora.controller.workflowtemplate import Templates
 from vapora.core.learning.execution import Execution
@@ -43,14 +44,18 @@ class Run:
     must_look_at_all: bool = True
     events: list[Event] = field(default_factory=list)
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
+    kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
     published: object = None  # what the written status was built from, beside the run itself
 
 
 class Runs:
     """Keeps the memo of each run that goes on."""
 
-    def __init__(self, api: KubeApi, templates: Templates, check: Callable[[Definition], SpecProblem | None]) -> None:
+    def __init__(
+        self, api: KubeApi, keeper: Keeper, templates: Templates, check: Callable[[Definition], SpecProblem | None]
+    ) -> None:
         self._api = api
+        self._keeper = keeper
         self._templates = templates
         self._check = check
         self._runs: dict[Key, Run] = {}
@@ -92,14 +97,19 @@ class Runs:
         """Makes the memo of a run from what is written."""
         meta, raw = child(obj, "metadata"), child(obj, "spec")
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
-        status = decode_status(identity, child(obj, "status"))
-        definition = await self._read_definition(identity, status, raw)
+        kept: set[str] = set()
+        try:
+            status = decode_status(identity, await self._keeper.read(identity, child(obj, "status"), kept))
+            definition = await self._read_definition(identity, status, raw)
+        except KeepsakeLost as lost:
+            status = decode_status(identity, child(obj, "status"))
+            definition = SpecProblem(Reason.KeepsakeLost, f"{lost}: make a new Workflow")
         frontier = Frontier(waiting=[])
         if isinstance(definition, Definition):
             frontier = build_stage_frontier(definition, status, identity)
         digest = text(child(obj, "status"), "specDigest") or compute_digest(raw)
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier)
-        run.is_templated = bool(child(raw, "templateRef"))
+        run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
             _follow(run, raw)
         return run

@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from vapora.controller.inbox import Inbox
+from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
+from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import KubeApi
 from vapora.controller.reconcile import Kit
@@ -22,10 +24,12 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import JobView, PodView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
+from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
+from vapora.core.workflow.places import build_contender
 from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.release import child_execution_id, find_settled, is_finished, plan_release
 from vapora.core.workflow.results import find_answered
@@ -51,6 +55,8 @@ class WorkflowReconciler:
         outstanding: Outstanding,
         on_release: Callable[[Patch], None],
         performer: Performer,
+        keeper: Keeper,
+        places: Places,
         runs: Runs,
         policy_problem: Callable[[], str | None],
         wake: Callable[[Key], None],
@@ -66,12 +72,15 @@ class WorkflowReconciler:
         self._performer = performer
         self._policy_problem = policy_problem
         self._wake = wake
+        self._keeper = keeper
+        self._places = places
         self._runs = runs
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
         """Drops every memo: another leader may have written since."""
         self._runs.clear()
+        self._places.clear()
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one workflow once; it may plan again after a write that had to come first."""
@@ -91,6 +100,7 @@ class WorkflowReconciler:
         if run := self._runs.drop(key):
             self._performer.forget_all(run.identity.uid)
         self._runs.forget_waiting(key)
+        self._places.note(key, None)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._kit.writer.forget(key)
@@ -128,6 +138,7 @@ class WorkflowReconciler:
             if written:
                 self._runs.keep(key, run)
                 await self._let_go(run)
+                await self._keeper.let_go(run.identity, child(self._kit.store.get(key) or {}, "status"), run.kept)
             passing = [problem.message for problem in problems.values() if not problem.is_permanent]
             if passing:
                 raise Retryable("; ".join(sorted(set(passing))[:3]))
@@ -150,6 +161,7 @@ class WorkflowReconciler:
             deleted_at=parse_time(meta.get("deletionTimestamp")),
             finalizers=tuple(str(name) for name in finalizers) if isinstance(finalizers, list) else (),
             outdated=run.outdated,
+            rivals=self._find_rivals(key, run.definition),
             spec_digest=run.digest,
             must_rerun=run.must_rerun,
             is_paused=child(obj, "spec").get("paused") is True,
@@ -170,12 +182,18 @@ class WorkflowReconciler:
             pools=self._pools(run.identity.namespace) if _needs_pools(run.definition) else (),
         )
 
+    def _find_rivals(self, key: Key, definition: Definition | SpecProblem) -> Sequence[Contender]:
+        wanted = definition.spec.concurrency if isinstance(definition, Definition) else None
+        return self._places.find_rivals(key, wanted.key) if wanted is not None else ()
+
     async def _carry_out(self, observed: Observed, now: datetime) -> tuple[WorkflowPlan, dict[str, Problem]]:
         """Does what the plan says; where something is refused, plans again with that, and does what is new in it."""
         problems: dict[str, Problem] = {}
         done: list[Action] = []
         while True:
             decided = plan_workflow(replace(observed, problems=problems), now)
+            if not decided.status.phase.is_final:
+                self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
             if not wanted:
                 return decided, problems
@@ -210,8 +228,13 @@ class WorkflowReconciler:
             await self._pin(run)
         before = child(self._kit.store.get(key) or {}, "status")
         status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
+        if isinstance(run.definition, SpecProblem):
+            status |= {name: before[name] for name in ("steps", "rollback") if name in before}  # not all may be known
+        else:
+            status = await self._keeper.keep(run.identity, status, run.kept)
         await self._kit.writer.write(key, status, urgent=True)
         run.written, run.published = run.status, basis
+        self._places.note(key, build_contender(observed, run.status))
         asked = find_asked(run.written, run.identity)
         for call in [call for call in self._performer.answers(run.identity.uid) if call not in asked]:
             self._performer.forget(run.identity.uid, call)

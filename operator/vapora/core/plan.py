@@ -25,9 +25,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Creates a child under a name that never repeats; one that exists already with this owner and try is a success."""
+    """Creates a child under a name that never repeats; one that exists already with this owner and try is a success.
+
+    `needs` is what the child cannot do without; it is made before it, unless it is there.
+    """
 
     manifest: Manifest
+    needs: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from vapora.controller.executor import Executor
 from vapora.controller.inbox import Inbox
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
+from vapora.controller.keeper import Keeper
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
+from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
@@ -112,6 +114,7 @@ class Operator:
         perform = self.performer.perform
         executor = Executor(api, cluster.broker, self.store, wake=self.queue.add, perform=perform)
         kit = Kit(self.store, executor, StatusWriter(api, self.store, pacer, clock), events, clock)
+        keeper = Keeper(api, executor)
         self.workflows = WorkflowReconciler(
             kit,
             api,
@@ -127,7 +130,9 @@ class Operator:
             outstanding=Outstanding(),
             on_release=lambda _: None,
             performer=self.performer,
-            runs=Runs(api, Templates(self.store, self.queue.add, run_at_once), lambda _: None),
+            keeper=keeper,
+            places=Places(self.store, self.queue.add),
+            runs=Runs(api, keeper, Templates(self.store, self.queue.add, run_at_once), lambda _: None),
             policy_problem=lambda: None,
             wake=self.queue.add,
         )

@@ -13,6 +13,7 @@ from vapora.core.workflow.approvals import find_unverifiable
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.outputs import find_excess
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Rest, Situation
 from vapora.core.workflow.resolve import resolve_body
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
@@ -38,7 +39,10 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
         situation = _describe(draft, place, unit, answer)
     except ValueError as problem:
         return Broken(Failure(getattr(problem, "reason", "InvalidInput"), str(problem)))
-    return _follow(draft, place, unit, _find(draft, place)(situation), was_answered=answer is not None)
+    following = _find(draft, place)(situation)
+    if not isinstance(following, Failed) and (excess := find_excess(unit.memory, following.memory, draft.steps)):
+        return Broken(excess)
+    return _follow(draft, place, unit, following, was_answered=answer is not None)
 
 
 def call_id(draft: Draft, place: Place, unit: Unit) -> str:

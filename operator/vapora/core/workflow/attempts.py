@@ -12,11 +12,15 @@ from vapora.core.plan import Key
 from vapora.core.pods import PodParts, build_pod_template
 from vapora.core.views import child
 from vapora.core.workflow.status import Identity
+from vapora.core.workflow.workspace import build_mount, build_pod_fields, build_volume
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Says what a try is: whose, which, as which account; `timeout` in seconds, `ml` where it is to get a GPU."""
+    """Says what a try is: whose, which, as which account; `timeout` in seconds, `ml` where it is to get a GPU.
+
+    `claim` names the claim of the workspace, where there is one.
+    """
 
     identity: Identity
     key: Key
@@ -26,6 +30,7 @@ class Attempt:
     service_account: str
     timeout: float | None = None
     ml: Mapping[str, object] = field(default_factory=dict)
+    claim: str = ""
 
 
 def build_attempt(attempt: Attempt, body: RunBody) -> dict[str, object]:
@@ -62,6 +67,7 @@ def build_labels(identity: Identity, step: str, item: int, try_: int) -> dict[st
 def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> PodParts:
     limits, requests = body.resources.limits, body.resources.requests
     gpu = build_gpu_job(attempt.ml, attempt.timeout, limits=limits, requests=requests, mounts=body.volume_mounts)
+    volumes, mounts = ([build_volume(attempt.claim)], [build_mount()]) if attempt.claim else ([], [])
     resources = gpu.resources or {"limits": limits, "requests": requests}
     return PodParts(
         image=body.image,
@@ -73,8 +79,9 @@ def _read_parts(attempt: Attempt, body: RunBody, labels: Mapping[str, str]) -> P
         working_dir=body.working_dir,
         node_selector=body.node_selector,
         tolerations=[*body.tolerations, *gpu.tolerations],
-        volumes=[*body.volumes, *gpu.volumes],
-        volume_mounts=[*body.volume_mounts, *gpu.volume_mounts],
+        volumes=[*body.volumes, *gpu.volumes, *volumes],
+        volume_mounts=[*body.volume_mounts, *gpu.volume_mounts, *mounts],
+        pod=build_pod_fields() if attempt.claim else {},
         service_account=body.service_account_name or attempt.service_account,
         restart_policy="Never",
         labels=labels,

@@ -16,6 +16,7 @@ from vapora.core.supported import SpecProblem, Support, read_spec
 from vapora.core.views import rows
 from vapora.core.workflow.graph import Graph, InvalidSpec, build_graph
 from vapora.core.workflow.retry import RetryPolicy, read_policy
+from vapora.core.workflow.workspace import find_clash
 
 _RUN = (
     "image",
@@ -83,6 +84,9 @@ _SPEC = (
     "paused",
     "rollback",
     "rerunOnChange",
+    "workspace",
+    "concurrency",
+    "ttlAfterFinished",
 )
 _STEPS = [
     *_STEP,
@@ -102,6 +106,7 @@ SUPPORTED = Support(
         "onCompletion[].run.executor": frozenset({None, "Pod", "Job"}),
     },
 )
+MAX_SPEC_BYTES = 700 * 1024  # an object of etcd has 1.5 MiB at most, and status and metadata need room
 TASK_TIMEOUT = COMPLETION_TIMEOUT = 300.0
 
 
@@ -151,6 +156,9 @@ class Definition:
 
 def read_definition(raw: Manifest) -> Definition | SpecProblem:
     """Checks and compiles a spec as it stands in the object; returns what is wrong, with the place, or not built."""
+    size = len(json.dumps(raw, separators=(",", ":")))
+    if size > MAX_SPEC_BYTES:
+        return SpecProblem("SpecTooLarge", f"spec: it has {size} bytes as JSON; allowed are {MAX_SPEC_BYTES}")
     spec = read_spec(WorkflowSpec, raw, SUPPORTED)
     if isinstance(spec, SpecProblem):
         return spec
@@ -183,6 +191,8 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
         requested = count_requested_gpus(step.run.resources.limits, step.run.resources.requests)
         if problem := find_ml_problem(step.run.ml, requested):
             raise InvalidSpec(f"{where}.run: {problem}")
+        if spec.workspace is not None and (clash := find_clash(step.run)):
+            raise InvalidSpec(f"{where}.run.{clash}")
     if step.agent is not None and step.pending_timeout is not None:
         raise InvalidSpec(f"{where}.pendingTimeout: a task has none; its timeout counts from when it is given out")
     if step.for_each is not None and (step.outputs or step.outputs_from):

@@ -27,6 +27,7 @@ from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import State, Unit
 from vapora.core.workflow.tries import find_child
+from vapora.core.workflow.workspace import build_claim, find_clash, name_claim
 
 
 def next_try(unit: Unit) -> Unit:
@@ -110,6 +111,9 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
     started = existing.meta.created_at if existing else unit.started_at
     unit = _times(draft, place, replace(unit, child=key, effect=0, calls=0, started_at=started))
     draft.put_unit(place, unit)
+    workspace = draft.definition.spec.workspace
+    if workspace is not None and (clash := find_clash(body)):
+        raise ReferenceProblem("InvalidInput", clash)
     if existing is None:
         attempt = Attempt(
             draft.observed.identity,
@@ -120,8 +124,16 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
             service_account=draft.definition.spec.service_account_name,
             timeout=(unit.until - unit.started_at).total_seconds() if unit.until and unit.started_at else None,
             ml=status.ml or {} if is_gpu_job else {},
+            claim=name_claim(draft.observed.identity) if workspace else "",
         )
-        draft.actions.append(Create(build_attempt(attempt, body)))
+        claim = build_claim(draft.observed.identity, workspace) if workspace and not _has_claim(draft) else None
+        draft.actions.append(Create(build_attempt(attempt, body), needs=claim))
+
+
+def _has_claim(draft: Draft) -> bool:
+    """Returns whether a run step got as far as a node, or to its end: then its workspace had been made."""
+    begun = (draft.steps.get(step.name) for step in draft.whole.steps if step.kind == "run")
+    return any(step is not None and step.state in {State.RUNNING, State.SUCCEEDED} for step in begun)
 
 
 def _launch_child(draft: Draft, place: Place, unit: Unit) -> None:

@@ -13,6 +13,7 @@ from vapora.core.learning.execution import Execution
 from vapora.core.plan import Key, Plan, Problem
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView
+from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.procedure import Procedure
@@ -67,6 +68,7 @@ class Observed:
     policy_problem: str | None = None  # why nobody can prove to be an approver
     is_paused: bool = False  # by its spec as it now stands
     spec_digest: str = ""  # of the user's spec that the run does
+    rivals: Sequence[Contender] = ()  # the other runs that exclude this one
     must_rerun: bool = False  # its spec changed after its end, and says that it then runs again
 
     @property

@@ -1,4 +1,4 @@
-"""What a step hands on: values computed from its result, within limits that keep the status small."""
+"""What a step hands on: values computed from its result, and how much of them is kept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Mapping
 from vapora.core.expressions import Expression, ExpressionError
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.status import StepStatus
 
-MAX_OUTPUT_BYTES = 4 * 1024  # one output
-MAX_ALL_BYTES = 32 * 1024  # all outputs of a workflow
+MAX_OUTPUT_BYTES = 512 * 1024  # one output
+MAX_STEP_BYTES = 960 * 1024  # all outputs of a step, or all that it keeps in mind: one ConfigMap has 1 MiB
+MAX_ALL_BYTES = 4 * 1024 * 1024  # all outputs of a workflow; and what all its steps keep in mind
+
+_LARGE = 4 * 1024
 
 
 def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[str, object] | Failure | None:
@@ -30,9 +34,30 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
         if isinstance(value, Failure):
             return value
         outputs[name] = value
-    if used + measure(outputs) > MAX_ALL_BYTES:
+    size = measure(outputs)
+    if size > MAX_STEP_BYTES:
+        return Failure("OutputTooLarge", f"{_names(step)} together have {size} bytes; allowed are {MAX_STEP_BYTES}")
+    if used + size > MAX_ALL_BYTES:
         return Failure("OutputTooLarge", f"with {_names(step)} all outputs together pass {MAX_ALL_BYTES} bytes")
     return outputs
+
+
+def find_excess(
+    before: Mapping[str, object], memory: Mapping[str, object], steps: Mapping[str, StepStatus]
+) -> Failure | None:
+    """Returns why a step cannot keep so much in mind; None where it can. All is measured only for what is large."""
+    size = 0 if memory == before else measure(memory)
+    if size > MAX_STEP_BYTES:
+        return Failure("OutputTooLarge", f"what it keeps to be undone has {size} bytes; allowed are {MAX_STEP_BYTES}")
+    if size <= _LARGE:
+        return None
+    kept = [step.unit.memory for step in steps.values()]
+    for step in steps.values():
+        if step.items is not None:
+            kept += [*step.items.memories.values(), *(unit.memory for unit in step.items.active.values())]
+    if size + sum(measure(other) for other in kept if other) - measure(before) > MAX_ALL_BYTES:
+        return Failure("OutputTooLarge", f"what all steps keep to be undone would pass {MAX_ALL_BYTES} bytes")
+    return None
 
 
 def _compute_output(name: str, expression: Expression, result: object) -> object | Failure:

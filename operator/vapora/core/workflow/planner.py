@@ -17,6 +17,7 @@ from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_request
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
+from vapora.core.workflow.places import give_up_place, heed_rivals, plan_place
 from vapora.core.workflow.release import read_labels
 from vapora.core.workflow.renewal import renew_step
 from vapora.core.workflow.restart import restart, restart_changed
@@ -57,7 +58,7 @@ def plan_finished(observed: Observed, definition: Definition, now: datetime) -> 
         draft.tell(EventType.WARNING, "RequestRefused", cut(f"request {observed.request!r}: {refusal}"))
     if observed.must_rerun and (request is None or refusal):
         restart_changed(draft)
-    status = replace(draft.standing, steps=draft.steps)
+    status = give_up_place(definition, replace(draft.standing, steps=draft.steps))
     frontier = build_stage_frontier(definition, status, observed.identity)
     return WorkflowPlan(Plan(events=tuple(draft.events)), status, frontier, durable_first=not status.phase.is_final)
 
@@ -101,6 +102,8 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         advance(draft, place)
     _check_deadline(draft)
     heed_pause(draft)
+    if heed_rivals(draft):
+        return plan_place(draft)
     _work(draft)
     while _is_over(draft) and (following := find_next_stage(draft)) is not None:
         draft.enter(following)

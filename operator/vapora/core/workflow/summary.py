@@ -9,6 +9,7 @@ from vapora.core.conditions import Condition, cut, merge_conditions
 from vapora.core.supported import SpecProblem
 from vapora.core.views import rows, text
 from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
+from vapora.core.workflow.concurrency import CONCURRENCY_LIMIT, describe_concurrency
 from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
@@ -41,6 +42,7 @@ def build_status(
         "deadlineAt": encode_time(_find_deadline(observed, status)),
         "progress": ended.get("progress") or _count_progress(observed, status),
         "currentStep": current,
+        "concurrency": _describe_concurrency(observed, status),
         "waitingOn": cut(waiting, 256),
         "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
         "outcome": str(status.ending) if status.ending else None,
@@ -71,6 +73,13 @@ def _find_deadline(observed: Observed, status: WorkflowStatus) -> datetime | Non
     return (status.restarted_at or observed.created_at) + timedelta(seconds=observed.definition.deadline)
 
 
+def _describe_concurrency(observed: Observed, status: WorkflowStatus) -> Json | None:
+    if isinstance(observed.definition, SpecProblem) or status.phase.is_final:
+        return None
+    wanted = observed.definition.spec.concurrency
+    return None if wanted is None else describe_concurrency(wanted)
+
+
 def encode_steps(status: WorkflowStatus) -> Json:
     """Returns `status.steps`; rows are cut short where very many have much to say."""
     limits = find_limits(status.steps.values())
@@ -95,6 +104,8 @@ def _find_current(status: WorkflowStatus) -> tuple[str, str]:
     """Returns the step that runs (the last that did, once ended), and what the first waiting one waits for."""
     if status.phase.is_final:
         return "", ""
+    if status.reason == CONCURRENCY_LIMIT:
+        return "", status.message
     running = [name for name, step in status.steps.items() if step.state in _BEGUN]
     people = [name for name in running if status.steps[name].state is State.WAITING_APPROVAL]
     waits = (f"{name}: {why}" for name in (*people, *running) if (why := _why_waiting(status.steps[name])))

@@ -1,0 +1,238 @@
+"""What a status refers to instead of holding it: outputs and memories too large for it, in immutable ConfigMaps.
+
+It works on the status as JSON: what is kept apart is taken out of it before it is written, and put back before it is
+read. A keepsake is named by a digest of its run and its text, so its name says what it must hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+
+from vapora.core import naming
+from vapora.core.plan import Key
+from vapora.core.views import child, text
+from vapora.core.workflow.outputs import measure
+from vapora.core.workflow.status import Identity
+
+INLINE = 4 * 1024  # bytes of one value in the status
+ALL_OUTPUTS = 32 * 1024
+ALL_MEMORIES = 16 * 1024
+SMALL = 100  # a value that is hardly longer than a reference stays where it is
+BLOCK = 100  # items whose memories stand together
+CHUNK = 512 * 1024  # of one ConfigMap, which may have 1 MiB
+
+LABEL_KEEPSAKE = f"{naming.GROUP}/keepsake"
+_DATA = "value.json"
+_REFERENCES = {"outputs": "outputRef", "memory": "memoryRef"}
+
+Json = dict[str, object]
+
+
+@dataclass(slots=True)
+class Apart:
+    """Is a status without what is kept apart; `texts` are what is, by the name of its keepsake."""
+
+    status: Json
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+def keep_apart(identity: Identity, status: Mapping[str, object]) -> Apart:
+    """Takes out of a status what is too large for it: any single large value, and what the earlier ones leave no room.
+
+    What ended first stays inline, so that a later write seldom moves what an earlier one put somewhere.
+    """
+    apart = Apart(_copy_rows(status))
+    room = {"outputs": ALL_OUTPUTS, "memory": ALL_MEMORIES}
+    for holder in sorted(_list_holders(apart.status), key=_order):
+        for name in _REFERENCES:
+            if value := holder.row.get(name):
+                _keep(identity, apart, holder.row, name, value, room)
+        if memories := child(holder.row, "memories"):
+            _keep_memories(identity, apart, holder.row, memories, room)
+    return apart
+
+
+def find_keepsakes(status: Mapping[str, object]) -> frozenset[str]:
+    """Returns the names of the keepsakes that a status refers to."""
+    return frozenset(name for holder in _list_holders(status) for name in _list_names(holder.row))
+
+
+def put_back(status: Mapping[str, object], values: Mapping[str, object]) -> Json:
+    """Returns the status with the values, by name, in place of the references to them."""
+    whole = _copy_rows(status)
+    for holder in _list_holders(whole):
+        row = holder.row
+        for name, reference in _REFERENCES.items():
+            if known := text(row, reference):
+                row[name] = values[known]
+        if names := row.pop("memoryRefs", None):
+            blocks = [values[known] for known in names] if isinstance(names, list) else []
+            parts = [child(row, "memories"), *(block for block in blocks if isinstance(block, Mapping))]
+            row["memories"] = {index: memory for part in parts for index, memory in part.items()}
+        for reference in _REFERENCES.values():
+            row.pop(reference, None)
+    return whole
+
+
+def name_keepsake(identity: Identity, written: str) -> str:
+    """Names the keepsake of a text: `<workflow, at most 30>-<32 hexadecimal digits>`."""
+    prefix = naming.child_name(identity.name, "", "", 0, 0).rpartition("-")[0]
+    digest = hashlib.sha256("\x1f".join((identity.uid, written)).encode()).hexdigest()
+    return f"{prefix}-{digest[:32]}"
+
+
+def keepsake_key(identity: Identity, name: str) -> Key:
+    """Returns the key of the ConfigMap."""
+    return Key("ConfigMap", identity.namespace, name)
+
+
+def build_keepsake(identity: Identity, name: str, written: str) -> Json:
+    """Builds the ConfigMap of a text; it goes with its Workflow."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": identity.namespace,
+            "labels": {
+                naming.LABEL_MANAGED_BY: naming.FIELD_MANAGER,
+                naming.LABEL_WORKFLOW: identity.uid,
+                LABEL_KEEPSAKE: name.rpartition("-")[2],
+            },
+            "ownerReferences": [identity.owner_reference],
+        },
+        "immutable": True,
+        "data": {_DATA: written},
+    }
+
+
+def read_keepsake(identity: Identity, name: str, manifest: Mapping[str, object]) -> object:
+    """Returns the value of a keepsake; raises ValueError where it does not hold what its name says."""
+    written = text(child(manifest, "data"), _DATA)
+    if name_keepsake(identity, written) != name:
+        raise ValueError("it does not hold what was put there")
+    value: object = json.loads(written)
+    return value
+
+
+def select_keepsakes(identity: Identity, names: frozenset[str]) -> str:
+    """Returns the label selector of some keepsakes of a run."""
+    digests = ",".join(sorted(name.rpartition("-")[2] for name in names))
+    return f"{naming.LABEL_WORKFLOW}={identity.uid},{LABEL_KEEPSAKE} in ({digests})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """Is an object of the status that may hold values: a step's row, its items, or an active item."""
+
+    place: tuple[str, ...]
+    ended: str
+    row: Json
+
+
+def _order(holder: _Holder) -> tuple[str, tuple[str, ...]]:
+    return holder.ended or "~", holder.place  # what has not ended comes after every time
+
+
+def _list_holders(status: Mapping[str, object]) -> Iterator[_Holder]:
+    for part, table in (("", child(status, "steps")), ("rollback", child(status, "rollback", "steps"))):
+        for name, row in table.items():
+            if not isinstance(row, dict):
+                continue
+            ended = text(row, "finishedAt")
+            yield _Holder((part, name), ended, row)
+            items = row.get("items")
+            if isinstance(items, dict):
+                yield _Holder((part, name, "items"), ended, items)
+                yield from (
+                    _Holder((part, name, "active", f"{entry['i']:05d}"), "", entry) for entry in items.get("active", ())
+                )
+
+
+def _copy_rows(status: Mapping[str, object]) -> Json:
+    """Copies a status as deep as keepsakes are taken out of it."""
+    copy: Json = dict(status)
+    for path in (("steps",), ("rollback", "steps")):
+        holder: MutableMapping[str, object] = copy
+        for name in path[:-1]:
+            if not isinstance(holder.get(name), Mapping):
+                break
+            holder[name] = dict(child(holder, name))
+            holder = holder[name]  # type: ignore[assignment]  # the copy just made
+        else:
+            if path[-1] in holder:
+                holder[path[-1]] = {name: _copy_row(row) for name, row in child(holder, path[-1]).items()}
+    return copy
+
+
+def _copy_row(row: object) -> object:
+    if not isinstance(row, Mapping):
+        return row
+    copy = dict(row)
+    if isinstance(items := copy.get("items"), Mapping):
+        copy["items"] = dict(items)
+        if isinstance(active := items.get("active"), list):
+            copy["items"]["active"] = [dict(entry) for entry in active]
+    return copy
+
+
+def _keep(identity: Identity, apart: Apart, row: Json, name: str, value: object, room: dict[str, int]) -> None:
+    size = measure(value)
+    if size <= SMALL or (size <= INLINE and size <= room[name]):
+        room[name] -= size
+        return
+    del row[name]
+    row[_REFERENCES[name]] = _put(identity, apart, value)
+
+
+def _keep_memories(
+    identity: Identity, apart: Apart, row: Json, memories: Mapping[str, object], room: dict[str, int]
+) -> None:
+    """Keeps the memories of items block by block: those of a block that has ended change no more."""
+    blocks: dict[int, Json] = {}
+    for index, memory in memories.items():
+        blocks.setdefault(int(index) // BLOCK, {})[index] = memory
+    inline: Json = {}
+    names: list[str] = []
+    for _, block in sorted(blocks.items()):
+        size = measure(block)
+        if size <= INLINE and size <= room["memory"]:
+            room["memory"] -= size
+            inline |= block
+        else:
+            names += [_put(identity, apart, part) for part in _split(block)]
+    row["memories"] = inline
+    if not inline:
+        del row["memories"]
+    if names:
+        row["memoryRefs"] = names
+
+
+def _split(block: Json) -> Iterator[Json]:
+    """Cuts a block into parts that each fit into one ConfigMap."""
+    part: Json = {}
+    size = 0
+    for index, memory in sorted(block.items(), key=lambda row: int(row[0])):
+        more = measure(memory) + len(index) + 4
+        if part and size + more > CHUNK:
+            yield part
+            part, size = {}, 0
+        part[index] = memory
+        size += more
+    yield part
+
+
+def _put(identity: Identity, apart: Apart, value: object) -> str:
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    name = name_keepsake(identity, written)
+    apart.texts[name] = written
+    return name
+
+
+def _list_names(row: Mapping[str, object]) -> Iterator[str]:
+    yield from (known for reference in _REFERENCES.values() if (known := text(row, reference)))
+    names = row.get("memoryRefs")
+    yield from (str(name) for name in names) if isinstance(names, list) else ()
