@@ -31,10 +31,8 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
     if call in draft.observed.underway:
         return Underway(is_running=True, why=unit.message)
     answer = draft.observed.answers.get(call)
-    if answer is None and unit.asked is not None:
-        return _perform(draft, place, unit, unit.asked)
-    if answer is None and _rests(draft, place, unit):
-        return None
+    if answer is None and (unit.asked is not None or _rests(draft, place, unit)):
+        return _perform(draft, place, unit, unit.asked) if unit.asked is not None else None
     try:
         situation = _describe(draft, place, unit, answer)
     except ValueError as problem:
