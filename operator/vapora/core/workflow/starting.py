@@ -50,7 +50,10 @@ def _start(draft: Draft, may_start: MayStart) -> None:
 
 
 def _has_room(draft: Draft, _: Place) -> bool:
-    return draft.frontier.working < draft.definition.spec.max_parallel
+    working, limit = draft.frontier.working, draft.definition.spec.max_parallel
+    if working < limit <= working + draft.unwritten_ends:
+        draft.durable_first = True  # else a crash would have both that try and what took its place go on
+    return working + draft.unwritten_ends < limit
 
 
 def _has_child(draft: Draft, place: Place) -> bool:
