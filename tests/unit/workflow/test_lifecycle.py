@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.workflow.world import World, agent_step, pool, run_step
+from tests.unit.workflow.world import World, agent_step, finished, pool, run_step
 
 ONCE = {"maxAttempts": 1}
 AFTER = {"onCompletion": [run_step("after")]}
@@ -217,3 +217,29 @@ def test_items_wait_for_a_person_as_one() -> None:
     assert world.created == []
     world.say("approve f alice")
     assert (len(world.created), str(world.status.phase)) == (2, "Running")
+
+
+def test_a_stop_lets_what_is_being_cancelled_already_end() -> None:
+    world = begin(run_step("a", retry=ONCE), {"name": "h", "http": {"url": "x"}})
+    world.finish("a", exit_code=1)
+    world.ask("stop 1")
+    world.restart()
+    world.settle()
+    assert phase(world) == ("Cancelled", "StopRequested")
+
+
+def test_one_event_of_a_thousand_steps_costs_what_it_changed_also_while_they_are_undone() -> None:
+    steps = [run_step(f"s{number}", compensate=UNDO) for number in range(999)]
+    last = run_step("bad", retry=ONCE, dependsOn=[f"s{number}" for number in range(64)])
+    world = World({"steps": [*steps, last], "maxParallel": 1000, "onFailure": "rollback"})
+    world.plan()
+    one = world.child("s998")
+    assert world.plan(changed=frozenset({one.name})).looked_at == 1
+    for key in list(world.children):
+        world.children[key] = finished(world.children[key], world.now)
+    world.plan()
+    world.finish("bad", exit_code=1)
+    assert (str(world.status.phase), len(world.created)) == ("RollingBack", 1999)
+    undoing = world.child("s5_undo")
+    world.children[undoing] = finished(world.children[undoing], world.now)
+    assert world.plan(changed=frozenset({undoing.name})).looked_at == 1

@@ -51,6 +51,7 @@ class Draft:
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
     is_terminating: bool = False
+    unwritten_ends: int = 0  # tries whose end only this process knows: their places are free once it is written
     next_look: datetime | None = None
     looked_at: int = 0  # units evaluated: the cost of this plan
     _items: dict[int, dict[int, Unit]] = field(default_factory=dict)
@@ -138,11 +139,16 @@ class Draft:
         step, item = place
         before = self.unit(place)
         name = self.graph.names[step]
-        self.frontier.track(place, before, unit, self.observed.identity.effect_of(name, item, unit))
+        self._track(place, before, unit, self.observed.identity.effect_of(name, item, unit))
         if item == NO_ITEM:
             self.set_status(step, replace(self.status(step), unit=unit))
         else:
             self.active_items(step)[item] = unit
+
+    def _track(self, place: Place, before: Unit | None, after: Unit | None, effect_id: str | None) -> None:
+        ends = before is not None and before.state.is_working and (after is None or not after.state.is_working)
+        self.unwritten_ends += ends and self.step(place[0]).kind in UNREADABLE - {"agent"}
+        self.frontier.track(place, before, after, effect_id)
 
     def end_item(self, place: Place, unit: Unit) -> None:
         """Moves an item that ended from the active ones to the ranges.
@@ -150,7 +156,7 @@ class Draft:
         The step's own `tries` are the most that an item had, so that one that starts anew repeats no name.
         """
         step, item = place
-        self.frontier.track(place, self.active_items(step).pop(item, None), None, None)
+        self._track(place, self.active_items(step).pop(item, None), None, None)
         status = self.status(step)
         items = status.items or Items(total=0)
         if self.standing.stage is Stage.STEPS and (unit.memory or item in items.memories):
@@ -173,7 +179,7 @@ class Draft:
         """Ends a step and tells its dependents, after the status write where the result cannot be read back."""
         before = self.status(step)
         # A forEach takes no place among maxParallel itself: its items do.
-        self.frontier.track((step, NO_ITEM), None if before.items is not None else before.unit, unit, None)
+        self._track((step, NO_ITEM), None if before.items is not None else before.unit, unit, None)
         self.set_status(step, replace(before, unit=unit, **found))  # type: ignore[arg-type]  # names of StepStatus' fields
         self.frontier.active.discard(step)
         self.frontier.fans.discard(step)

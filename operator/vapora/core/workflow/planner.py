@@ -9,7 +9,7 @@ from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
-from vapora.core.workflow.advance import advance, cancel, fail_step
+from vapora.core.workflow.advance import CANCELLING, advance, cancel, fail_step
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
 from vapora.core.workflow.frontier import Place
@@ -246,7 +246,7 @@ def _cancel_rest(draft: Draft) -> None:
         items = sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]
         for place in ((step, item) for item in items):
             unit = draft.unit(place)
-            if draft.stops_siblings or unit is None or not unit.state.is_working:
+            if draft.stops_siblings or unit is None or not unit.state.is_working or unit.reason == CANCELLING:
                 cancel(draft, place, grace=grace)
 
 

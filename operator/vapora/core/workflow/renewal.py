@@ -17,13 +17,18 @@ def renew_step(status: StepStatus, *, keeps: bool) -> StepStatus:
     was_undone = unit.state is State.COMPENSATED
     anew = replace(unit.renew(), memory={}) if was_undone else unit.renew()
     if items is None or was_undone:
-        return StepStatus(unit=anew)
+        return StepStatus(unit=anew, items=drop_items(items))
     redone = [items.failed, items.cancelled, items.again]
     if not keeps or unit.state in {State.COMPENSATION_FAILED, State.COMPENSATING, State.SUCCEEDED}:
         redone.append(items.succeeded)
     return StepStatus(
         unit=replace(anew, input_digest=unit.input_digest), items=_renew_items(items, unit.tries, join_ranges(*redone))
     )
+
+
+def drop_items(items: Items | None) -> Items | None:
+    """Returns what is left of items that all start anew: effects whose outcome is not known."""
+    return Items(total=0, open=items.open) if items is not None and items.open else None
 
 
 def _renew_items(items: Items, tries: int, again: Ranges) -> Items:

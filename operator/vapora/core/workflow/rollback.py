@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from vapora.core.naming import APPROVE_ROLLBACK, UNDO
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, ROLLBACK_REQUESTED, Draft
-from vapora.core.workflow.renewal import renew_step
+from vapora.core.workflow.renewal import drop_items, renew_step
 from vapora.core.workflow.stages import UNDOING, find_undoing, find_undone_items
 from vapora.core.workflow.status import WAITING, Phase, Rollback, State, StepStatus, WorkflowStatus
 
@@ -94,7 +94,7 @@ def begin_rollback(draft: Draft, wanted: Wanted, outcome: tuple[Phase, str, str]
 
 
 def _renew(before: StepStatus) -> StepStatus:
-    return StepStatus(unit=replace(before.unit.renew(), memory={}))
+    return StepStatus(unit=replace(before.unit.renew(), memory={}), items=drop_items(before.items))
 
 
 def conclude_rollback(draft: Draft, outcome: tuple[Phase, str, str]) -> tuple[Phase, str, str]:

@@ -14,6 +14,7 @@ from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch
 from vapora.core.workflow.outputs import measure
+from vapora.core.workflow.renewal import drop_items
 from vapora.core.workflow.resolve import compute_input, read_items
 from vapora.core.workflow.standing import Broken
 from vapora.core.workflow.status import PAUSE_BEFORE, Items, State, Unit
@@ -50,7 +51,10 @@ def _start(draft: Draft, may_start: MayStart) -> None:
 
 
 def _has_room(draft: Draft, _: Place) -> bool:
-    return draft.frontier.working < draft.definition.spec.max_parallel
+    working, limit = draft.frontier.working, draft.definition.spec.max_parallel
+    if working < limit <= working + draft.unwritten_ends:
+        draft.durable_first = True  # else a crash would have both that try and what took its place go on
+    return working + draft.unwritten_ends < limit
 
 
 def _has_child(draft: Draft, place: Place) -> bool:
@@ -155,7 +159,7 @@ def _keeps_success(draft: Draft, place: int) -> bool:
         return True
     anew = replace(status.unit, finished_at=None, input_digest="")
     draft.frontier.output_bytes -= measure(status.outputs) if status.outputs else 0
-    draft.set_status(place, replace(status, unit=anew, items=None, outputs=None))
+    draft.set_status(place, replace(status, unit=anew, items=drop_items(status.items), outputs=None))
     return False
 
 
@@ -170,7 +174,8 @@ def _begin_items(draft: Draft, place: int) -> bool:
     draft.frontier.track((place, NO_ITEM), before.unit, None, None)  # its items take places, not the step
     unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=digest)
     kept = before.items is not None and before.unit.input_digest == digest
-    items = before.items if kept else Items(total=total, former=before.unit.tries)
+    left = before.items.open if before.items else {}
+    items = before.items if kept else Items(total=total, former=before.unit.tries, open=left)
     draft.set_status(place, replace(before, unit=unit, items=items))
     if total == 0:
         draft.settle(place, replace(unit, state=State.SUCCEEDED, finished_at=draft.now))
