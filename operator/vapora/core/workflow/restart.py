@@ -16,6 +16,8 @@ _SKIPPED_BY_CONDITION = frozenset({"WhenFalse", "ConditionFalse"})
 
 def restart(draft: Draft, request: Request) -> str:
     """Carries out a request made of an ended run; returns why not, where it cannot be."""
+    if draft.standing.shrunk_at is not None:
+        return "what it did was removed some time after its end (ttlAfterFinished); make a new Workflow"
     if request.verb == "rollback":
         return _undo(draft)
     if request.verb != "retry":
@@ -90,6 +92,7 @@ def _renew(draft: Draft, places: set[int], *, keeps: bool) -> None:
         finished_at=None,
         restarted_at=draft.now,
         rollback=None,
+        shrunk_at=None,
         completing_since=None,
         paused_at=None,
     )
