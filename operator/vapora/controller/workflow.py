@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from vapora.controller.expiry import Expiry
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
@@ -16,12 +17,13 @@ from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
+from vapora.controller.store import RUN_KIND
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
-from vapora.core.views import JobView, PodView, child, number, parse_time, text
+from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
@@ -37,6 +39,7 @@ from vapora.core.workflow.revision import build_revision, revision_key
 from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
+_ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written where not all of them may be known
 RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
 
 
@@ -74,6 +77,7 @@ class WorkflowReconciler:
         self._wake = wake
         self._keeper = keeper
         self._places = places
+        self._expiry = Expiry(kit, api)
         self._runs = runs
         self.waiting_for_pool: set[Key] = set()
 
@@ -90,10 +94,13 @@ class WorkflowReconciler:
             return None
         if self._is_at_rest(obj):
             self._forget(key)
-            return None
+            return await self._expiry.look(key, obj)
         run = await self._runs.find(key, obj)
         look_again = await self._advance(key, run)
         self._runs.keep(key, run)
+        ended = self._kit.store.get(key) if run.status.phase.is_final else None
+        if ended is not None and look_again is None and self._is_at_rest(ended):
+            return await self._expiry.look(key, ended)  # nothing else may ever wake it
         return look_again
 
     def _forget(self, key: Key) -> None:
@@ -114,7 +121,7 @@ class WorkflowReconciler:
             and find_request(text(status, "handledRequest"), asked, uid) is None
             and number(status, "observedGeneration") == number(meta, "generation")
             and "deletionTimestamp" not in meta
-            and not any(isinstance(view, PodView | JobView) for view in self._kit.store.children(uid).values())
+            and not any(key.kind != RUN_KIND for key in self._kit.store.children(uid))
             and not self._inbox.has(uid)
             and (self._recorder is None or _is_recorded(status))
         )
@@ -122,6 +129,7 @@ class WorkflowReconciler:
     async def _advance(self, key: Key, run: Run) -> float | None:
         if not run.written.revision and run.is_templated and isinstance(run.definition, Definition):
             await self._pin_first(key, run)
+        await self._read_children(run)
         for _ in range(MAX_ROUNDS):
             self._runs.drop(key)  # what stays half decided is decided anew, from what is written
             now = self._kit.clock.now()
@@ -145,6 +153,15 @@ class WorkflowReconciler:
             if not decided.durable_first:
                 return decided.plan.requeue_after
         return 0.0
+
+    async def _read_children(self, run: Run) -> None:
+        """Reads what ended child Workflows gave and their statuses only refer to, once."""
+        if not isinstance(run.definition, Definition) or not any(s.kind == "workflow" for s in run.definition.steps):
+            return
+        for key, view in list(self._kit.store.children(run.identity.uid).items()):
+            is_wanted = isinstance(view, WorkflowView) and view.is_partial and view.phase in FINAL
+            if is_wanted and key not in run.outputs and (obj := self._kit.store.get(key)) is not None:
+                run.outputs[key] = await self._keeper.read_child(obj)
 
     def _observe(self, key: Key, run: Run) -> Observed | None:
         obj = self._kit.store.get(key)
@@ -175,7 +192,7 @@ class WorkflowReconciler:
             status=run.status,
             written=run.written,
             frontier=run.frontier,
-            children=self._kit.store.children(uid),
+            children=_complete(self._kit.store.children(uid), run.outputs),
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
             results=self._inbox.results(uid),
@@ -229,7 +246,7 @@ class WorkflowReconciler:
         before = child(self._kit.store.get(key) or {}, "status")
         status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
         if isinstance(run.definition, SpecProblem):
-            status |= {name: before[name] for name in ("steps", "rollback") if name in before}  # not all may be known
+            status |= {name: before[name] for name in _ROWS if name in before}
         else:
             status = await self._keeper.keep(run.identity, status, run.kept)
         await self._kit.writer.write(key, status, urgent=True)
@@ -316,6 +333,10 @@ def name_of(action: Action) -> str:
             return str(key)
         case _:
             return ""
+
+
+def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
+    return {**children, **{key: view for key, view in read.items() if key in children}} if read else children
 
 
 def _find_patience(decided: WorkflowPlan) -> float:

@@ -84,6 +84,6 @@ def build_release(view: PodView | JobView, now: datetime) -> Patch:
         naming.LABEL_FINISHED: str(int(now.astimezone(UTC).timestamp()) // 60),
         naming.LABEL_OUTCOME: "failed" if has_failed else "succeeded",
     }
-    # It is over: who set which field of it is of no use to anybody any more, and tracking that costs a tenth of a write.
+    # It is over: who set which field of it is of no use any more, and tracking that costs a tenth of a write.
     meta = {"uid": view.meta.uid, "finalizers": kept, "labels": labels, "managedFields": [{}]}
     return Patch(view.meta.key, {"metadata": meta})
