@@ -134,14 +134,21 @@ class Postbox:
         return "250 OK"
 
 
+class _Server(Controller):
+    """Takes a free port, where the library would then look for itself at port 0."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 @contextmanager
 def serving_mail() -> Iterator[Postbox]:
     """Runs an SMTP server."""
     box = Postbox()
-    controller = Controller(box, hostname=LOCAL, port=0)
+    controller = _Server(box, hostname=LOCAL, port=0)
     controller.start()
-    assert controller.server is not None
-    box.port = controller.server.sockets[0].getsockname()[1]
+    box.port = controller.port
     try:
         yield box
     finally:

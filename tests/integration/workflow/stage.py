@@ -117,7 +117,7 @@ class Stage(Objects):
         return f"system:serviceaccount:{self.namespace}:{name}"
 
     def writers(self, resource: str) -> list[tuple[str, str]]:
-        """Who wrote a kind of object here for a workflow, and to which subresource, status aside: the audit log's word."""
+        """Who wrote a kind of object here for a workflow, and to which subresource, as the audit log has it."""
         return [
             (event["impersonatedUser"]["username"], event["objectRef"].get("subresource", ""))
             for event in self.cluster.audit_events()
@@ -125,7 +125,10 @@ class Stage(Objects):
             and event["objectRef"].get("namespace") == self.namespace
             and "impersonatedUser" in event
             and event["verb"] != "get"
-XX(self, name: str) -> list[tuple[str, str]]:
+            and event["responseStatus"]["code"] < 300
+        ]
+
+    def events(self, name: str) -> list[tuple[str, str]]:
         """The reasons and messages of a workflow's events."""
         answer = self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/events")
         rows = [row for row in answer.raise_for_status().json()["items"] if row["involvedObject"]["name"] == name]

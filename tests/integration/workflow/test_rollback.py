@@ -1,4 +1,4 @@
-"""Runs that are undone, with the operator as a process: what is given back, in which order, and what is said of the rest."""
+"""Runs that are undone, with the operator as a process: what is given back, in which order, what is said."""
 
 from tests.cluster.waiting import wait_until
 from tests.integration.objects import Json, run

@@ -32,7 +32,7 @@ def build_status(
 
     `is_recorded` says whether every ended try is durable in the knowledge graph.
     """
-    current, waiting = _find_current(status)
+    current, waiting = _find_current(observed, status)
     ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
         "phase": str(status.phase),
@@ -103,12 +103,14 @@ def _count_progress(observed: Observed, status: WorkflowStatus) -> str:
     return f"{sum(status.step(name).state.is_final for name in observed.definition.graph.names)}/{total}"
 
 
-def _find_current(status: WorkflowStatus) -> tuple[str, str]:
+def _find_current(observed: Observed, status: WorkflowStatus) -> tuple[str, str]:
     """Returns the step that runs (the last that did, once ended), and what the first waiting one waits for."""
     if status.phase.is_final:
         return "", ""
     if status.reason == CONCURRENCY_LIMIT:
         return "", status.message
+    if isinstance(observed.definition, SpecProblem):
+        return "", observed.definition.message
     running = [name for name, step in status.steps.items() if step.state in _BEGUN]
     people = [name for name in running if status.steps[name].state is State.WAITING_APPROVAL]
     waits = (f"{name}: {why}" for name in (*people, *running) if (why := _why_waiting(status.steps[name])))
