@@ -315,7 +315,7 @@ class ConcurrencyStatus(StatusModel):
     """The mutual exclusion that a run takes part in."""
 
     key: StatusLine
-    """Its key."""
+    """Workflows of the namespace with the same key exclude each other."""
     limit: Integer
     """How many may run at once."""
     on_busy: Literal["wait", "cancelOlder"]
