@@ -241,7 +241,7 @@ REFUSED = {
     "a part of a body that is not built is refused by name": (
         {"steps": [{"name": "a", "run": {"image": "x", "queueName": "q"}}]},
         "NotSupported",
-        "spec.steps[0].run.queueName",
+        "spec.steps[a].run.queueName",
     ),
     "a field that is not built is refused by name": (
         {"workspace": {"size": "1Gi"}, "steps": [run_step("a")]},
