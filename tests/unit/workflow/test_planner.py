@@ -243,11 +243,6 @@ REFUSED = {
         "NotSupported",
         "spec.steps[a].run.queueName",
     ),
-    "a field that is not built is refused by name": (
-        {"workspace": {"size": "1Gi"}, "steps": [run_step("a")]},
-        "NotSupported",
-        "spec.workspace",
-    ),
 }
 
 
