@@ -1,4 +1,4 @@
-"""`make demo`: starts a cluster, applies a fleet with kubectl, runs a workflow on it, and checks how everything ended.
+"""`make demo`: starts a cluster, applies a fleet with kubectl, runs workflows on it, and checks how everything ended.
 
 Exits 0 only if every object ended as it should.
 """

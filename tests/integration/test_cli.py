@@ -193,6 +193,36 @@ def test_a_dry_run_creates_nothing_and_is_checked_by_the_api_server(cli: Command
     assert "metadata.name" in long.err
 
 
+def await_phase(cli: CommandLine, name: str, phase: str) -> None:
+    path = f"/apis/vapora.dev/v1alpha1/namespaces/{cli.namespace}/workflows/{name}"
+    wait_until(lambda: cli.cluster.api.get(path).json().get("status", {}).get("phase") == phase, f"{name} is {phase}")
+
+
+def test_a_workflow_is_paused_resumed_and_cancelled(cli: CommandLine) -> None:
+    assert cli.call("run", "-", source=build("long", FOREVER)).code == DONE
+    await_phase(cli, "long", "Running")
+    assert cli.call("pause", "long").out == "workflow.vapora.dev/long pause requested\n"
+    await_phase(cli, "long", "Paused")
+    assert cli.call("retry", "long").code == REFUSED
+    assert cli.call("resume", "long", "--dry-run").out.endswith("would be requested (dry run)\n")
+    assert cli.call("resume", "long").code == DONE
+    await_phase(cli, "long", "Running")
+    said = cli.call("cancel", "long", "--watch")
+    assert said.code == DONE, said.out + said.err
+    await_phase(cli, "long", "Cancelled")
+    assert "only retry and rollback are possible" in cli.call("pause", "long").err
+
+
+def test_a_failed_workflow_is_retried_and_watched_to_its_new_end(cli: CommandLine) -> None:
+    assert (
+        cli.call("run", "-", "--watch", source=build("again", step("good"), step("bad", exit_code="1"))).code == FAILED
+    )
+    said = cli.call("retry", "again", "--watch")
+    assert said.code == FAILED, said.err
+    assert any(line[1:3] == ["bad", "Failed"] and "try 2" in " ".join(line) for line in said.words), said.out
+    assert not any(line[1:3] == ["good", "Running"] for line in said.words)
+
+
 def test_what_is_not_there_is_3(cli: CommandLine) -> None:
     assert cli.call("get", "nobody").code == NOT_FOUND
     assert cli.call("watch", "nobody").code == NOT_FOUND

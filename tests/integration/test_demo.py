@@ -1,14 +1,33 @@
-"""The demo tells the truth: it fails where something of it fails."""
+"""The demo tells the truth: it fails where something of it fails, and its samples end as it says."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from examples.demo.__main__ import install, operator
+from examples.demo.screen import Screen
+from examples.demo.turns import approve, retry, roll_back
+from tests.cluster import EmbeddedCluster, Supervisor
+
+ROOT = Path(__file__).parents[2]
+
 
 def test_a_service_whose_image_is_broken_fails_the_demo_and_says_which():
     command = [sys.executable, "-m", "examples.demo", "--break-service", "vapora-llm-router", "--ready-within", "15"]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=180)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "the fleet is not Ready" in done.stdout
     assert "vapora-llm-router" in done.stdout
+
+
+def test_an_approval_a_retry_and_a_rollback_end_as_the_demo_says(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(ROOT)
+    screen = Screen()
+    with EmbeddedCluster(agents=False) as cluster, Supervisor("test-demo-") as processes:
+        install(screen, cluster)
+        cluster.kubectl("apply", "-f", "manifests/samples/fleet/namespaces.yaml")
+        cluster.kubectl("apply", "-k", "manifests/samples/fleet/tenant")
+        with operator(cluster, processes, processes.folder / "graph.db"):
+            for turn in (approve, retry, roll_back):
+                turn(screen, cluster)

@@ -19,6 +19,7 @@ _QUIET = re.compile(
 _STEP_OR_QUIET = re.compile(
     r"""(?<![\w.])steps\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*(?:"([^"\\]+)"|'([^'\\]+)')\s*\])|""" + _QUIET.pattern, re.ASCII
 )
+_COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
 _DASHED = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)")
 _UNNAMED = re.compile(r"""(?<![\w.])steps\b(?!\s*\.\s*[A-Za-z_]|\s*\[\s*""\s*\])""")
 
@@ -75,9 +76,15 @@ def compile_expression(source: str) -> Expression:
     try:
         program = cel.compile(source)
     except ValueError as problem:
-        raise ExpressionError(f"{source!r}: {problem}") from problem
+        raise ExpressionError(f"{source!r}: {_describe_syntax(str(problem))}") from problem
     named = (next(filter(None, match.groups()), "") for match in _STEP_OR_QUIET.finditer(source))
     return Expression(source, tuple(dict.fromkeys(filter(None, named))), program)
+
+
+def _describe_syntax(said: str) -> str:
+    """Returns what the compiler said first, in a line, with its place."""
+    first = _COMPLAINT.search(said)
+    return f"line {first[1]}, column {first[2]}: {first[3]}" if first else said
 
 
 def _has_nested_comprehension(bare: str) -> bool:

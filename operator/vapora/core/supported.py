@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from difflib import get_close_matches
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -12,6 +15,8 @@ from pydantic.fields import FieldInfo
 from vapora.core.conditions import cut
 
 _MAX_TOLD = 5  # places named in one message
+_MAX_SHOWN = 60  # characters of what was found
+_SAY_WHAT_THEY_FOUND = frozenset({"missing", "value_error", "extra_forbidden"})
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,20 +46,60 @@ def read_spec(model: type[Model], raw: object, support: Support) -> Model | Spec
     try:
         spec = model.model_validate(raw)
     except ValidationError as error:
-        return SpecProblem("InvalidSpec", describe_validation(error))
+        return SpecProblem("InvalidSpec", describe_validation(error, raw=raw, model=model))
     places = find_unsupported(spec, support)
     if places:
         return SpecProblem("NotSupported", f"this version of the operator does not do {_enumerate(places)}")
     return spec
 
 
-def describe_validation(error: ValidationError, root: str = "spec") -> str:
-    """Says what is wrong where: `spec.template.image: Field required`."""
+def describe_validation(
+    error: ValidationError, root: str = "spec", *, raw: object = None, model: type[BaseModel] | None = None
+) -> str:
+    """Says what is wrong where, what was found and what is allowed: `spec.template.image: Field required`.
+
+    With the `raw` value, entries of lists are named where they have names; with its `model`, so are fields that are
+    there instead of an unknown one.
+    """
     told = []
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        message = detail["msg"].removeprefix("Value error, ")
-        told.append(f"{_place(root, detail['loc'])}: {message}")
+    for detail in error.errors(include_url=False, include_context=False):
+        location, message = detail["loc"], detail["msg"].removeprefix("Value error, ")
+        found = detail["input"]
+        if detail["type"] == "extra_forbidden" and model is not None:
+            message = f"there is no such field{_suggest(str(location[-1]), _list_fields(model, location[:-1]))}"
+        elif isinstance(found, Mapping) and message.startswith("exactly one of"):
+            named = [name for name in found if found[name] and re.search(rf"\b{re.escape(str(name))}\b", message)]
+            message += f"; found {' and '.join(map(str, named)) or 'none'}"
+        elif detail["type"] not in _SAY_WHAT_THEY_FOUND:
+            message += f", found {json.dumps(found, ensure_ascii=False, default=str):.{_MAX_SHOWN}}"
+        told.append(f"{_place(root, location, raw)}: {message}")
     return cut(_enumerate(told, separator="; "))
+
+
+def _list_fields(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    """Returns the names of the fields at a place; none where that is no model's."""
+    for part in location:
+        fields = {info.alias or name: info for name, info in model.model_fields.items()}
+        if isinstance(part, int):
+            continue
+        inner = _find_model(fields[part].annotation) if part in fields else None
+        if inner is None:
+            return []
+        model = inner
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _find_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_find_model, get_args(annotation))), None)
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=3)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; allowed are {', '.join(known)}" if known else ""
 
 
 def find_unsupported(spec: BaseModel, support: Support) -> list[str]:
@@ -82,7 +127,8 @@ def _check(value: object, default: object, support: Support, pattern: str, place
         yield from _walk(value, support, pattern, place)
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _check(item, None, support, f"{pattern}[]", f"{place}[{index}]")
+            label = getattr(item, "name", None) or index
+            yield from _check(item, None, support, f"{pattern}[]", f"{place}[{label}]")
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _check(item, None, support, f"{pattern}[]", f"{place}[{key}]")
@@ -101,11 +147,20 @@ def _default(info: FieldInfo) -> object:
     return None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
 
 
-def _place(root: str, location: Iterable[int | str]) -> str:
+def _place(root: str, location: Iterable[int | str], raw: object = None) -> str:
     place = root
     for part in location:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}"
+        raw = _step_into(raw, part)
+        name = raw.get("name") if isinstance(raw, Mapping) else None
+        label = name if isinstance(name, str) and name else part
+        place += f"[{label}]" if isinstance(part, int) else f".{part}"
     return place
+
+
+def _step_into(raw: object, part: int | str) -> object:
+    if isinstance(raw, Mapping):
+        return raw.get(part)
+    return raw[part] if isinstance(raw, list) and isinstance(part, int) and part < len(raw) else None
 
 
 def _enumerate(places: list[str], separator: str = ", ") -> str:

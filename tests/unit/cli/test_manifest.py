@@ -92,9 +92,9 @@ def test_a_workflow_needs_a_name_or_the_beginning_of_one() -> None:
 REFUSED = {
     "InvalidSpec: spec.steps: a -> b -> a is a cycle": build(build_step("a", "b"), build_step("b", "a")),
     r"InvalidSpec: spec.steps\[a\].dependsOn: there is no step 'c'": build(build_step("a", "c")),
-    r"InvalidSpec: spec.steps\[0\].timeout: ": build(build_step("a", timeout="soon")),
+    r"InvalidSpec: spec.steps\[a\].timeout: ": build(build_step("a", timeout="soon")),
     r"InvalidSpec: spec.steps\[a\].when: ": build(build_step("a", when="1 +")),
-    r"NotSupported: .*spec.steps\[0\].run.queueName": build({"name": "a", "run": {"image": "x", "queueName": "q"}}),
+    r"NotSupported: .*spec.steps\[a\].run.queueName": build({"name": "a", "run": {"image": "x", "queueName": "q"}}),
 }
 
 

@@ -9,7 +9,7 @@ BY_NAME = "steps are looked at by name"
 REFUSED = {
     "an expression over the limit": ("'" + "x" * MAX_EXPRESSION_BYTES + "'", "at most 2048 bytes, this has 2050"),
     "bytes count, not characters": ("'" + "é" * 1024 + "'", "at most 2048 bytes, this has 2050"),
-    "half an expression": ("1 +", "'1 +': Failed to parse"),
+    "half an expression": ("1 +", "'1 +': line 1, column"),
     "a step name with a dash is a subtraction": ("steps.a-b.state == 'x'", 'write steps["a-b"]'),
     "all steps at once": ("size(steps) > 1", BY_NAME),
     "a step by a computed name": ("steps[params.name].state == 'x'", BY_NAME),

@@ -44,9 +44,13 @@ CASES: dict[str, tuple[object, str | None]] = {
     "a missing field is invalid with its place": ({}, "InvalidSpec: spec.image: Field required"),
     "a wrong type is invalid with its place": (
         {"image": "i", "scaling": {"minSize": "many"}},
-        "InvalidSpec: spec.scaling.minSize: Input should be a valid integer, unable to parse string as an integer",
+        "InvalidSpec: spec.scaling.minSize: Input should be a valid integer, unable to parse string as an integer, "
+        'found "many"',
     ),
-    "no spec at all is invalid": (None, "InvalidSpec: spec: Input should be a valid dictionary or instance of Spec"),
+    "no spec at all is invalid": (
+        None,
+        "InvalidSpec: spec: Input should be a valid dictionary or instance of Spec, found null",
+    ),
     "a place in a list has its index": (
         {"image": "i", "steps": [{"name": "a"}, {}]},
         "InvalidSpec: spec.steps[1].name: Field required",
@@ -65,12 +69,12 @@ CASES: dict[str, tuple[object, str | None]] = {
     ),
     "fields of list items and of maps are looked at": (
         {"image": "i", "steps": [{"name": "a", "waitFor": "x"}], "jobs": {"j": {"name": "b", "waitFor": "x"}}},
-        "NotSupported: this version of the operator does not do spec.steps[0].waitFor, spec.jobs[j].waitFor",
+        "NotSupported: this version of the operator does not do spec.steps[a].waitFor, spec.jobs[j].waitFor",
     ),
     "many places are cut short": (
-        {"image": "i", "steps": [{"name": "a", "waitFor": "x"}] * 7},
+        {"image": "i", "steps": [{"name": f"s{index}", "waitFor": "x"} for index in range(7)]},
         "NotSupported: this version of the operator does not do "
-        + ", ".join(f"spec.steps[{index}].waitFor" for index in range(5))
+        + ", ".join(f"spec.steps[s{index}].waitFor" for index in range(5))
         + " and 2 more",
     ),
 }

@@ -170,7 +170,7 @@ REFUSED = {
     "a param that is not one": (
         task("slack", {**SLACK, "channel": "#ops"}),
         "InvalidInput",
-        "task notifications.slack: params.channel: Extra inputs are not permitted",
+        "task notifications.slack: params.channel: there is no such field; allowed are webhook, message",
     ),
     "two addresses": (
         task("webhook", {"url": "https://x.example", "secret": HOOK, "message": "hi"}),

@@ -267,7 +267,7 @@ def test_a_new_version_that_fails_is_degraded_and_keeps_the_last_good_one() -> N
 
 
 REFUSED = {
-    "no image": ({"image": None}, "InvalidSpec: spec.image: Input should be a valid string"),
+    "no image": ({"image": None}, "InvalidSpec: spec.image: Input should be a valid string, found null"),
     "a version that the image asks for": (
         {"version": None},
         "InvalidSpec: spec.image: ${version} needs spec.version",
@@ -303,11 +303,11 @@ REFUSED = {
     ),
     "a version of a dependency": (
         {"dependencies": [{"name": "nats", "version": ">=2"}]},
-        "NotSupported: this version of the operator does not do spec.dependencies[0].version",
+        "NotSupported: this version of the operator does not do spec.dependencies[nats].version",
     ),
     "a Service as a dependency": (
         {"dependencies": [{"name": "nats", "kind": "Service"}]},
-        "NotSupported: this version of the operator does not do spec.dependencies[0].kind",
+        "NotSupported: this version of the operator does not do spec.dependencies[nats].kind",
     ),
 }
 

@@ -31,7 +31,11 @@ PROBLEMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a name that is not there": ("{{ params.nme }}", {"name": 1}, "there is no 'nme'; near are name"),
     "a field of what is not there": ("{{ params.a.b }}", {}, "there is no 'a'"),
     "a value that is no JSON": ("{{ range }}", {}, "gives method, which is no JSON value"),
-    "bad syntax": ("{{ params.x", {}, "unexpected end of template, expected 'end of print statement'."),
+    "bad syntax": (
+        "{{ params.x",
+        {},
+        "line 1: unexpected end of template, expected 'end of print statement'., found '{{ params.x'",
+    ),
     "loops that go on and on": (
         "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
         {},

@@ -155,7 +155,7 @@ TEMPLATES: dict[str, tuple[Any, str]] = {
     ),
     "a text that can never be rendered": (
         build_template(NAME, steps=[{"name": "s", "run": {"image": "{{ params.name"}}]),
-        "InvalidSpec: spec.workflow.steps[s].run.image: unexpected end of template",
+        "InvalidSpec: spec.workflow.steps[s].run.image: line 1: unexpected end of template",
     ),
     "a text that names no parameter": (
         build_template(NAME, steps=[{"name": "s", "run": {"image": "{{ params.nme }}"}}]),

@@ -14,31 +14,31 @@ GPU = {"limits": {"nvidia.com/gpu": 1}}
 BODY = {"image": "x"}
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"steps": []}, "spec: exactly one of steps and templateRef is needed"),
-    "an unknown field": ({"steps": [run_step("a", image="x")]}, "spec.steps[0].image: Extra inputs are not permitted"),
+    "an unknown field": ({"steps": [run_step("a", image="x")]}, "spec.steps[a].image: there is no such field"),
     "two bodies": (
         {"steps": [{**run_step("a"), "agent": {"role": "r"}}]},
-        "spec.steps[0]: exactly one of run, agent,",
+        "spec.steps[a]: exactly one of run, agent,",
     ),
-    "no body": ({"steps": [{"name": "a"}]}, "spec.steps[0]: exactly one of run, agent,"),
-    "no image": ({"steps": [{"name": "a", "run": {}}]}, "spec.steps[0].run.image: Field required"),
-    "a name that is no label": ({"steps": [run_step("A b")]}, "spec.steps[0].name: String should match pattern"),
-    "a bad duration": ({"steps": [run_step("a", timeout="soon")]}, "spec.steps[0].timeout:"),
+    "no body": ({"steps": [{"name": "a"}]}, "spec.steps[a]: exactly one of run, agent,"),
+    "no image": ({"steps": [{"name": "a", "run": {}}]}, "spec.steps[a].run.image: Field required"),
+    "a name that is no label": ({"steps": [run_step("A b")]}, "spec.steps[A b].name: String should match pattern"),
+    "a bad duration": ({"steps": [run_step("a", timeout="soon")]}, "spec.steps[a].timeout:"),
     "a bad deadline": ({"deadline": "never", "steps": [run_step("a")]}, "spec.deadline:"),
     "a bad retry": (
         {"steps": [run_step("a", retry={"maxAttempts": 0})]},
-        "spec.steps[0].retry.maxAttempts: Input should be greater than or equal to 1",
+        "spec.steps[a].retry.maxAttempts: Input should be greater than or equal to 1",
     ),
     "a number as text": ({"maxParallel": "3", "steps": [run_step("a")]}, "spec.maxParallel: Input should be a valid"),
-    "a task for nobody": ({"steps": [{"name": "a", "agent": {}}]}, "spec.steps[0].agent: nobody is named"),
+    "a task for nobody": ({"steps": [{"name": "a", "agent": {}}]}, "spec.steps[a].agent: nobody is named"),
     "items and itemsFrom": (
         {"steps": [run_step("a", forEach={"items": [1], "itemsFrom": "${x}"})]},
-        "spec.steps[0].forEach: exactly one of items and itemsFrom is needed",
+        "spec.steps[a].forEach: exactly one of items and itemsFrom is needed",
     ),
     "a bad tolerance": (
         {"steps": [run_step("a", forEach={"items": [1], "failureTolerance": "some"})]},
-        "spec.steps[0].forEach.failureTolerance: 'some' is no count",
+        "spec.steps[a].forEach.failureTolerance: 'some' is no count",
     ),
-    "a bad when": ({"steps": [run_step("a", when="1 +")]}, "spec.steps[a].when: '1 +': Failed to parse"),
+    "a bad when": ({"steps": [run_step("a", when="1 +")]}, "spec.steps[a].when: '1 +': line 1, column"),
     "a bad condition": (
         {"steps": [run_step("a"), run_step("b", edges=[{"name": "a", "condition": ")"}])]},
         "spec.steps[b].edges[a].condition: ')':",
@@ -72,9 +72,9 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "a limit of cost": ({"maxCostCents": 1}, "spec.maxCostCents"),
-    "simulation": ({"steps": [{"name": "a", "run": {**BODY, "executor": "simulate"}}]}, "spec.steps[0].run.executor"),
-    "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[0].run.queueName"),
-    "a wait for a GPU": ({"steps": [{"name": "a", "run": {**BODY, "gpuWait": "1m"}}]}, "spec.steps[0].run.gpuWait"),
+    "simulation": ({"steps": [{"name": "a", "run": {**BODY, "executor": "simulate"}}]}, "spec.steps[a].run.executor"),
+    "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[a].run.queueName"),
+    "a wait for a GPU": ({"steps": [{"name": "a", "run": {**BODY, "gpuWait": "1m"}}]}, "spec.steps[a].run.gpuWait"),
     "a task's cost": ({"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]}, "agent.maxCostCents"),
     "a task's schema": ({"steps": [{"name": "a", "agent": {"role": "r", "outputSchema": {}}}]}, "agent.outputSchema"),
 }

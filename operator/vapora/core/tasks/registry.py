@@ -54,7 +54,8 @@ def read_task(registry: Registry, name: str, params: Mapping[str, object]) -> Ta
     try:
         return task_type.model_validate(params)
     except ValidationError as error:
-        raise TaskProblem("InvalidInput", f"task {name}: {describe_validation(error, 'params')}") from error
+        described = describe_validation(error, "params", raw=params, model=task_type)
+        raise TaskProblem("InvalidInput", f"task {name}: {described}") from error
 
 
 def explain_unknown(name: str, known: Iterable[str]) -> str:

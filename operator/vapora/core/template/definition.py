@@ -39,7 +39,7 @@ def read_template(raw: object) -> Template | SpecProblem:
     try:
         spec = WorkflowTemplateSpec.model_validate(raw)
     except ValidationError as error:
-        return SpecProblem(Reason.InvalidSpec, describe_validation(error))
+        return SpecProblem(Reason.InvalidSpec, describe_validation(error, raw=raw, model=WorkflowTemplateSpec))
     problems = [*find_parameter_problems(spec.parameters), *_find_schedule_problems(spec), *_find_accounts(spec)]
     workflow = child({"spec": raw}, "spec", "workflow")
     problems += find_text_problems(workflow)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
-from jinja2 import TemplateError, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
 from jinja2.environment import TemplateExpression
 
 from vapora.core.template.sandbox import GUARDED, MAX_OUTPUT, TEST_NAMES, Sandbox, TextProblem, as_json, walk, write
@@ -124,4 +124,6 @@ def _explain(problem: Exception) -> TextProblem:
         return problem
     if isinstance(problem, RecursionError):
         return TextProblem("is nested too deeply")
+    if isinstance(problem, TemplateSyntaxError):
+        return TextProblem(f"line {problem.lineno}: {problem.message}, found {(problem.source or '')!r:.60}")
     return TextProblem(str(problem) or type(problem).__name__)

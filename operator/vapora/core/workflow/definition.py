@@ -195,6 +195,7 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
             raise InvalidSpec(f"{where}.run.{clash}")
     if step.agent is not None and step.pending_timeout is not None:
         raise InvalidSpec(f"{where}.pendingTimeout: a task has none; its timeout counts from when it is given out")
+    _check_conditions(step, where)
     if step.for_each is not None and (step.outputs or step.outputs_from):
         raise InvalidSpec(f"{where}.outputs: a step with forEach has none; its items' results are not kept")
     outputs = [(name, f'result["{name}"]', f"{where}.outputs") for name in step.outputs]  # a name may have a dash
@@ -210,6 +211,17 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
         timeout=TASK_TIMEOUT if step.timeout is None and step.task is not None else _read_duration(step.timeout),
         pending_timeout=_read_duration(step.pending_timeout),
     )
+
+
+def _check_conditions(step: Step, where: str) -> None:
+    """Compiles what a body looks at; an expression with `${...}` only says what it is when the step starts."""
+    conditions = {
+        "wait.until": step.wait.until if step.wait else None,
+        "http.expect": step.http.expect if step.http else None,
+    }
+    for place, source in conditions.items():
+        if source is not None and "${" not in source:
+            _compile(source, f"{where}.{place}")
 
 
 def _read_completion(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:

@@ -12,6 +12,7 @@ from vapora.core.expressions import Expression, ExpressionError, compile_express
 from vapora.core.interpolation import references, referred_step
 
 EdgeKind = Literal["hard", "soft", "optional"]
+_MAX_NAMED = 10  # steps in one message
 _STRENGTH: Mapping[EdgeKind, int] = {"hard": 2, "soft": 1, "optional": 0}
 
 
@@ -143,8 +144,11 @@ def _compile(source: str | None, where: str) -> Expression | None:
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=3)
-    return f"; did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+    names = list(known)
+    if near := get_close_matches(name, names, n=3):
+        return f"; did you mean {' or '.join(repr(match) for match in near)}?"
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"; there are {', '.join(names[:_MAX_NAMED])}{more}"
 
 
 def _sort(graph: Graph) -> list[int]:
