@@ -15,8 +15,10 @@ RUN: Json = {"image": "busybox"}
 _RESOURCES = {
     **{kind.name: (API_VERSION, kind.plural) for kind in KINDS},
     "ConfigMap": ("v1", "configmaps"),
+    "ControllerRevision": ("apps/v1", "controllerrevisions"),
     "Deployment": ("apps/v1", "deployments"),
     "Job": ("batch/v1", "jobs"),
+    "PersistentVolumeClaim": ("v1", "persistentvolumeclaims"),
     "Pod": ("v1", "pods"),
     "ResourceQuota": ("v1", "resourcequotas"),
     "Service": ("v1", "services"),

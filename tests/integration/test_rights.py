@@ -44,10 +44,12 @@ def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathF
         build(objects)
         work(objects)
         schedule(objects)
+        keep(objects)
         assert first.process.stop(10) == 0
         objects.patch("Workflow", "pinned", {"spec": {"steps": [run("other")]}})
         second = fleet.start("second", *flags)
         take_down(objects)
+        expire(objects)
         assert second.process.stop(10) == 0
     found = set(read_calls(cluster.audit_events(mark), ACCOUNT))
     cluster.api.delete("/api/v1/namespaces/rights").raise_for_status()
@@ -99,6 +101,23 @@ def work(objects: Objects) -> None:
     objects.finished("cancelled")
     objects.workflow("pinned", forever)
     wait_until(lambda: objects.status("Workflow", "pinned").get("revision"), "it is pinned")
+
+
+def keep(objects: Objects) -> None:
+    """Run steps in a workspace, with an output for which the status has no room, in a run that then goes on."""
+    words = '{"words": "' + "x" * 3000 + '"}'
+    big = [{"name": "big", "from": "[result.words, result.words]"}]
+    slow = run("slow", ends={"duration": "forever"}, dependsOn=["give"])
+    spec = {"workspace": {"size": "1Gi"}, "ttlAfterFinished": "1s"}
+    objects.workflow("keeps", run("give", ends={"message": words}, outputsFrom=big), slow, **spec)
+    wait_until(lambda: objects.step("keeps", "give").get("outputRef"), "its output stands apart")
+
+
+def expire(objects: Objects) -> None:
+    """End the run that the operator before this one has left, and wait until it has expired."""
+    objects.patch("Workflow", "keeps", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
+    objects.finished("keeps")
+    wait_until(lambda: objects.status("Workflow", "keeps").get("shrunkAt"), "it has expired")
 
 
 def schedule(objects: Objects) -> None:

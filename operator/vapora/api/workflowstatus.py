@@ -55,8 +55,8 @@ class ChildRef(StatusModel):
 
     kind: StatusLine
     """Its kind."""
-    name: StatusLine
-    """Its name in the workflow's namespace."""
+    name: StatusLine | None = None
+    """Its name in the workflow's namespace; left out in a status of very many steps, where it can be computed."""
 
 
 class Assignment(StatusModel):
@@ -359,12 +359,20 @@ class WorkflowStatus(StatusModel):
         default_factory=dict, max_length=STATUS_ROWS_MAX, json_schema_extra={"x-kubernetes-map-type": "atomic"}
     )
     """Every step that is not simply waiting, by name."""
+    keepsakes: tuple[StatusLine, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The ConfigMaps that hold, by step, small outputs and memories for which there is no room here."""
     rollback: RollbackStatus | None = None
     """How far the rollback is."""
     approvals: tuple[Approval, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """The decisions of people."""
+    expires_at: Timestamp | None = None
+    """When ttlAfterFinished is over."""
+    shrunk_at: Timestamp | None = None
+    """When, after that, all that it had made was removed, and what its rows said."""
     handled_request: Message | None = None
     """The last request annotation that was carried out."""
     outcome: StatusLine | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
-from vapora.core.naming import API_VERSION
+from vapora.core.naming import API_VERSION, CREATED_BY_CLI, LABEL_CREATED_BY
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, text
 
@@ -72,7 +72,10 @@ def _read_value(value: str) -> object:
 
 
 def fill_in(manifest: Mapping[str, object], namespace: str | None, params: Mapping[str, object]) -> dict[str, object]:
-    """Returns the manifest with the params over its own, in the namespace asked for; raises BadFile for another's."""
+    """Returns the manifest with the params over its own, in the namespace asked for; raises BadFile for another's.
+
+    Its label says that it was submitted, not applied, so that `ttlAfterFinished` deletes it.
+    """
     meta, spec = child(manifest, "metadata"), child(manifest, "spec")
     own = text(meta, "namespace")
     if own and namespace and own != namespace:
@@ -80,7 +83,9 @@ def fill_in(manifest: Mapping[str, object], namespace: str | None, params: Mappi
     if not text(meta, "name") and not text(meta, "generateName"):
         raise BadFile("has no name: metadata.name or metadata.generateName is needed")
     filled = {**spec, "params": {**child(spec, "params"), **params}} if params else spec
-    return {**manifest, "metadata": {**meta, **({"namespace": namespace} if namespace else {})}, "spec": filled}
+    labels = {**child(meta, "labels"), LABEL_CREATED_BY: CREATED_BY_CLI}
+    placed = {**meta, **({"namespace": namespace} if namespace else {}), "labels": labels}
+    return {**manifest, "metadata": placed, "spec": filled}
 
 
 def build_of_template(name: str) -> dict[str, object]:

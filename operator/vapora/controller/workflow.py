@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from vapora.controller.expiry import Expiry
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
@@ -16,6 +17,7 @@ from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
+from vapora.controller.store import RUN_KIND
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
@@ -37,6 +39,7 @@ from vapora.core.workflow.revision import build_revision, revision_key
 from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
+_ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written where not all of them may be known
 RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
 
 
@@ -74,6 +77,7 @@ class WorkflowReconciler:
         self._wake = wake
         self._keeper = keeper
         self._places = places
+        self._expiry = Expiry(kit, api)
         self._runs = runs
         self.waiting_for_pool: set[Key] = set()
 
@@ -90,10 +94,13 @@ class WorkflowReconciler:
             return None
         if self._is_at_rest(obj):
             self._forget(key)
-            return None
+            return await self._expiry.look(key, obj)
         run = await self._runs.find(key, obj)
         look_again = await self._advance(key, run)
         self._runs.keep(key, run)
+        ended = self._kit.store.get(key) if run.status.phase.is_final else None
+        if ended is not None and look_again is None and self._is_at_rest(ended):
+            return await self._expiry.look(key, ended)  # nothing else may ever wake it
         return look_again
 
     def _forget(self, key: Key) -> None:
@@ -229,7 +236,7 @@ class WorkflowReconciler:
         before = child(self._kit.store.get(key) or {}, "status")
         status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
         if isinstance(run.definition, SpecProblem):
-            status |= {name: before[name] for name in ("steps", "rollback") if name in before}  # not all may be known
+            status |= {name: before[name] for name in _ROWS if name in before}
         else:
             status = await self._keeper.keep(run.identity, status, run.kept)
         await self._kit.writer.write(key, status, urgent=True)

@@ -118,7 +118,11 @@ TEMPLATE = {
 
 def test_a_template_is_run_by_its_name_with_params() -> None:
     manifest = fill_in(build_of_template("report"), "apps", read_params(["name=you"]))
-    assert manifest["metadata"] == {"generateName": "report-", "namespace": "apps"}
+    assert manifest["metadata"] == {
+        "generateName": "report-",
+        "namespace": "apps",
+        "labels": {"vapora.dev/created-by": "cli"},
+    }
     assert find_template(manifest) == "report"
     resolved = resolve(manifest, TEMPLATE)
     assert resolved["steps"] == [{"name": "a", "run": {"image": "busybox", "args": ["you"]}}]

@@ -10,7 +10,6 @@ from vapora.core.workflow.keepsakes import (
     BLOCK,
     CHUNK,
     INLINE,
-    SMALL,
     Apart,
     build_keepsake,
     find_keepsakes,
@@ -78,14 +77,18 @@ def test_what_stands_apart_is_found_again_whole(case: str) -> None:
 def test_what_ended_first_stays_within_32_kibibytes() -> None:
     steps = {f"s{n}": row(f"2026-01-01T00:00:{59 - n:02}.000Z", outputs=of(4000)) for n in range(20)}
     apart = keep_apart(RUN, {"steps": steps})
+    assert len(apart.texts) == 1
     inline = [name for name, step in apart.status["steps"].items() if "outputs" in step]
     assert inline == [f"s{n}" for n in range(12, 20)]
     assert sum(measure(steps[name]["outputs"]) for name in inline) <= ALL_OUTPUTS
 
 
-def test_what_is_no_longer_than_a_reference_stays() -> None:
-    steps = {f"s{n}": row(outputs=of(SMALL)) for n in range(1000)}
-    assert keep_apart(RUN, {"steps": steps}).texts == {}
+def test_small_ones_without_room_stand_together() -> None:
+    steps = {f"s{n}": row(outputs=of(200), memory=of(100)) for n in range(1000)}
+    status = {"steps": steps, "rollback": {"steps": {f"s{n}": row(memory=of(90)) for n in range(500)}}}
+    apart = keep_apart(RUN, status)
+    assert len(apart.texts) < 10
+    assert put_back(apart.status, read_all(apart)) == status
 
 
 def test_a_block_of_ended_items_keeps_its_place_as_others_end() -> None:

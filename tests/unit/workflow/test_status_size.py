@@ -8,10 +8,22 @@ import pytest
 from tests.unit.workflow.world import START, World, run_step
 
 from vapora.core.plan import Key
+from vapora.core.workflow.keepsakes import keep_apart
 from vapora.core.workflow.ranges import Ranges
-from vapora.core.workflow.status import ItemFailure, Items, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.status import (
+    Approval,
+    Identity,
+    ItemFailure,
+    Items,
+    Rollback,
+    State,
+    StepStatus,
+    Unit,
+    WorkflowStatus,
+)
 from vapora.core.workflow.summary import build_status, encode_steps
 
+RUN = Identity("default", "nightly-report", "11111111-2222-3333-4444-555555555555")
 LIMIT = 256 * 1024
 LONG = "no such table: " + "x" * 1000
 ENDED = Unit(
@@ -38,7 +50,48 @@ OPERANDS = {"steps.build": {"state": "Succeeded", "attempt": 1, "outputs": {"row
 FAILURES = tuple(ItemFailure(index, "ExitCode", LONG) for index in range(100))
 ALTERNATING = Ranges(tuple((index, index) for index in range(0, 10_000, 2)))
 ACTIVE = replace(ENDED, state=State.RETRYING, finished_at=None, next_attempt_at=START, reason="ExitCode")
+SMALL_MEMORY = {"replicas": 12, "preImage": {"replicas": 3}}
+INVENTORY = {"inventory": [{"kind": "Deployment", "name": "n", "uid": "u" * 36, "preImage": "x" * 20_000}]}
+DONE = replace(ENDED, child=None, effect=3, calls=12, input_digest="0123456789abcdef")
 SIZES = {
+    "a thousand steps with outputs": [
+        StepStatus(replace(ENDED, input_digest="0123456789abcdef"), outputs={"rows": 12_345, "words": "x" * 60})
+    ]
+    * 1000,
+    "a thousand steps with outputs that are large": [
+        StepStatus(replace(ENDED, input_digest="0123456789abcdef"), outputs={"words": "x" * 4000})
+    ]
+    * 1000,
+    "a thousand steps that remember a size": [StepStatus(replace(DONE, memory=SMALL_MEMORY))] * 1000,
+    "a thousand children by their names": [
+        StepStatus(replace(ENDED, input_digest="0123456789abcdef", memory={"child": "nightly-report-7e428ed05f"}))
+    ]
+    * 1000,
+    "a thousand applies with what was there before": [StepStatus(replace(DONE, memory=INVENTORY))] * 1000,
+    "ten thousand items that remember a size, some of which failed": [
+        StepStatus(
+            FAILED,
+            Items(
+                total=10_000,
+                succeeded=ALTERNATING,
+                failed=ALTERNATING,
+                failures=FAILURES,
+                memories=dict.fromkeys(range(10000), SMALL_MEMORY),
+            ),
+        )
+    ],
+    "a thousand active items that call": [
+        StepStatus(
+            replace(DONE, state=State.RUNNING),
+            Items(
+                total=10_000,
+                active={
+                    index: replace(ACTIVE, effect=1, calls=3, memory=SMALL_MEMORY | {"i": index})
+                    for index in range(1000)
+                },
+            ),
+        )
+    ],
     "a thousand steps that ended well": [StepStatus(ENDED)] * 1000,
     "a thousand steps that failed with long messages": [StepStatus(FAILED)] * 1000,
     "a thousand steps that are tried again": [StepStatus(RETRYING)] * 1000,
@@ -66,8 +119,25 @@ SIZES = {
 def test_a_status_has_at_most_256_kibibytes(case: str) -> None:
     steps = {f"step-number-{number}": step for number, step in enumerate(SIZES[case])}
     world = World({"steps": [run_step("a")]})
-    raw = build_status(world.observe(), WorkflowStatus(steps=steps), {}, START, is_recorded=False)
-    assert len(json.dumps(raw, separators=(",", ":"))) <= LIMIT
+    assert measure_status(world, WorkflowStatus(steps=steps)) <= LIMIT
+
+
+def measure_status(world: World, status: WorkflowStatus) -> int:
+    """The bytes of a status as it is written."""
+    raw = build_status(world.observe(), status, {}, START, is_recorded=False)
+    return len(json.dumps(keep_apart(RUN, raw).status, separators=(",", ":")))
+
+
+def test_a_rollback_of_five_hundred_steps_with_its_approvals_has_at_most_256_kibibytes() -> None:
+    undone = replace(DONE, state=State.COMPENSATED, memory=SMALL_MEMORY)
+    steps = {f"step-number-{number}": StepStatus(undone) for number in range(500)}
+    steps |= {
+        f"step-number-{number}_undo": StepStatus(replace(DONE, input_digest="", message=LONG)) for number in range(500)
+    }
+    approvals = tuple(Approval(f"step-number-{number}", "somebody@example.com", True, START) for number in range(100))
+    rollback = Rollback(START, "ExitCode", not_undone=tuple(f"step-number-{number}" for number in range(500, 1000)))
+    status = WorkflowStatus(steps=steps, rollback=rollback, approvals=approvals)
+    assert measure_status(World({"steps": [run_step("a")]}), status) <= LIMIT
 
 
 def messages(count: int) -> list[int]:

@@ -51,7 +51,7 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "reason": unit.reason,
         "message": limits.cut(unit.message),
         "exitCode": unit.exit_code,
-        "child": {"kind": unit.child.kind, "name": unit.child.name} if unit.child else None,
+        "child": _encode_child(unit, limits),
         "assignment": _encode_assignment(unit, limits),
         **_encode_effect(unit),
         "inputDigest": unit.input_digest,
@@ -62,6 +62,13 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "items": encode_items(step.items, limits) if step.items else None,
     }
     return {name: value for name, value in row.items() if value not in (None, "", 0, {}) or name == "state"}
+
+
+def _encode_child(unit: Unit, limits: Limits) -> Json | None:
+    if unit.child is None:
+        return None
+    named = {} if limits.is_dense and unit.state.is_final else {"name": unit.child.name}
+    return {"kind": unit.child.kind, **named}
 
 
 def _encode_effect(unit: Unit) -> Json:
@@ -176,6 +183,7 @@ def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStat
         rollback=_decode_rollback(child(raw, "rollback")),
         approvals=tuple(_decode_approval(row) for row in rows(raw, "approvals")),
         completing_since=parse_time(raw.get("completingSince")),
+        shrunk_at=parse_time(raw.get("shrunkAt")),
     )
 
 
@@ -207,7 +215,6 @@ def _decode_rollback(row: Mapping[str, object]) -> Rollback | None:
 
 
 def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> StepStatus:
-    kind = text(child(row, "child"), "kind")
     assignment = child(row, "assignment")
     exit_code = row.get("exitCode")
     unit = Unit(
@@ -223,7 +230,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         reason=text(row, "reason"),
         message=text(row, "message"),
         exit_code=exit_code if isinstance(exit_code, int) else None,
-        child=Key(kind, identity.namespace, text(child(row, "child"), "name")) if kind else None,
+        child=_decode_child(identity, name, number(row, "tries"), child(row, "child")),
         pool=text(assignment, "pool"),
         pool_reason=text(assignment, "reason"),
         task_type=text(assignment, "taskType"),
@@ -241,6 +248,13 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         operands=child(row, "operands") if "operands" in row else None,
         ml=child(row, "ml") if "ml" in row else None,
     )
+
+
+def _decode_child(identity: Identity, step: str, tries: int, row: Mapping[str, object]) -> Key | None:
+    kind, name = text(row, "kind"), text(row, "name")
+    if not kind or not name:
+        return identity.child(kind, step, naming.NO_ITEM, tries) if kind else None
+    return Key(kind, identity.namespace, name)
 
 
 def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> Items:

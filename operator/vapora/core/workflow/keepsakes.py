@@ -20,8 +20,8 @@ from vapora.core.workflow.status import Identity
 INLINE = 4 * 1024  # bytes of one value in the status
 ALL_OUTPUTS = 32 * 1024
 ALL_MEMORIES = 16 * 1024
-SMALL = 100  # a value that is hardly longer than a reference stays where it is
 BLOCK = 100  # items whose memories stand together
+BUNDLE = 64 * 1024  # of small values for which the status has no room
 CHUNK = 512 * 1024  # of one ConfigMap, which may have 1 MiB
 
 LABEL_KEEPSAKE = f"{naming.GROUP}/keepsake"
@@ -42,28 +42,40 @@ class Apart:
 def keep_apart(identity: Identity, status: Mapping[str, object]) -> Apart:
     """Takes out of a status what is too large for it: any single large value, and what the earlier ones leave no room.
 
-    What ended first stays inline, so that a later write seldom moves what an earlier one put somewhere.
+    A large one has a reference in its row; small ones stand together, by where they belong, in `keepsakes`. What ended
+    first stays inline, so that a later write seldom moves what an earlier one put somewhere.
     """
     apart = Apart(_copy_rows(status))
     room = {"outputs": ALL_OUTPUTS, "memory": ALL_MEMORIES}
+    small: Json = {}
     for holder in sorted(_list_holders(apart.status), key=_order):
         for name in _REFERENCES:
             if value := holder.row.get(name):
-                _keep(identity, apart, holder.row, name, value, room)
+                _keep(identity, apart, holder, name, value, room, small)
         if memories := child(holder.row, "memories"):
             _keep_memories(identity, apart, holder.row, memories, room)
+    if small:
+        apart.status["keepsakes"] = [_put(identity, apart, part) for part in _split(small, BUNDLE)]
     return apart
 
 
 def find_keepsakes(status: Mapping[str, object]) -> frozenset[str]:
     """Returns the names of the keepsakes that a status refers to."""
-    return frozenset(name for holder in _list_holders(status) for name in _list_names(holder.row))
+    bundles = status.get("keepsakes")
+    rows = (name for holder in _list_holders(status) for name in _list_names(holder.row))
+    return frozenset((*rows, *(bundles if isinstance(bundles, list) else ())))
 
 
 def put_back(status: Mapping[str, object], values: Mapping[str, object]) -> Json:
     """Returns the status with the values, by name, in place of the references to them."""
     whole = _copy_rows(status)
-    for holder in _list_holders(whole):
+    holders = {holder.name: holder for holder in _list_holders(whole)}
+    bundles = whole.pop("keepsakes", None)
+    for bundle in (child(values, name) for name in (bundles if isinstance(bundles, list) else ())):
+        for place, value in bundle.items():
+            name, _, field_ = place.rpartition("/")
+            holders[name].row[field_] = value
+    for holder in holders.values():
         row = holder.row
         for name, reference in _REFERENCES.items():
             if known := text(row, reference):
@@ -132,6 +144,10 @@ class _Holder:
     ended: str
     row: Json
 
+    @property
+    def name(self) -> str:
+        return "/".join(self.place)
+
 
 def _order(holder: _Holder) -> tuple[str, tuple[str, ...]]:
     return holder.ended or "~", holder.place  # what has not ended comes after every time
@@ -179,13 +195,24 @@ def _copy_row(row: object) -> object:
     return copy
 
 
-def _keep(identity: Identity, apart: Apart, row: Json, name: str, value: object, room: dict[str, int]) -> None:
+def _keep(
+    identity: Identity,
+    apart: Apart,
+    holder: _Holder,
+    name: str,
+    value: object,
+    room: dict[str, int],
+    small: Json,
+) -> None:
     size = measure(value)
-    if size <= SMALL or (size <= INLINE and size <= room[name]):
+    if size <= INLINE and size <= room[name]:
         room[name] -= size
         return
-    del row[name]
-    row[_REFERENCES[name]] = _put(identity, apart, value)
+    del holder.row[name]
+    if size <= INLINE:
+        small[f"{holder.name}/{name}"] = value
+    else:
+        holder.row[_REFERENCES[name]] = _put(identity, apart, value)
 
 
 def _keep_memories(
@@ -203,7 +230,8 @@ def _keep_memories(
             room["memory"] -= size
             inline |= block
         else:
-            names += [_put(identity, apart, part) for part in _split(block)]
+            ordered = dict(sorted(block.items(), key=lambda row: int(row[0])))
+            names += [_put(identity, apart, part) for part in _split(ordered, CHUNK)]
     row["memories"] = inline
     if not inline:
         del row["memories"]
@@ -211,13 +239,13 @@ def _keep_memories(
         row["memoryRefs"] = names
 
 
-def _split(block: Json) -> Iterator[Json]:
-    """Cuts a block into parts that each fit into one ConfigMap."""
+def _split(block: Json, most: int) -> Iterator[Json]:
+    """Cuts a block into parts of so many bytes, or of a single value that has more."""
     part: Json = {}
     size = 0
-    for index, memory in sorted(block.items(), key=lambda row: int(row[0])):
+    for index, memory in block.items():
         more = measure(memory) + len(index) + 4
-        if part and size + more > CHUNK:
+        if part and size + more > most:
             yield part
             part, size = {}, 0
         part[index] = memory

@@ -25,7 +25,7 @@ from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.resolve import compute_input, resolve_body
-from vapora.core.workflow.status import State, Unit
+from vapora.core.workflow.status import Stage, State, Unit
 from vapora.core.workflow.tries import find_child
 from vapora.core.workflow.workspace import build_claim, find_clash, name_claim
 
@@ -52,7 +52,7 @@ def next_try(unit: Unit) -> Unit:
 def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
     """Starts the next try of a unit, or asks for the present one's child `again`; returns why not, or why not yet."""
     try:
-        if place[1] == NO_ITEM and not unit.input_digest:
+        if place[1] == NO_ITEM and not unit.input_digest and draft.standing.stage is Stage.STEPS:
             unit = replace(unit, input_digest=compute_input(draft, place[0]))
         match draft.step(place[0]).kind:
             case "run":

@@ -18,6 +18,8 @@ def restart(draft: Draft, request: Request) -> str:
     """Carries out a request made of an ended run; returns why not, where it cannot be."""
     if mistake := find_mistake(request):
         return mistake
+    if draft.standing.shrunk_at is not None:
+        return "what it did was removed some time after its end (ttlAfterFinished); make a new Workflow"
     if request.verb == "rollback":
         return _undo(draft)
     if request.verb != "retry":
@@ -92,6 +94,7 @@ def _renew(draft: Draft, places: set[int], *, keeps: bool) -> None:
         finished_at=None,
         restarted_at=draft.now,
         rollback=None,
+        shrunk_at=None,
         completing_since=None,
         paused_at=None,
     )

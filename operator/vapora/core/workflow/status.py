@@ -260,6 +260,7 @@ class WorkflowStatus:
     approvals: tuple[Approval, ...] = ()
     ignored_words: tuple[str, ...] = ()  # told of; never written
     completing_since: datetime | None = None
+    shrunk_at: datetime | None = None  # its rows say little since, and what it made is gone
 
     @property
     def stage(self) -> Stage:

@@ -10,6 +10,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import rows, text
 from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.concurrency import CONCURRENCY_LIMIT, describe_concurrency
+from vapora.core.workflow.expiry import find_expiry
 from vapora.core.workflow.limits import find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
@@ -49,6 +50,8 @@ def build_status(
         "completingSince": encode_time(status.completing_since),
         "pausedAt": encode_time(status.paused_at),
         "restartedAt": encode_time(status.restarted_at),
+        "expiresAt": ended.get("expiresAt") or encode_time(find_expiry(observed, status)),
+        "shrunkAt": encode_time(status.shrunk_at),
         "handledRequest": status.handled_request,
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(
