@@ -66,10 +66,10 @@ def test_a_large_output_stands_apart_and_outlives_the_operator(
 
 def test_run_steps_share_a_workspace(objects: Objects):
     steps = [run("a"), run("b", dependsOn=["a"], run={"executor": "Job"})]
-    objects.workflow("shared", *steps, workspace={"size": "1Gi", "storageClass": "fast"})
+    objects.workflow("shared", *steps, workspace={"size": "1Gi", "storageClass": "simulated"})
     assert objects.finished("shared")["status"]["phase"] == "Succeeded"
     [claim] = objects.all("PersistentVolumeClaim", "vapora.dev/workflow")
-    assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadWriteOnce"], "fast")
+    assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadWriteOnce"], "simulated")
     for step in ("a", "b"):
         spec = await_pod(objects, step)["spec"]
         claims = [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in spec["volumes"]]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from vapora.controller.executor import Executor
 from vapora.controller.ports import JsonObject, KubeApi, NotFound
 from vapora.controller.runner import Retryable
 from vapora.core.plan import Create
+from vapora.core.views import WorkflowView, child, project_workflow, text
 from vapora.core.workflow.keepsakes import (
     build_keepsake,
     find_keepsakes,
@@ -69,6 +71,14 @@ class Keeper:
             values[name] = value
         kept |= names
         return put_back(status, values)
+
+    async def read_child(self, obj: Mapping[str, object]) -> WorkflowView:
+        """Returns an ended child Workflow with all its outputs; those that are lost are as if it had not given them."""
+        meta = child(obj, "metadata")
+        identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
+        with suppress(KeepsakeLost):
+            obj = {**obj, "status": await self.read(identity, child(obj, "status"), set())}
+        return project_workflow(obj)
 
     async def let_go(self, identity: Identity, status: Mapping[str, object], kept: set[str]) -> None:
         """Deletes what the written status refers to no more."""

@@ -12,7 +12,7 @@ from vapora.controller.workflowtemplate import Templates
 from vapora.core.learning.execution import Execution
 from vapora.core.plan import Event, Key
 from vapora.core.supported import SpecProblem
-from vapora.core.views import child, number, text
+from vapora.core.views import ChildView, child, number, text
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import Definition, compute_digest, read_definition
 from vapora.core.workflow.edits import drop_removed, follow_edit
@@ -44,6 +44,7 @@ class Run:
     must_look_at_all: bool = True
     events: list[Event] = field(default_factory=list)
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
+    outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
     published: object = None  # what the written status was built from, beside the run itself
 

@@ -17,13 +17,12 @@ from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
-from vapora.controller.store import RUN_KIND
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
-from vapora.core.views import JobView, PodView, child, number, parse_time, text
+from vapora.core.views import ChildView, JobView, PodView, WorkflowView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
@@ -129,6 +128,7 @@ class WorkflowReconciler:
     async def _advance(self, key: Key, run: Run) -> float | None:
         if not run.written.revision and run.is_templated and isinstance(run.definition, Definition):
             await self._pin_first(key, run)
+        await self._read_children(run)
         for _ in range(MAX_ROUNDS):
             self._runs.drop(key)  # what stays half decided is decided anew, from what is written
             now = self._kit.clock.now()
@@ -152,6 +152,15 @@ class WorkflowReconciler:
             if not decided.durable_first:
                 return decided.plan.requeue_after
         return 0.0
+
+    async def _read_children(self, run: Run) -> None:
+        """Reads what ended child Workflows gave and their statuses only refer to, once."""
+        if not isinstance(run.definition, Definition) or not any(s.kind == "workflow" for s in run.definition.steps):
+            return
+        for key, view in list(self._kit.store.children(run.identity.uid).items()):
+            is_wanted = isinstance(view, WorkflowView) and view.is_partial and view.phase in FINAL
+            if is_wanted and key not in run.outputs and (obj := self._kit.store.get(key)) is not None:
+                run.outputs[key] = await self._keeper.read_child(obj)
 
     def _observe(self, key: Key, run: Run) -> Observed | None:
         obj = self._kit.store.get(key)
@@ -182,7 +191,7 @@ class WorkflowReconciler:
             status=run.status,
             written=run.written,
             frontier=run.frontier,
-            children=self._kit.store.children(uid),
+            children=_complete(self._kit.store.children(uid), run.outputs),
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
             results=self._inbox.results(uid),
@@ -323,6 +332,10 @@ def name_of(action: Action) -> str:
             return str(key)
         case _:
             return ""
+
+
+def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
+    return {**children, **{key: view for key, view in read.items() if key in children}} if read else children
 
 
 def _find_patience(decided: WorkflowPlan) -> float:

@@ -239,7 +239,10 @@ def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowView:
-    """Is a Workflow as the one that made it sees it; `outputs` are those of its steps, by step."""
+    """Is a Workflow as the one that made it sees it; `outputs` are those of its steps, by step.
+
+    `is_partial` says that its status only refers to some of them.
+    """
 
     meta: Meta
     phase: str
@@ -249,6 +252,7 @@ class WorkflowView:
     handled_request: str
     finished_at: datetime | None
     outputs: Mapping[str, object]
+    is_partial: bool = False
 
 
 def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
@@ -266,6 +270,7 @@ def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
         handled_request=text(status, "handledRequest"),
         finished_at=parse_time(status.get("finishedAt")),
         outputs=outputs,
+        is_partial="keepsakes" in status or any("outputRef" in child(steps, name) for name in steps),
     )
 
 

@@ -64,6 +64,25 @@ async def test_a_run_whose_keepsake_is_gone_says_so_and_starts_nothing() -> None
 
 
 @in_virtual_time
+async def test_a_parent_is_given_the_large_outputs_of_its_child() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.api.put(
+            {
+                "apiVersion": "vapora.dev/v1alpha1",
+                "kind": "WorkflowTemplate",
+                "metadata": {"name": "t", "namespace": "default"},
+                "spec": {"workflow": {"steps": [run_step("a", outputs=["big"])]}},
+            }
+        )
+        took = [{"name": "size", "from": "size(result.steps.a.big)"}]
+        cluster.operator.store.put("WorkflowTemplate", cluster.api.find("WorkflowTemplate", "t"))
+        cluster.submit({"name": "call", "workflow": {"templateRef": {"name": "t"}}, "outputsFrom": took})
+        await cluster.end_pod("a", message=json.dumps({"big": LARGE}))
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        assert cluster.step("call")["outputs"] == {"size": 9000}
+
+
+@in_virtual_time
 async def test_a_workflow_that_is_deleted_takes_its_keepsakes_along() -> None:
     async with Cluster().operated() as cluster:
         cluster.submit(run_step("a", outputs=["big"]))

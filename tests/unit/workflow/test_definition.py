@@ -109,6 +109,12 @@ def test_a_step_takes_what_it_does_not_say_from_the_workflow() -> None:
     assert (second.on_failure, second.retry.max_attempts) == ("fail", 2)
 
 
+def test_a_spec_above_700_kibibytes_is_refused_by_name() -> None:
+    refused = read_definition({"steps": [run_step("a")], "description": "x" * 700 * 1024})
+    assert isinstance(refused, SpecProblem)
+    assert (refused.reason, "allowed are 716800" in refused.message) == ("SpecTooLarge", True)
+
+
 def test_abort_is_read_as_fail() -> None:
     assert read({"onFailure": "abort", "steps": [run_step("a")]}).steps[0].on_failure == "fail"
 
