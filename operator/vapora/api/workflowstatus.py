@@ -315,7 +315,7 @@ class ConcurrencyStatus(StatusModel):
     """The mutual exclusion that a run takes part in."""
 
     key: StatusLine
-    """Its key."""
+    """What the workflows that exclude each other have in common."""
     limit: Integer
     """How many may run at once."""
     on_busy: Literal["wait", "cancelOlder"]
