@@ -37,10 +37,7 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
         situation = _describe(draft, place, unit, answer)
     except ValueError as problem:
         return Broken(Failure(getattr(problem, "reason", "InvalidInput"), str(problem)))
-    following = _find(draft, place)(situation)
-    if not isinstance(following, Failed) and (excess := find_excess(unit.memory, following.memory, draft.steps)):
-        return Broken(excess)
-    return _follow(draft, place, unit, following, was_answered=answer is not None)
+    return _follow(draft, place, unit, _find(draft, place)(situation), was_answered=answer is not None)
 
 
 def call_id(draft: Draft, place: Place, unit: Unit) -> str:
@@ -109,6 +106,8 @@ def _original(draft: Draft, place: Place) -> int:
 
 
 def _follow(draft: Draft, place: Place, unit: Unit, what: Next, *, was_answered: bool) -> Standing | None:
+    if not isinstance(what, Failed) and (excess := find_excess(unit.memory, what.memory, draft.steps)):
+        return Broken(excess)
     match what:
         case Ask():
             return _ask(draft, place, unit, what, was_answered=was_answered)
