@@ -315,11 +315,7 @@ class ConcurrencyStatus(StatusModel):
     """The mutual exclusion that a run takes part in."""
 
     key: StatusLine
-<<<<<<< HEAD
-    """Workflows of the namespace with the same key exclude each other."""
-=======
     """What the workflows that exclude each other have in common."""
->>>>>>> keeping
     limit: Integer
     """How many may run at once."""
     on_busy: Literal["wait", "cancelOlder"]

@@ -23,11 +23,7 @@ from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
-<<<<<<< HEAD
 from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, text
-=======
-from vapora.core.views import ChildView, JobView, PodView, WorkflowView, child, number, parse_time, text
->>>>>>> keeping
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender

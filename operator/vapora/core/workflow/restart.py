@@ -17,15 +17,8 @@ _SKIPPED_BY_CONDITION = frozenset({"WhenFalse", "ConditionFalse"})
 
 def restart(draft: Draft, request: Request) -> str:
     """Carries out a request made of an ended run; returns why not, where it cannot be."""
-<<<<<<< HEAD
-    if mistake := find_mistake(request):
-        return mistake
-    if draft.standing.shrunk_at is not None:
-        return "what it did was removed some time after its end (ttlAfterFinished); make a new Workflow"
-=======
     if refusal := find_mistake(request) or (_SHRUNK if draft.standing.shrunk_at is not None else ""):
         return refusal
->>>>>>> keeping
     if request.verb == "rollback":
         return _undo(draft)
     if request.verb != "retry":
