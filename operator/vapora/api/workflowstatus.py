@@ -315,7 +315,7 @@ class ConcurrencyStatus(StatusModel):
     """The mutual exclusion that a run takes part in."""
 
     key: StatusLine
-    """Its key."""
+    """The key that the runs share."""
     limit: Integer
     """How many may run at once."""
     on_busy: Literal["wait", "cancelOlder"]

@@ -71,9 +71,6 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "an expiry": ({"ttlAfterFinished": "1h"}, "spec.ttlAfterFinished"),
-    "a workspace": ({"workspace": {"size": "1Gi"}}, "spec.workspace"),
-    "mutual exclusion": ({"concurrency": {"key": "k"}}, "spec.concurrency"),
     "a limit of cost": ({"maxCostCents": 1}, "spec.maxCostCents"),
     "simulation": ({"steps": [{"name": "a", "run": {**BODY, "executor": "simulate"}}]}, "spec.steps[0].run.executor"),
     "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[0].run.queueName"),

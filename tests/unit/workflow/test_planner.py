@@ -244,9 +244,9 @@ REFUSED = {
         "spec.steps[0].run.queueName",
     ),
     "a field that is not built is refused by name": (
-        {"workspace": {"size": "1Gi"}, "steps": [run_step("a")]},
+        {"maxCostCents": 1, "steps": [run_step("a")]},
         "NotSupported",
-        "spec.workspace",
+        "spec.maxCostCents",
     ),
 }
 
