@@ -315,11 +315,7 @@ class ConcurrencyStatus(StatusModel):
     """The mutual exclusion that a run takes part in."""
 
     key: StatusLine
-<<<<<<< HEAD
     """What the workflows that exclude each other have in common."""
-=======
-    """The key that the runs share."""
->>>>>>> engine
     limit: Integer
     """How many may run at once."""
     on_busy: Literal["wait", "cancelOlder"]

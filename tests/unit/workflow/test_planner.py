@@ -241,16 +241,7 @@ REFUSED = {
     "a part of a body that is not built is refused by name": (
         {"steps": [{"name": "a", "run": {"image": "x", "queueName": "q"}}]},
         "NotSupported",
-<<<<<<< HEAD
         "spec.steps[a].run.queueName",
-=======
-        "spec.steps[0].run.queueName",
-    ),
-    "a field that is not built is refused by name": (
-        {"maxCostCents": 1, "steps": [run_step("a")]},
-        "NotSupported",
-        "spec.maxCostCents",
->>>>>>> engine
     ),
 }
 

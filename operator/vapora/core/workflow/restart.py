@@ -23,17 +23,10 @@ def restart(draft: Draft, request: Request) -> str:
         return _undo(draft)
     if request.verb != "retry":
         return f"it has ended ({draft.standing.phase}); only retry and rollback are possible"
-<<<<<<< HEAD
     return _retry_from(draft, request.step) if request.step else _retry(draft)
 
 
 def _retry(draft: Draft) -> str:
-=======
-    return _retry_from(draft, request.step) if request.step else _retry_failed(draft)
-
-
-def _retry_failed(draft: Draft) -> str:
->>>>>>> engine
     if draft.standing.phase is Phase.SUCCEEDED:
         return "it succeeded; retry/<step> starts again from a step"
     broken = {place for place, name in enumerate(draft.graph.names) if not _stands(draft.steps.get(name))}
