@@ -39,6 +39,15 @@ async def test_the_owner_of_a_child_that_existed_already_is_looked_at_again():
     assert await engine.queue.get() == workflow_key("w")
 
 
+@in_virtual_time
+async def test_a_run_that_is_patched_is_looked_at_although_the_watch_brings_nothing_newer():
+    engine = Engine()
+    uid = engine.add(build_workflow("w"))["metadata"]["uid"]
+    asked = {"metadata": {"uid": uid, "annotations": {"vapora.dev/request": "cancel 1"}}}
+    assert await engine.executor.execute([Patch(workflow_key("w"), asked)]) == []
+    assert await engine.queue.get() == workflow_key("w")
+
+
 FOREIGN = {
     "a Pod of another owner": build_pod("p", owner="u2"),
     "another try of this owner": build_pod("p", owner="u1", try_=2),
