@@ -168,8 +168,8 @@ class Executor:
             self._store.remove_child(action.key)  # the very object is gone: nothing is left to patch
             return
         self._store.put_answer(answer)
-        if action.key.kind == RUN_KIND:
-            self._wake(action.key)  # a request made of another run, say: the watch will bring nothing newer
+        if action.key.kind == RUN_KIND and child(action.body, "metadata", "annotations"):
+            self._wake(action.key)  # something is asked of another run, and the watch will bring nothing newer
 
     async def _delete(self, action: Delete) -> None:
         try:
