@@ -33,7 +33,7 @@ from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
 from vapora.core.workflow.planner import plan_workflow
-from vapora.core.workflow.release import child_execution_id, find_settled, is_finished, plan_release
+from vapora.core.workflow.release import child_execution_id, find_settled, has_ended, plan_release
 from vapora.core.workflow.results import find_answered
 from vapora.core.workflow.revision import build_revision, revision_key
 from vapora.core.workflow.summary import build_status
@@ -284,9 +284,10 @@ class WorkflowReconciler:
         What another process saw and may not have recorded is recorded first: it is still here because of that.
         """
         identity, now = run.identity, self._kit.clock.now()
-        settled = find_settled(run.written, self._kit.store.children(identity.uid).values())
+        children = self._kit.store.children(identity.uid).values()
+        settled = find_settled(run.written, children)
         answers = find_answered(run.written, self._inbox.results(identity.uid))
-        tries = [execution_of_child(identity, view, now) for view in settled if is_finished(view)]
+        tries = [execution_of_child(identity, view, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
         unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
         await self._record(run, unknown, wait=0.0)
@@ -304,8 +305,9 @@ class WorkflowReconciler:
 
     def _is_all_recorded(self, run: Run) -> bool:
         """Returns whether the graph has every try, also those of a process before this one as far as children tell."""
-        settled = find_settled(run.status, self._kit.store.children(run.identity.uid).values())
-        known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in settled if is_finished(view))]
+        children = self._kit.store.children(run.identity.uid).values()
+        ended = (view for view in find_settled(run.status, children) if has_ended(view, children))
+        known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in ended)]
         return all(map(self._is_durable, known))
 
     def _is_durable(self, known: str) -> bool:

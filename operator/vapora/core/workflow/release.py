@@ -41,6 +41,19 @@ def is_finished(view: PodView | JobView) -> bool:
     return view.is_complete or view.is_failed if isinstance(view, JobView) else view.is_finished
 
 
+def has_ended(view: ChildView, children: Iterable[ChildView]) -> bool:
+    """Returns whether nothing more will ever be told of the child: one that is deleted before it ran never finishes.
+
+    The Job controller says nothing of a Job that is being deleted, so its Pods are asked.
+    """
+    if not isinstance(view, (PodView, JobView)) or is_finished(view):
+        return True
+    if isinstance(view, PodView):
+        return view.meta.is_deleting and not view.node
+    pods = (pod for pod in children if isinstance(pod, PodView) and pod.meta.controller_uid == view.meta.uid)
+    return view.meta.is_deleting and all(pod.is_finished for pod in pods)
+
+
 def child_execution_id(identity: Identity, view: ChildView) -> str:
     """Returns the id under which the try of a child is recorded."""
     step, item, try_ = read_labels(view)
