@@ -36,6 +36,13 @@ class Inbox:
         """Returns the ids of the results that came since the last call."""
         return self._changes.pop(uid, set())
 
+    async def clear(self, is_known: Callable[[str], bool]) -> None:
+        """Lets the results of workflows go that do not exist any more."""
+        for uid in [uid for uid in self._results if not is_known(uid)]:
+            for task_id in list(self._results[uid]):
+                await self.acknowledge(uid, task_id)
+            self._changes.pop(uid, None)
+
     async def acknowledge(self, uid: str, task_id: str) -> None:
         """Lets a result go for good."""
         known = self._results.get(uid, {})

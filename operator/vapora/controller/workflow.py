@@ -91,6 +91,7 @@ class WorkflowReconciler:
         obj = self._kit.store.get(key)
         if obj is None:
             self._forget(key)
+            await self._inbox.clear(lambda uid: self._kit.store.key_of(uid) is not None)
             return None
         if self._is_at_rest(obj):
             self._forget(key)
