@@ -71,9 +71,11 @@ def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> 
         return Underway(is_running=False)
     pod = find_job_pod(observed, view)
     if view.is_complete:
-        if pod is None and needs_result:
+        if needs_result and (pod is None or not pod.is_finished):
             return Underway(is_running=True, why="the Job is complete; its Pod's words are awaited")
         return Done(read_result(pod) if pod else None, view.finished_at)
+    if view.is_failed and view.reason != "DeadlineExceeded" and pod is not None and not pod.is_finished:
+        return Underway(is_running=True, why="the Job has failed; its Pod's words are awaited")
     if (failure := find_job_failure(view, pod)) is not None:
         return Broken(failure, view.finished_at, None if view.is_failed else view)
     if view.meta.is_deleting and (pod is None or pod.is_finished):  # its controller says nothing more of it
