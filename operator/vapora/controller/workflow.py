@@ -288,7 +288,7 @@ class WorkflowReconciler:
         children = self._kit.store.children(identity.uid).values()
         settled = find_settled(run.written, children)
         answers = find_answered(run.written, self._inbox.results(identity.uid))
-        tries = [execution_of_child(identity, view, now) for view in settled if has_ended(view, children)]
+        tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
         unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
         await self._record(run, unknown, wait=0.0)

@@ -12,13 +12,17 @@ from vapora.core.workflow.failure import find_job_failure, find_pod_failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.release import child_execution_id, read_labels
 from vapora.core.workflow.results import AgentResult, Answered
-from vapora.core.workflow.status import Identity, Unit
+from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
 
 
-def execution_of_child(identity: Identity, view: PodView | JobView, now: datetime) -> Execution:
+def execution_of_child(
+    identity: Identity, view: PodView | JobView, written: WorkflowStatus, now: datetime
+) -> Execution:
     """Builds the execution of a try from its child, where the process that saw it first is gone."""
     step, item, try_ = read_labels(view)
-    failure = find_pod_failure(view) if isinstance(view, PodView) else find_job_failure(view, None)
+    items = written.step(step).items
+    unit = written.step(step).unit if items is None else items.active.get(item, Unit())
+    outcome, reason = _judge(view, unit, try_)
     ended = (view.end.finished_at if view.end else None) if isinstance(view, PodView) else view.finished_at
     return Execution(
         id=child_execution_id(identity, view),
@@ -30,11 +34,28 @@ def execution_of_child(identity: Identity, view: PodView | JobView, now: datetim
         pool="",
         role="",
         task_type="run",
-        outcome="failure" if failure else "success" if view_succeeded(view) else "cancelled",
-        reason=failure.reason if failure else "",
+        outcome=outcome,
+        reason=reason,
         started=view.meta.created_at or now,
         finished=ended or now,
     )
+
+
+def _judge(view: PodView | JobView, unit: Unit, try_: int) -> tuple[str, str]:
+    """Returns outcome and reason of a try: what is written of it goes before what its child says.
+
+    A child that succeeded and was followed by another try gave no result that its step could use.
+    """
+    if try_ == unit.tries and unit.state is State.SUCCEEDED:
+        return "success", ""
+    if try_ == unit.tries and unit.state in {State.FAILED, State.RETRYING, State.CANCELLED}:
+        return "cancelled" if unit.state is State.CANCELLED else "failure", unit.reason
+    failure = find_pod_failure(view) if isinstance(view, PodView) else find_job_failure(view, None)
+    if failure is not None:
+        return "failure", failure.reason
+    if not view_succeeded(view):
+        return "cancelled", ""
+    return ("failure", "OutputInvalid") if try_ < unit.tries else ("success", "")
 
 
 def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -> Execution:
