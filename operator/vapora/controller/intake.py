@@ -24,10 +24,10 @@ class Intake:
         key = Key(kind, text(meta, "namespace"), text(meta, "name"))
         parent = self._store.parent_of(key)
         if event == "DELETED":
-            if self._store.remove(key, text(meta, "uid")):
-                self._queue.add(key)
-                for orphan in self._store.children(text(meta, "uid")):
-                    self._queue.add(orphan)  # its own last event may have come before this one
+            self._store.remove(key, text(meta, "uid"))  # perhaps a write that found nothing did so already
+            self._queue.add(key)
+            for orphan in self._store.children(text(meta, "uid")):
+                self._queue.add(orphan)  # its own last event may have come before this one
         elif self._store.put(kind, obj):
             self._queue.add(key, Priority.FRESH if event else Priority.BACKGROUND)
             parent = self._store.parent_of(key)
