@@ -53,7 +53,7 @@ def key_of(manifest: Manifest) -> Key:
 class Executor:
     """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside.
 
-    `wake` queues the owner of a child that existed already: it may have ended long ago, and no event will say so again.
+    `wake` queues the owner of a child that existed already, or was deleted: no event may say more of it.
     `perform` takes over a call, which is made in the background: its answer is no matter of the plan that asks for it.
     """
 
@@ -141,6 +141,9 @@ class Executor:
         if not _is_same_child(wanted, found):
             raise NameTaken(key)
         self._store.put_answer(found)
+        self._wake_owner(key)
+
+    def _wake_owner(self, key: Key) -> None:
         if (owner := self._store.touch_child(key)) is not None:
             self._wake(owner)
 
@@ -180,6 +183,7 @@ class Executor:
             return  # a namesake took the place of the one to delete, which is gone
         else:
             self._store.mark_deleting(action.key, action.uid)
+            self._wake_owner(action.key)  # of one that never ran no event will say more
 
     async def _use_broker(self, action: Publish | CancelTask | EnsureQueue | RemoveQueue) -> None:
         if self._broker is None:

@@ -38,6 +38,7 @@ class Run:
     status: WorkflowStatus
     written: WorkflowStatus
     frontier: Frontier
+    rests_on: Mapping[str, object] | None  # the status in the object: one that another process wrote makes this void
     outdated: tuple[str, str] = ("", "")
     must_rerun: bool = False
     is_templated: bool = False
@@ -47,6 +48,11 @@ class Run:
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
     published: object = None  # what the written status was built from, beside the run itself
+
+    def is_void(self, obj: Mapping[str, object]) -> bool:
+        """Returns whether somebody else has written the status that this memo was made of."""
+        found = child(obj, "status")
+        return self.rests_on is not found and self.rests_on != found
 
 
 class Runs:
@@ -87,6 +93,8 @@ class Runs:
         meta, run = child(obj, "metadata"), self._runs.get(key)
         if run is None or run.identity.uid != text(meta, "uid") or isinstance(run.definition, SpecProblem):
             return await self._begin(obj)
+        if run.is_void(obj):
+            return await self._begin(obj)
         if run.generation != number(meta, "generation"):
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
@@ -108,8 +116,9 @@ class Runs:
         frontier = Frontier(waiting=[])
         if isinstance(definition, Definition):
             frontier = build_stage_frontier(definition, status, identity)
-        digest = text(child(obj, "status"), "specDigest") or compute_digest(raw)
-        run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier)
+        written = child(obj, "status")
+        digest = text(written, "specDigest") or compute_digest(raw)
+        run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
             _follow(run, raw)

@@ -12,12 +12,13 @@ from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KubeApi
+from vapora.controller.ports import Conflict, KubeApi
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
 from vapora.controller.store import RUN_KIND
+from vapora.controller.writer import build_merge_patch
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
@@ -250,7 +251,12 @@ class WorkflowReconciler:
             status |= {name: before[name] for name in _ROWS if name in before}
         else:
             status = await self._keeper.keep(run.identity, status, run.kept)
+        known = self._kit.store.get(key)
+        if known is not None and run.is_void(known):
+            raise Conflict("another process wrote the status while this one decided", status=409, reason="Conflict")
         await self._kit.writer.write(key, status, urgent=True)
+        found = child(self._kit.store.get(key) or {}, "status")
+        run.rests_on = None if build_merge_patch(found, status) else found
         run.written, run.published = run.status, basis
         self._places.note(key, build_contender(observed, run.status))
         asked = find_asked(run.written, run.identity)

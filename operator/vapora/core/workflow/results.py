@@ -97,7 +97,7 @@ def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> b
             return item in status.items.succeeded or item in status.items.failed or item in status.items.cancelled
         unit = status.items.active[item]
     elif item not in {0, naming.NO_ITEM}:
-        return True
+        return unit.tries > 0  # a step that has not begun here may have begun in another process
     still_wanted = unit.state.is_working or unit.is_open
     return effect < unit.effect or (effect == unit.effect and unit.state is State.RETRYING and not still_wanted)
 

@@ -14,6 +14,7 @@ from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch
 from vapora.core.workflow.outputs import measure
+from vapora.core.workflow.release import read_labels
 from vapora.core.workflow.renewal import drop_items
 from vapora.core.workflow.resolve import compute_input, read_items
 from vapora.core.workflow.standing import Broken
@@ -30,7 +31,24 @@ MayStart = Callable[[Draft, Place], bool]
 def take_over(draft: Draft) -> None:
     """Takes over the children that a process before this one made and did not write down."""
     if draft.observed.changed is None and draft.observed.children:
-        _start(draft, _has_child)
+        last = _find_last_items(draft)
+
+        def is_wanted(draft: Draft, place: Place) -> bool:
+            # Items start in order, so one without a child before one with a child was on its way.
+            is_new = place[1] not in draft.active_items(place[0])
+            return _has_child(draft, place) or (is_new and place[1] < last.get(place[0], NO_ITEM))
+
+        _start(draft, is_wanted)
+
+
+def _find_last_items(draft: Draft) -> dict[int, int]:
+    """Returns for each step the last item that has a child."""
+    last: dict[int, int] = {}
+    for view in draft.observed.children.values():
+        name, item, _ = read_labels(view)
+        if item != NO_ITEM and (step := draft.graph.index.get(name)) is not None:
+            last[step] = max(item, last.get(step, NO_ITEM))
+    return last
 
 
 def start_what_may(draft: Draft) -> None:

@@ -70,12 +70,10 @@ def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> 
     if not isinstance(view, JobView):
         return Underway(is_running=False)
     pod = find_job_pod(observed, view)
+    if _awaits_words(view, pod, needs_result=needs_result):
+        return Underway(is_running=True, why="the Job has ended; its Pod's words are awaited")
     if view.is_complete:
-        if needs_result and (pod is None or not pod.is_finished):
-            return Underway(is_running=True, why="the Job is complete; its Pod's words are awaited")
         return Done(read_result(pod) if pod else None, view.finished_at)
-    if view.is_failed and view.reason != "DeadlineExceeded" and pod is not None and not pod.is_finished:
-        return Underway(is_running=True, why="the Job has failed; its Pod's words are awaited")
     if (failure := find_job_failure(view, pod)) is not None:
         return Broken(failure, view.finished_at, None if view.is_failed else view)
     if view.meta.is_deleting and (pod is None or pod.is_finished):  # its controller says nothing more of it
@@ -84,6 +82,13 @@ def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> 
     # A Pod that has finished has run: its Job only has not said so yet.
     why = pod.unschedulable if pod is not None else "the Job has no Pod yet"
     return Underway(is_running=pod is not None and pod.phase != "Pending", why=why)
+
+
+def _awaits_words(job: JobView, pod: PodView | None, *, needs_result: bool) -> bool:
+    """Returns whether a Job has ended and its Pod has yet to be seen to: the watch of Pods may lag behind."""
+    if job.is_complete:
+        return needs_result and (pod is None or not pod.is_finished)
+    return job.is_failed and job.reason != "DeadlineExceeded" and pod is not None and not pod.is_finished
 
 
 def _check_times(standing: Standing, view: ChildView, unit: Unit, now: datetime) -> Standing:
