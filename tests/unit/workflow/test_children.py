@@ -133,7 +133,7 @@ def test_a_job_that_is_complete_waits_for_its_pods_words_where_they_are_outputs(
     world = World({"steps": [step]})
     world.settle()
     world.finish("a")
-    assert world.step("a").unit.message == "the Job is complete; its Pod's words are awaited"
+    assert world.step("a").unit.message == "the Job has ended; its Pod's words are awaited"
     job = world.children[world.child("a")]
     pod = finished(make_pod(job.meta, owner=job.meta.uid), world.now, message='{"n": 7}')
     world.children[pod.meta.key] = pod
