@@ -15,9 +15,16 @@ Json = dict[str, Any]
 _PASSING = frozenset(
     {
         *("startedAt", "finishedAt", "timeoutAt", "pendingTimeoutAt", "nextAttemptAt", "deadlineAt", "completingSince"),
-        *("at", "uid", "resourceVersion", "calls"),  # a call whose answer was lost is made again under another number
+        *(
+            "at",
+            "uid",
+            "resourceVersion",
+            "inputDigest",
+            "calls",
+        ),  # a call whose answer was lost is made again under another number
     }
 )
+_UNDONE = frozenset({"Compensating", "Compensated", "CompensationFailed"})
 _COLUMNS = (
     "step, item, try, pool, role, task_type, outcome, reason, quality, tokens, model, provider, cost_cents, "
     "error_signature"
@@ -108,7 +115,7 @@ def _created_pods(audit: Iterator[AuditEvent], namespace: str) -> Iterator[str]:
             and "subresource" not in about
             and answer["code"] == 201
         ):
-            yield about["name"]
+            yield about.get("name", "")  # that of others, made by its beginning, is not told
 
 
 def _describe_pod(pod: Json) -> tuple[str, str, str, str]:
@@ -183,7 +190,8 @@ def find_turn_back(history: list[Json]) -> str:
             return f"phase {before['phase']} became {status.get('phase')}"
         for name, was in before.get("steps", {}).items():
             step = status["steps"].get(name, {})
-            if was["state"] in {*FINAL, "Skipped"} and _essence(step) != _essence(was):
+            is_undone = step.get("state") in _UNDONE
+            if was["state"] in {*FINAL, "Skipped"} and _essence(step) != _essence(was) and not is_undone:
                 return f"step {name} was {was} and became {step}"
             if step.get("tries", 0) < was.get("tries", 0) or step.get("effect", 0) < was.get("effect", 0):
                 return f"step {name} counted backwards: it was {was} and became {step}"

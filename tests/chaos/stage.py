@@ -158,7 +158,8 @@ class Stage:
         outcomes, writes = {}, {}
         for kind in WORKFLOWS:
             first, second = (self._perform_to_the_last_event(kind) for _ in range(2))
-            assert compare(second.outcome, first.outcome) == ""
+            difference = compare(second.outcome, first.outcome)
+            assert not difference, f"two undisturbed runs of {kind} differ:\n{difference}"
             outcomes[kind] = first.outcome
             writes[kind] = [write for write in first.writes if write in second.writes]
         return Undisturbed(outcomes, writes)

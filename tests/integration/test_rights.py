@@ -99,6 +99,9 @@ def work(objects: Objects) -> None:
     wait_until(lambda: objects.step("cancelled", "job").get("state") == "Running", "the Job runs")
     objects.patch("Workflow", "cancelled", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
     objects.finished("cancelled")
+    objects.workflow("brief", run("a"), ttlAfterFinished="1s")
+    objects.patch("Workflow", "brief", {"metadata": {"labels": {"vapora.dev/created-by": "cli"}}})
+    await_gone(objects, "Workflow", "brief")
     objects.workflow("pinned", forever)
     wait_until(lambda: objects.status("Workflow", "pinned").get("revision"), "it is pinned")
 

@@ -114,7 +114,8 @@ def test_a_step_that_has_started_keeps_what_it_began_with_and_this_is_said(here:
 def test_an_edit_that_makes_no_sense_is_not_followed_and_this_is_said(here: Stage) -> None:
     here.workflow("odd", run("a", ends=FOREVER), run("b", dependsOn=["a"]))
     here.await_step("odd", "a", state="Running")
-    here.patch("Workflow", "odd", {"spec": {"steps": [run("a", ends=FOREVER), run("b", dependsOn=["b"])]}})
+    circle = [run("b", dependsOn=["c"]), run("c", dependsOn=["b"])]  # which no admission policy can see
+    here.patch("Workflow", "odd", {"spec": {"steps": [run("a", ends=FOREVER), *circle]}})
     here.await_said("Workflow", "odd", "SpecOutdated", "True InvalidSpec: the edited spec is not followed")
     here.end_pod("a")
     assert here.tries("odd").keys() <= {"a", "b"}
