@@ -39,6 +39,8 @@ class Cloud:
 def list_clouds(undisturbed: Undisturbed) -> Iterator[Cloud]:
     for workflow, writes in undisturbed.writes.items():
         for write in writes:
+            if write.verb == "call":
+                continue  # what a step calls may fail it, and is then tried again: that is no weather
             for words, fault in WEATHER.items():
                 if write.verb != "publish" or isinstance(fault, Reset):  # a broker refuses nothing by a number
                     yield Cloud(workflow, write, words)
@@ -103,8 +105,17 @@ def test_a_standby_ends_what_a_killed_leader_began(stage: Stage, undisturbed: Un
 def test_a_leader_that_hung_and_wakes_after_the_end_changes_nothing(
     stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
 ):
-    """Its write is on its way all the time, and arrives when another operator has done the work."""
-    points = [(kind, write) for kind, writes in undisturbed.writes.items() for write in writes]
+    """Its write is on its way all the time, and arrives when another operator has done the work.
+
+    What a step applies or calls is left out: nothing fences a request that makes an object, or leaves the cluster, from
+    one that a hung operator had sent (docs/workflows.md says so).
+    """
+    points = [
+        (kind, write)
+        for kind, writes in undisturbed.writes.items()
+        for write in writes
+        if write.verb != "call" and write.target not in {"configmaps", "agentpools", "agentpools/scale"}
+    ]
     for kind, write in draw.choose(points, FREEZES_DRAWN):
         with subtests.test(msg=f"{kind}: hung at {write}"):
             assert compare(hang(stage, kind, write), undisturbed.outcomes[kind]) == ""
