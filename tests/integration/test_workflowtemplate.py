@@ -28,8 +28,8 @@ def here(cluster: Cluster, namespace: str, operator: Operators) -> Objects:
     return Objects(cluster, namespace)
 
 
-def create(here: Objects, name: str, *parameters: Json, **schedule: object) -> Json:
-    spec: Json = {"parameters": list(parameters), "workflow": {"steps": [run("work")]}}
+def create(here: Objects, name: str, *parameters: Json, ends: dict[str, str] | None = None, **schedule: object) -> Json:
+    spec: Json = {"parameters": list(parameters), "workflow": {"steps": [run("work", ends=ends)]}}
     return here.create("WorkflowTemplate", name, {**spec, "schedule": schedule} if schedule else spec)
 
 
@@ -80,7 +80,7 @@ def test_after_an_absence_the_latest_slot_runs_once_and_is_told_of(here: Objects
 
 
 def test_the_next_run_takes_the_place_of_the_one_before(here: Objects) -> None:
-    create(here, "fresh", cron="0 0 1 1 *", concurrency="Replace")
+    create(here, "fresh", ends={"duration": "forever"}, cron="0 0 1 1 *", concurrency="Replace")
     make_overdue(here, "fresh", LONG_AGO)
     first = wait_until(lambda: here.all("Workflow", LABEL), "it has run")[0]["metadata"]["name"]
     here.await_status("WorkflowTemplate", "fresh", lastScheduledAt=write(LONG_AGO))

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 600.0
 _PATIENCE = 60.0  # seconds given to the watches for their first list, before what they miss is read one by one
+_LIST_AGAIN = 2.0
 _RETRY = 5.0
 _POLL = 0.1
 
@@ -69,18 +70,26 @@ class Resync:
     async def _try_first(self) -> bool:
         """Waits until all that exists is in the store; returns False where it cannot be listed."""
         self.tried_at = self._clock.monotonic()
+        deadline = self._clock.monotonic() + _PATIENCE
         try:
-            missing = [key for kind in self._kinds for key in await self._list(kind)]
+            while missing := await self._find_missing():
+                if self._clock.monotonic() >= deadline:
+                    log.warning("the watches have not brought everything", extra={"missing": len(missing)})
+                    return await self._try_once()
+                await self._await_objects(missing)
         except ApiError as problem:
             log.warning("our kinds cannot be listed", extra={"problem": str(problem)})
             return False
-        deadline = self._clock.monotonic() + _PATIENCE
-        while missing := [key for key in missing if self._store.get(key) is None]:
-            if self._clock.monotonic() >= deadline:
-                log.warning("the watches have not brought everything", extra={"missing": len(missing)})
-                return await self._try_once()
-            await self._clock.sleep(_POLL)
         return True
+
+    async def _find_missing(self) -> list[Key]:
+        """Lists what exists now and is not in the store; what was deleted since the last list is not among it."""
+        return [key for kind in self._kinds for key in await self._list(kind) if self._store.get(key) is None]
+
+    async def _await_objects(self, missing: Sequence[Key]) -> None:
+        again = self._clock.monotonic() + _LIST_AGAIN
+        while self._clock.monotonic() < again and any(self._store.get(key) is None for key in missing):
+            await self._clock.sleep(_POLL)
 
     async def _try_once(self) -> bool:
         self.tried_at = self._clock.monotonic()
