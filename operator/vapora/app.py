@@ -68,8 +68,8 @@ class Operator:
         self._store = store = Store()
         self._queue = queue = WorkQueue(clock, random.random)
         queue.close()
-        self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second)
-        self._events = EventRecorder(api, clock, metrics, identity=settings.identity)
+        self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second, spare=queue.spare)
+        self._events = EventRecorder(api, clock, metrics, identity=settings.identity, spare=queue.spare)
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
         performer = Performer(callers, wake=self._wake)
         kit = Kit(

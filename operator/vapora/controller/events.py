@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import Queue, QueueFull
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from vapora.controller.ports import ApiError, Clock, JsonObject, KubeApi, Meter
 from vapora.core.conditions import cut, timestamp
@@ -20,13 +20,17 @@ _MAX_NAME = 230  # so that a suffix fits within the 253 characters of a name
 
 
 class EventRecorder:
-    """Takes events in and sends them in the background: warnings always, routine ones while the rate allows."""
+    """Takes events in and sends them in the background: warnings always, routine ones while the rate allows.
 
-    def __init__(self, api: KubeApi, clock: Clock, meter: Meter, *, identity: str) -> None:
+    `spare` returns the part of the rate that may be used now.
+    """
+
+    def __init__(self, api: KubeApi, clock: Clock, meter: Meter, *, identity: str, spare: Callable[[], float]) -> None:
         self._api = api
         self._clock = clock
         self._meter = meter
         self._identity = identity
+        self._spare = spare
         self._line: Queue[JsonObject] = Queue(CAPACITY)
         self._tokens = float(NORMAL_PER_SECOND)
         self._filled_at = clock.monotonic()
@@ -65,7 +69,8 @@ class EventRecorder:
                 self._told = {known: until for known, until in self._told.items() if until > now}
             self._told[same] = now + SILENCE
             return ""
-        self._tokens = min(self._tokens + (now - self._filled_at) * NORMAL_PER_SECOND, NORMAL_PER_SECOND)
+        fresh = (now - self._filled_at) * NORMAL_PER_SECOND * self._spare()
+        self._tokens = min(self._tokens + fresh, NORMAL_PER_SECOND)
         self._filled_at = now
         if self._tokens < 1:
             return "rate"

@@ -16,13 +16,17 @@ SHARE = 10  # a write of a large object costs the API server much, so its pause 
 class Pacer:
     """Hands out grants to write progress; `release` is called with each key that got one.
 
-    A burst of short runs would otherwise write each of them twice, where its final write alone says all.
+    A burst of short runs would otherwise write each of them twice, where its final write alone says all. `spare`
+    returns the part of the rate that may be used now.
     """
 
-    def __init__(self, clock: Clock, release: Callable[[Key], None], *, per_second: float) -> None:
+    def __init__(
+        self, clock: Clock, release: Callable[[Key], None], *, per_second: float, spare: Callable[[], float]
+    ) -> None:
         self._clock = clock
         self._release = release
         self._interval = 1 / per_second
+        self._spare = spare
         self._line: list[tuple[float, Key]] = []
         self._waiting: dict[Key, float] = {}
         self._granted: set[Key] = set()
@@ -67,7 +71,7 @@ class Pacer:
                 self._line.clear()
                 self._wake.clear()
                 await self._wake.wait()
-            await self._clock.sleep(self._interval)
+            await self._clock.sleep(self._interval / self._spare())
             self._release_next()
 
     def _release_next(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from vapora.api.reasons import Reason
 from vapora.controller.keeper import Keeper, KeepsakeLost
@@ -55,6 +56,24 @@ class Run:
         return self.rests_on is not found and self.rests_on != found
 
 
+class Definitions:
+    """Reads specs. Runs of the same spec share what was made of it while one of them goes on."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[str, Definition] = WeakValueDictionary()
+
+    def read(self, raw: Mapping[str, object]) -> Definition | SpecProblem:
+        """Returns the definition, or what is wrong with the spec."""
+        digest = compute_digest(raw)
+        known = self._known.get(digest)
+        if known is not None and known.raw == raw:
+            return known
+        definition = read_definition(raw)
+        if isinstance(definition, Definition):
+            self._known[digest] = definition
+        return definition
+
+
 class Runs:
     """Keeps the memo of each run that goes on."""
 
@@ -65,6 +84,7 @@ class Runs:
         self._keeper = keeper
         self._templates = templates
         self._check = check
+        self._definitions = Definitions()
         self._runs: dict[Key, Run] = {}
 
     @property
@@ -129,16 +149,16 @@ class Runs:
     ) -> Definition | SpecProblem:
         if not status.revision:
             resolved = await self._templates.resolve(Key("Workflow", identity.namespace, identity.name), raw)
-            definition = resolved if isinstance(resolved, SpecProblem) else read_definition(resolved)
+            definition = resolved if isinstance(resolved, SpecProblem) else self._definitions.read(resolved)
             return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
         if status.revision == revision_key(identity, raw).name:
-            return read_definition(raw)
+            return self._definitions.read(raw)
         try:
             revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
         except NotFound:
             message = f"ControllerRevision {status.revision}, which holds the spec this run began with, is gone: "
             return SpecProblem(Reason.SpecChanged, f"{message}make a new Workflow")
-        return read_definition(read_revision(revision))
+        return self._definitions.read(read_revision(revision))
 
 
 def _follow(run: Run, raw: Mapping[str, object]) -> None:

@@ -15,6 +15,8 @@ from vapora.core.plan import Key
 
 BACKOFF_FIRST = 0.005
 BACKOFF_MAX = 16 * 60.0
+BACKLOG = 256  # waiting keys beyond which the workers count as behind
+SPARING = 0.25
 _JITTER = (
     0.2  # a delay is stretched by up to this part of itself, so that keys that failed together do not return together
 )
@@ -74,6 +76,14 @@ class WorkQueue:
     def depth(self) -> int:
         """Is the number of keys that wait for a worker now."""
         return sum(len(ready) for ready in self._ready.values()) + len(self._again)
+
+    def spare(self) -> float:
+        """Returns the part of its rate that telling people of progress may use now.
+
+        A progress write or an Event costs the API server as much as the work that others wait for, so it is 1 while
+        the workers keep up and a quarter while they are behind.
+        """
+        return 1.0 if self.depth <= BACKLOG else SPARING
 
     @property
     def delayed(self) -> int:

@@ -59,9 +59,9 @@ class Engine:
         self.api = FakeKubeApi(self.clock)
         self.store = Store()
         self.queue = WorkQueue(self.clock, jitter=lambda: 0.0)
-        self.pacer = Pacer(self.clock, self.queue.add, per_second=10)
+        self.pacer = Pacer(self.clock, self.queue.add, per_second=10, spare=self.queue.spare)
         self.writer = StatusWriter(self.api, self.store, self.pacer, self.clock)
-        self.events = EventRecorder(self.api, self.clock, self.meter, identity="test")
+        self.events = EventRecorder(self.api, self.clock, self.meter, identity="test", spare=self.queue.spare)
         self.performed: list[Perform] = []
         self.executor = Executor(self.api, None, self.store, wake=self.queue.add, perform=self.performed.append)
         self.kit = Kit(self.store, self.executor, self.writer, self.events, self.clock)

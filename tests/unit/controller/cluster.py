@@ -109,7 +109,10 @@ class Operator:
             Recorder(cluster.graph, wake=self.queue.add, limit=cluster.graph_room) if cluster.graph else None
         )
         source = FakeEventSource(api, lag=cluster.lag)
-        pacer, events = Pacer(clock, self.queue.add, per_second=10), EventRecorder(api, clock, self.meter, identity="t")
+        pacer, events = (
+            Pacer(clock, self.queue.add, per_second=10, spare=self.queue.spare),
+            EventRecorder(api, clock, self.meter, identity="t", spare=self.queue.spare),
+        )
         self.performer = Performer(cluster, wake=self._wake)
         perform = self.performer.perform
         executor = Executor(api, cluster.broker, self.store, wake=self.queue.add, perform=perform)

@@ -17,7 +17,8 @@ class Paced:
     def __init__(self, per_second: float = 10) -> None:
         self.clock = VirtualClock()
         self.released: list[tuple[float, str]] = []
-        self.pacer = Pacer(self.clock, self._release, per_second=per_second)
+        self.spare = 1.0
+        self.pacer = Pacer(self.clock, self._release, per_second=per_second, spare=lambda: self.spare)
 
     def _release(self, key: Key) -> None:
         self.released.append((round(self.clock.monotonic(), 2), key.name))
@@ -59,6 +60,16 @@ async def test_over_all_objects_at_most_ten_a_second_are_released_and_the_oldest
         await paced.clock.sleep(3)
         assert len(paced.released) in {28, 29}
         assert [name for _, name in paced.released] == sorted(name for _, name in paced.released)
+
+
+@in_virtual_time
+async def test_progress_is_written_more_seldom_while_the_workers_are_behind():
+    async with Paced() as paced:
+        paced.spare = 0.25
+        for number in range(50):
+            paced.pacer.admit(workflow_key(f"w{number:02}"))
+        await paced.clock.sleep(10)
+        assert len(paced.released) in {24, 25}
 
 
 @in_virtual_time

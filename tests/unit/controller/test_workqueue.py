@@ -5,7 +5,7 @@ import time
 
 from tests.fakes.virtual_time import VirtualClock, in_virtual_time, run_virtually, settle
 
-from vapora.controller.workqueue import BACKOFF_MAX, Priority, WorkQueue
+from vapora.controller.workqueue import BACKLOG, BACKOFF_MAX, SPARING, Priority, WorkQueue
 from vapora.core.plan import Key
 
 
@@ -28,6 +28,16 @@ async def drain(queue: WorkQueue) -> list[str]:
         names.append(taken.name)
         queue.done(taken)
     return names
+
+
+@in_virtual_time
+async def test_telling_of_progress_gets_less_while_many_keys_wait():
+    queue = make_queue()
+    for number in range(BACKLOG):
+        queue.add(key(str(number)))
+    kept_up = queue.spare()
+    queue.add(A)
+    assert (kept_up, queue.spare()) == (1.0, SPARING)
 
 
 @in_virtual_time

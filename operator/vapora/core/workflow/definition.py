@@ -141,7 +141,7 @@ class StepDefinition:
         return self.spec.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Definition:
     """Is the whole spec; `digest` identifies it, `raw` is what the user wrote. `completion` follows the steps' end."""
 
