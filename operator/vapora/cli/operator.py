@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -47,7 +48,10 @@ def run_operator(
     identity: Annotated[str | None, typer.Option(help="The name of this process in the Lease.")] = None,
 ) -> None:
     """Run the operator in this process until it gets SIGTERM; every option is also a VAPORA_ variable."""
-    given = {name: value for name, value in locals().items() if value is not None}
+    _run({name: value for name, value in locals().items() if value is not None})
+
+
+def _run(given: Mapping[str, Any]) -> None:
     # Only here: the other commands, and the agents' image, need none of the operator's libraries.
     from vapora.adapters.kube_config import NoCluster  # noqa: PLC0415
     from vapora.adapters.logs import configure_logging  # noqa: PLC0415

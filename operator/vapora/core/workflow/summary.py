@@ -33,6 +33,11 @@ def build_status(
     `is_recorded` says whether every ended try is durable in the knowledge graph.
     """
     current, waiting = _find_current(observed, status)
+    former = rows(before, "conditions")
+    conditions = [
+        *_list_conditions(observed, status, waiting, is_recorded=is_recorded),
+        *_tell_pause(status, {text(row, "type") for row in former}),
+    ]
     ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
         "phase": str(status.phase),
@@ -54,15 +59,7 @@ def build_status(
         "shrunkAt": encode_time(status.shrunk_at),
         "handledRequest": status.handled_request,
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
-        "conditions": merge_conditions(
-            rows(before, "conditions"),
-            [
-                *_list_conditions(observed, status, waiting, is_recorded=is_recorded),
-                *_tell_pause(status, {text(row, "type") for row in rows(before, "conditions")}),
-            ],
-            generation=observed.generation,
-            now=now,
-        ),
+        "conditions": merge_conditions(former, conditions, generation=observed.generation, now=now),
         "steps": encode_steps(status),
         "approvals": encode_approvals(status) or None,
         "rollback": encode_rollback(status, find_limits(status.steps.values())),
