@@ -11,7 +11,7 @@ import typer
 
 from vapora.adapters.kube_config import NoCluster
 from vapora.api.kinds import GROUP, WORKFLOW, WORKFLOW_TEMPLATE
-from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
+from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step, list_former
 from vapora.cli.asking import ENDED_AS, Asked, CannotAsk, check_request, is_heeded
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
@@ -23,7 +23,9 @@ from vapora.core.naming import ANNOTATION_REQUEST
 from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, text
 from vapora.core.workflow.approvals import Word, build_annotations
+from vapora.core.workflow.keepsakes import find_outputs, keepsake_key, put_outputs_back, read_keepsake
 from vapora.core.workflow.requests import write_request
+from vapora.core.workflow.status import Identity
 
 LATEST = "@latest"
 _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
@@ -70,7 +72,8 @@ def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
     async def work() -> Exit:
         key = await _resolve(target, name)
         async with open_api(target) as api:
-            obj = await api.get(key)
+            found = await api.get(key)
+            obj = await _read_outputs(api, found) if is_tree else found
         if is_tree:
             print_tree(obj, _now())
         elif output == "name":
@@ -126,13 +129,26 @@ def decide_step(
             said = Word(find_step(obj, step), user, is_approval, comment=comment)
             approvers = find_approvers(await _read_steps(api, obj), said.step)
             word = choose_word(obj, approvers, said, groups)
-            if added := build_annotations(word, child(obj, "metadata", "annotations")):
+            if added := build_annotations(word, child(obj, "metadata", "annotations"), list_former(obj)):
                 await api.annotate(key, text(child(obj, "metadata"), "uid"), added, is_dry_run=is_dry_run)
         done = "approved" if is_approval else "rejected"
         typer.echo(f"{_name(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")
         return Exit.DONE
 
     return _run(work())
+
+
+async def _read_outputs(api: UserApi, workflow: JsonObject) -> JsonObject:
+    """Returns a workflow with the outputs that its status only refers to; what cannot be read is told of."""
+    meta, status = child(workflow, "metadata"), child(workflow, "status")
+    identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
+    values: dict[str, object] = {}
+    for name in sorted(find_outputs(status)):
+        try:
+            values[name] = read_keepsake(identity, name, await api.get(keepsake_key(identity, name)))
+        except (ApiError, ValueError) as problem:
+            typer.echo(f"vapora: outputs in ConfigMap {name} cannot be read: {problem}", err=True)
+    return {**workflow, "status": put_outputs_back(status, values)}
 
 
 async def _read_steps(api: UserApi, workflow: JsonObject) -> Mapping[str, object]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from vapora.core.calls import Account, Answer, Call, Perform, ReadCall
 from vapora.core.conditions import cut
-from vapora.core.naming import NO_ITEM
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
 from vapora.core.workflow.draft import Draft
@@ -15,7 +14,7 @@ from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.outputs import find_excess
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Rest, Situation
-from vapora.core.workflow.resolve import resolve_body
+from vapora.core.workflow.resolve import build_variables, resolve_body
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
 from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
 from vapora.core.workflow.tries import describe_timeout
@@ -52,13 +51,11 @@ def effect_key(draft: Draft, place: Place, unit: Unit) -> str:
 
 def find_asked(status: WorkflowStatus, identity: Identity) -> frozenset[str]:
     """Returns the ids of the calls whose answers are still of use."""
-    asked = set()
-    for name, step in status.steps.items():
-        units = {NO_ITEM: step.unit} if step.items is None else step.items.active
-        for item, unit in units.items():
-            if unit.calls and not unit.state.is_final and (key := identity.effect_of(name, item, unit)):
-                asked.add(f"{key}/{unit.calls}")
-    return frozenset(asked)
+    return frozenset(
+        f"{key}/{unit.calls}"
+        for name, item, unit in status.units()
+        if unit.calls and not unit.state.is_final and (key := identity.effect_of(name, item, unit))
+    )
 
 
 def _rests(draft: Draft, place: Place, unit: Unit) -> bool:
@@ -77,11 +74,6 @@ def _find(draft: Draft, place: Place) -> Procedure:
 def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> Situation:
     identity, step = draft.observed.identity, draft.step(place[0])
     body = resolve_body(draft, place)
-    undone = draft.steps.get(step.undoes)
-    undoes: Mapping[str, object] | None = None
-    if undone is not None:
-        items = undone.items
-        undoes = undone.unit.memory if items is None else items.memories.get(_original(draft, place), {})
     return Situation(
         namespace=identity.namespace,
         workflow=identity.name,
@@ -94,19 +86,14 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         now=draft.now,
         memory=unit.memory,
         answer=answer,
-        undoes=undoes,
-        decisions=draft.listen(step.name),
+        undoes=draft.undone(place),
+        decisions=draft.decisions.get(step.name, ()),
+        variables=build_variables(draft, place),
     )
 
 
-def _original(draft: Draft, place: Place) -> int:
-    """Returns the item that an undoing is about, as the undone step counts."""
-    indices = draft.step(place[0]).indices
-    return place[1] if indices is None or place[1] == NO_ITEM else indices[place[1]]
-
-
 def _follow(draft: Draft, place: Place, unit: Unit, what: Next, *, was_answered: bool) -> Standing | None:
-    if not isinstance(what, Failed) and (excess := find_excess(unit.memory, what.memory, draft.steps)):
+    if not isinstance(what, Failed) and (excess := find_excess(unit.memory, what.memory, draft.frontier.memory_bytes)):
         return Broken(excess)
     match what:
         case Ask():
@@ -162,7 +149,6 @@ def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | N
 
 def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
     written = draft.observed.written.step(draft.graph.names[place[0]])
-    items = written.items.active if written.items else {}
-    known = written.unit if place[1] == NO_ITEM else items.get(place[1])
+    known = written.units.get(place[1])
     facts = (unit.effect, unit.tries, unit.calls, unit.memory)
     return known is not None and (known.effect, known.tries, known.calls, known.memory) == facts

@@ -11,13 +11,14 @@ from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Problem, Publish
 from vapora.core.views import WorkflowView
 from vapora.core.workflow.acting import OUTCOME_UNKNOWN, act, call_id, effect_key
-from vapora.core.workflow.children import build_request, look_at_undoing
+from vapora.core.workflow.children import build_request, list_children, look_at_undoing, request_rollback
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
+from vapora.core.workflow.resolve import build_variables
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import PAUSE_BEFORE, Phase, State, Unit
@@ -43,7 +44,8 @@ def advance(draft: Draft, place: Place) -> None:
         case "run":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=bool(step.outputs))
         case "workflow" if step.undoes:
-            standing = _look_at_undoing(draft, unit)
+            standing = _look_at_undoing(draft, place, unit)
+            unit = draft.unit(place) or unit
         case "workflow":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=False)
         case _:
@@ -51,11 +53,23 @@ def advance(draft: Draft, place: Place) -> None:
     return _apply(draft, place, unit, standing)
 
 
-def _look_at_undoing(draft: Draft, unit: Unit) -> Standing:
-    view = find_child(draft.observed, unit.child) if unit.child else None
-    if not isinstance(view, WorkflowView):
-        return Broken(Failure("ChildLost", "the Workflow to roll back is gone"))
-    return look_at_undoing(view, f"{draft.observed.identity.uid}-{unit.tries}")
+def _look_at_undoing(draft: Draft, place: Place, unit: Unit) -> Standing:
+    """Has each child that the tries of a step made rolled back, the last one first."""
+    identity = draft.observed.identity
+    by = f"{identity.uid}-{unit.tries}"
+    for name in reversed(list_children(draft.undone(place) or {})):
+        key = Key("Workflow", identity.namespace, name)
+        if not isinstance(view := find_child(draft.observed, key), WorkflowView):
+            return Broken(Failure("ChildLost", f"Workflow {name} is gone and cannot be rolled back"))
+        standing = look_at_undoing(view, by)
+        if isinstance(standing, Done):
+            continue
+        if unit.child != key:
+            draft.put_unit(place, replace(unit, child=key))
+        if (request := request_rollback(view, by)) is not None:
+            draft.actions.append(request)
+        return standing
+    return Done(None, draft.now)
 
 
 def _advance_procedure(draft: Draft, place: Place, unit: Unit) -> None:
@@ -157,8 +171,7 @@ def _wait_to_publish(draft: Draft, place: Place, unit: Unit, reason: str, messag
 
 def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
     step, item = place
-    written = draft.observed.written.step(draft.graph.names[step])
-    known = written.unit if item == NO_ITEM else (written.items.active.get(item) if written.items else None)
+    known = draft.observed.written.step(draft.graph.names[step]).units.get(item)
     return known is not None and (known.effect, known.pool, known.tries) == (unit.effect, unit.pool, unit.tries)
 
 
@@ -166,7 +179,8 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
     step, item = place
     outputs: Mapping[str, object] | None = None
     if item == NO_ITEM:
-        found = compute_outputs(draft.step(step), done.result, draft.frontier.output_bytes)
+        look, used = build_variables(draft, place), draft.frontier.output_bytes
+        found = compute_outputs(draft.step(step), done.result, used, look)
         if isinstance(found, Failure):
             return fail(draft, place, unit, Broken(found, done.at, agent=done.agent))
         outputs = found

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from vapora.core.conditions import timestamp
 from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
 from vapora.core.learning.execution import Execution
-from vapora.core.naming import APPROVE_ROLLBACK, NO_ITEM, UNDO
+from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, Place, build_frontier
@@ -25,8 +26,16 @@ ROLLBACK_REQUESTED = "RollbackRequested"
 ENDING_REASONS = frozenset({DEADLINE_EXCEEDED, ROLLBACK_REQUESTED})
 UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task"})
 """Kinds whose result cannot be read back: it is durable before a dependent starts."""
-MAX_OPEN_ITEMS = 500  # ended ones that keep a row
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
+
+
+@dataclass(slots=True)
+class Fan:
+    """Is what changes of a forEach in one plan: copied once, so that an item costs little however many there are."""
+
+    active: dict[int, Unit]
+    memories: dict[int, Mapping[str, object]]
+    open: dict[int, Unit]
 
 
 @dataclass(slots=True)
@@ -46,7 +55,7 @@ class Draft:
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
-    decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people, by step
+    decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people in this run, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
@@ -54,7 +63,7 @@ class Draft:
     unwritten_ends: int = 0  # tries whose end only this process knows: their places are free once it is written
     next_look: datetime | None = None
     looked_at: int = 0  # units evaluated: the cost of this plan
-    _items: dict[int, dict[int, Unit]] = field(default_factory=dict)
+    _fans: dict[int, Fan] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -88,17 +97,10 @@ class Draft:
         """Is true until the end has begun."""
         return self.standing.stage is Stage.STEPS and not self.is_ending
 
-    def listen(self, step: str) -> tuple[Decision, ...]:
-        """Returns what people decided on a step; a refusal holds only for the run, or the rollback, it was made in."""
-        rollback = self.standing.rollback
-        began = rollback.started_at if rollback and step == APPROVE_ROLLBACK else self.standing.restarted_at
-        heard = self.decisions.get(step, ())
-        return tuple(word for word in heard if word.is_approval or began is None or word.at >= began)
-
     def enter(self, status: WorkflowStatus) -> None:
         """Goes on with the stage that this status begins."""
         self.fold_items()
-        self._items.clear()
+        self._fans.clear()
         self.standing = replace(status, steps=dict(self.steps))
         self.definition = build_stage(self.whole, self.standing)
         self.frontier = build_frontier(self.graph, self.standing, self.observed.identity)
@@ -122,17 +124,38 @@ class Draft:
         step, item = place
         return self.status(step).unit if item == NO_ITEM else self.active_items(step).get(item)
 
+    def undone(self, place: Place) -> Mapping[str, object] | None:
+        """Returns what the step or item that a unit undoes keeps in mind; None for a unit that undoes none."""
+        step, item = self.step(place[0]), place[1]
+        row = self.steps.get(step.undoes)
+        if row is None or row.items is None:
+            return None if row is None else row.unit.memory
+        return row.items.memories.get(item if step.indices is None or item == NO_ITEM else step.indices[item], {})
+
     def ended(self, step: int, state: State, reason: str, message: str = "") -> Unit:
         """Returns the unit of a step that ends without a try of its own; what it ever started stays counted."""
         unit = self.status(step).unit.renew()
         return replace(unit, state=state, finished_at=self.now, reason=reason, message=message)
 
+    def fan(self, step: int) -> Fan:
+        """Returns what changes of a forEach, free to be changed until it is folded into the step's row."""
+        if step not in self._fans:
+            items = self.status(step).items or Items(total=0)
+            self._fans[step] = Fan(dict(items.active), dict(items.memories), dict(items.open))
+        return self._fans[step]
+
     def active_items(self, step: int) -> dict[int, Unit]:
-        """Returns the active items of a forEach, free to change until `finish`."""
-        if step not in self._items:
-            items = self.status(step).items
-            self._items[step] = dict(items.active) if items else {}
-        return self._items[step]
+        """Returns the active items of a forEach."""
+        return self.fan(step).active
+
+    def active_places(self) -> list[Place]:
+        """Returns every unit that is under way: of a forEach its items, else the step itself."""
+        fans = self.frontier.fans
+        return [
+            (step, item)
+            for step in sorted(self.frontier.active)
+            for item in (sorted(self.active_items(step)) if step in fans else (NO_ITEM,))
+        ]
 
     def put_unit(self, place: Place, unit: Unit) -> None:
         """Replaces a unit that goes on."""
@@ -148,6 +171,7 @@ class Draft:
     def _track(self, place: Place, before: Unit | None, after: Unit | None, effect_id: str | None) -> None:
         ends = before is not None and before.state.is_working and (after is None or not after.state.is_working)
         self.unwritten_ends += ends and self.step(place[0]).kind in UNREADABLE - {"agent"}
+        self.frontier.remember(before.memory if before else {}, after.memory if after else {})
         self.frontier.track(place, before, after, effect_id)
 
     def end_item(self, place: Place, unit: Unit) -> None:
@@ -156,14 +180,17 @@ class Draft:
         The step's own `tries` are the most that an item had, so that one that starts anew repeats no name.
         """
         step, item = place
-        self._track(place, self.active_items(step).pop(item, None), None, None)
+        fan = self.fan(step)
+        self._track(place, fan.active.pop(item, None), None, None)
+        kept = unit.memory if self.standing.stage is Stage.STEPS else {}
+        self.frontier.remember(fan.memories.pop(item, {}), kept)
+        fan.open.pop(item, None)
+        if kept:
+            fan.memories[item] = kept
+        if unit.is_open:
+            fan.open[item] = replace(unit.renew(), tries=0, cost_cents=0)
         status = self.status(step)
         items = status.items or Items(total=0)
-        if self.standing.stage is Stage.STEPS and (unit.memory or item in items.memories):
-            kept = {item: unit.memory} if unit.memory else {}
-            items = replace(items, memories={**{i: m for i, m in items.memories.items() if i != item}, **kept})
-        if unit.is_open and len(items.open) < MAX_OPEN_ITEMS:
-            items = replace(items, open={**items.open, item: unit.renew()})
         match unit.state:
             case State.SUCCEEDED:
                 items = replace(items, succeeded=items.succeeded.add(item))
@@ -238,17 +265,24 @@ class Draft:
         """Returns the variables of a CEL expression: of the steps those that it looks at."""
         identity = self.observed.identity
         return {
-            "params": dict(self.definition.spec.params),
+            "params": dict(self.definition.spec.params) if "params" in expression.source else {},
             "steps": {name: describe_step(self.steps.get(name, _WAITING)) for name in expression.steps},
-            "workflow": {"name": identity.name, "namespace": identity.namespace},
+            "workflow": {
+                "name": identity.name,
+                "namespace": identity.namespace,
+                "startedAt": timestamp(self.standing.started_at or self.now),
+            },
         }
 
     def fold_items(self) -> None:
-        """Puts the active items into the rows of their steps."""
-        for step, active in self._items.items():
+        """Puts what changed of items into the rows of their steps."""
+        for step, fan in self._fans.items():
             before = self.status(step)
-            if before.items is not None and before.items.active != active:
-                self.set_status(step, replace(before, items=replace(before.items, active=dict(active))))
+            if (items := before.items) is None:
+                continue
+            if (items.active, items.memories, items.open) != (fan.active, fan.memories, fan.open):
+                after = replace(items, active=dict(fan.active), memories=dict(fan.memories), open=dict(fan.open))
+                self.set_status(step, replace(before, items=after))
 
 
 _WAITING = StepStatus()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -209,6 +209,18 @@ class StepStatus:
     ml: Mapping[str, object] | None = None
 
     @property
+    def units(self) -> Mapping[int, Unit]:
+        """Returns what is tried, by item: of a forEach the active items, else the step itself."""
+        return {naming.NO_ITEM: self.unit} if self.items is None else self.items.active
+
+    @property
+    def memories(self) -> Iterator[Mapping[str, object]]:
+        """Yields what it and its items keep in mind."""
+        yield from (unit.memory for unit in self.units.values())
+        if self.items is not None:
+            yield from self.items.memories.values()
+
+    @property
     def state(self) -> State:
         """Returns the step's state."""
         return self.unit.state
@@ -229,13 +241,18 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Is one person's word on a step, and when it was first seen."""
+    """Is one person's word on a step, and when it was first seen; `key` ends its annotation's name.
+
+    One that `is_former` was heard before the run was started again, and counts no more.
+    """
 
     step: str
     user: str
     is_approval: bool
     at: datetime
     comment: str = ""
+    key: str = ""
+    is_former: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +286,11 @@ class WorkflowStatus:
             return Stage.COMPLETION
         is_undoing = self.rollback is not None and self.rollback.finished_at is None
         return Stage.ROLLBACK if is_undoing else Stage.STEPS
+
+    def units(self) -> Iterator[tuple[str, int, Unit]]:
+        """Yields every unit with its step and item: of a forEach the active items, else the step itself."""
+        for name, step in self.steps.items():
+            yield from ((name, item, unit) for item, unit in step.units.items())
 
     def step(self, name: str) -> StepStatus:
         """Returns the step's status; a step that is not there simply waits."""
