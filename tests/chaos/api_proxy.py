@@ -13,10 +13,13 @@ from aiohttp import web
 from tests.chaos.gate import Fault, Freeze, Gate, Refuse, Side, hold
 from tests.cluster.access import Cluster
 
+from vapora.adapters.kube_kinds import RESOURCES
+
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
     r"/apis?/(?:[^/]+/)?[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
 )
+_LISTS = {resource.path(): resource for resource in RESOURCES.values() if resource.is_namespaced}
 _HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding"})
 
 
@@ -25,7 +28,10 @@ class _Gone(Exception):
 
 
 class ApiProxy:
-    """Forwards requests, watches too, and lets the gate count the writes and strike at them."""
+    """Forwards requests, watches too, and lets the gate count the writes and strike at them.
+
+    Lists and watches show the gate's namespace alone, so that operators of several stages can work side by side.
+    """
 
     def __init__(self, cluster: Cluster, gate: Gate) -> None:
         self._cluster = cluster
@@ -96,7 +102,7 @@ class ApiProxy:
         if fault is not None and fault.side is Side.BEFORE:
             return self._strike(fault)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        url = self._cluster.url + request.raw_path
+        url = self._cluster.url + self._confine(request)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         async with self._session.request(
             request.method, url, data=body or None, headers=headers, timeout=timeout
@@ -108,6 +114,12 @@ class ApiProxy:
             if "watch" in request.query:
                 return await _stream(request, answer, kept)
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+    def _confine(self, request: web.BaseRequest) -> str:
+        resource = _LISTS.get(request.path)
+        if resource is None:
+            return request.raw_path
+        return request.raw_path.replace(request.path, resource.path(self._gate.namespace), 1)
 
     def _note(self, request: web.BaseRequest, body: bytes) -> Fault | None:
         """Have the gate count a write to an object of its namespace.
