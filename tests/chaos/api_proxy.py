@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,9 +106,10 @@ class ApiProxy:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = self._cluster.url + self._confine(request)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with self._session.request(
-            request.method, url, data=body or None, headers=headers, timeout=timeout
-        ) as answer:
+        async with (
+            self._session.request(request.method, url, data=body or None, headers=headers, timeout=timeout) as answer,
+            _aborting(answer),
+        ):
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
             if fault is not None:
                 await answer.read()
@@ -141,6 +144,16 @@ class ApiProxy:
             status = {"kind": "Status", "status": "Failure", "reason": fault.reason, "code": fault.status}
             return web.json_response({"apiVersion": "v1", **status}, status=fault.status, headers=after)
         raise _Gone
+
+
+@asynccontextmanager
+async def _aborting(answer: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Break the connection of an answer that is not read to its end: TLS would wait for the other's goodbye."""
+    try:
+        yield
+    finally:
+        if answer.connection is not None and answer.connection.transport is not None:
+            answer.connection.transport.abort()
 
 
 async def _stream(

@@ -42,7 +42,7 @@ def test_the_workflows_make_the_writes_that_matter(undisturbed: Undisturbed):
     assert {"call tell 1", "patch configmaps 1", "call report 1"} <= counted["outside"]
     assert {"call book 1", "call cancel 1", "create pods 3", "delete configmaps 1"} <= counted["undone"]
     assert {"create workflows 1", "create pods 1"} <= counted["family"]
-    assert {"patch agentpools 2"} <= counted["sizes"]
+    assert {"patch agentpools/scale 2"} <= counted["sizes"]
 
 
 def test_it_ends_the_same_wherever_the_operator_is_killed(
