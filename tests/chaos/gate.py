@@ -64,6 +64,24 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Breaks every connection to the API server, watches too, once the write has taken effect."""
+
+    @property
+    def side(self) -> Side:
+        return Side.AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Ends every watch with 410 Gone, once the write has taken effect; what exists must be listed again."""
+
+    @property
+    def side(self) -> Side:
+        return Side.AFTER
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Stops the operator that made the write, as a host that hangs does; the write goes its way after the thaw."""
 
@@ -81,7 +99,7 @@ class Freeze:
         self.thawed.set()
 
 
-Fault = Kill | Refuse | Reset | Freeze
+Fault = Kill | Refuse | Reset | Cut | Expire | Freeze
 
 
 class Gate:

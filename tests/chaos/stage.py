@@ -22,7 +22,7 @@ from tests.chaos.outcome import (
     read_outcome,
     read_reasons,
 )
-from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORKFLOWS, build_pool
+from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORDS, WORKFLOWS, build_pool
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.process import Supervisor
@@ -33,6 +33,7 @@ from tests.integration.objects import Objects
 SETTLED_WITHIN = 40.0
 TRIES = 3
 ENDS = {"WorkflowSucceeded", "WorkflowRolledBack"}
+_ROLES = {"apiGroup": "rbac.authorization.k8s.io"}
 _LOOK_EVERY = 0.1  # several stages share this process, and each look costs it
 
 
@@ -70,12 +71,10 @@ class Stage:
         nats: NatsServer,
         broker: str,
         site: EffectSite,
-        cut: Callable[[], None],
     ) -> None:
         self.objects = objects
         self.gate = gate
         self.nats = nats
-        self.cut = cut  # breaks all connections to the API server
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
         self._site = site
@@ -95,11 +94,19 @@ class Stage:
         The dead one's Lease is deleted: how long it would be waited for is tested elsewhere, and the kill is over.
         """
         if not self.operator.process.is_running:
-            lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
-            assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
+            self._release_lease()
             self.operator = self.start()
         if self.gate.victim is None or not self.gate.victim.is_running:
             self.gate.victim = self.operator.process
+
+    def end_operator(self) -> None:
+        """Kill the operator where that is no fault in a run."""
+        self.operator.process.kill()
+        self.operator.process.wait(10)
+
+    def _release_lease(self) -> None:
+        lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
+        assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
 
     def add_standby(self) -> OperatorProcess:
         """Have a second operator wait for the lease, look to that one from now on, and return the leader."""
@@ -110,6 +117,14 @@ class Stage:
         wait_until(self.operator.is_ready, "the standby is ready")
         self.gate.victim = leader.process
         return leader
+
+    def start_race(self) -> OperatorProcess:
+        """Have two operators start at once where there is none, look to the one, and return the other."""
+        self.end_operator()
+        self._release_lease()
+        rival, self.operator = self.start(), self.start()
+        self.gate.victim = self.operator.process
+        return rival
 
     def perform_until_struck(
         self, kind: str, faults: Mapping[Write, Fault], *, afterwards: Callable[[], None] | None = None
@@ -140,6 +155,8 @@ class Stage:
         mark = self.objects.cluster.audit_position()
         self.gate.begin(name, faults or {})
         created = self.objects.create("Workflow", name, {**WORKFLOWS[kind], "params": {"site": self._site.url}})
+        if words := WORDS.get(kind):
+            self.objects.patch("Workflow", name, {"metadata": {"annotations": words}})
         if meanwhile is not None:
             meanwhile(name)
         self._await_settled(name, within)
@@ -211,8 +228,7 @@ def set_stage(
         site = backstage.run(EffectSite(gate).__aenter__())
         try:
             started = Operators(cluster, f"{namespace}-lease", forks, api.write_kubeconfig(folder / "kubeconfig"))
-            cut = lambda: backstage.run(api.cut())  # noqa: E731  # a name for the line below
-            stage = Stage(objects, started, gate, folder, nats=nats, broker=broker.url, site=site, cut=cut)
+            stage = Stage(objects, started, gate, folder, nats=nats, broker=broker.url, site=site)
             furnish(stage)
             wait_until(
                 lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",
@@ -221,7 +237,7 @@ def set_stage(
             )
             yield stage
             clear(stage)
-            stage.operator.process.stop()
+            stage.end_operator()
         finally:
             backstage.run(site.__aexit__(None, None, None))
             backstage.run(broker.__aexit__(None, None, None))
@@ -236,20 +252,25 @@ def furnish(stage: Stage) -> None:
     objects.create("AgentPool", POOL, build_pool(stage.work_log, stage.nats.url))
     objects.create("AgentPool", SIZED, SIZED_POOL)
     objects.create("WorkflowTemplate", LEAF, LEAF_TEMPLATE)
-    account = f"--serviceaccount={objects.namespace}:default"
-    objects.kubectl("create", "rolebinding", "edit", "--clusterrole=admin", account)
-    rights = ("--verb=get,patch", "--resource=agentpools.vapora.dev,agentpools.vapora.dev/scale")
-    objects.kubectl("create", "role", "sizes", *rights)
-    objects.kubectl("create", "rolebinding", "sizes", "--role=sizes", account)
+    roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{objects.namespace}"
+    sizes = {"apiGroups": ["vapora.dev"], "resources": ["agentpools", "agentpools/scale"], "verbs": ["get", "patch"]}
+    who = {"subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": objects.namespace}]}
+    for path, name, body in (
+        ("roles", "sizes", {"rules": [sizes]}),
+        ("rolebindings", "sizes", {**who, "roleRef": {**_ROLES, "kind": "Role", "name": "sizes"}}),
+        ("rolebindings", "edit", {**who, "roleRef": {**_ROLES, "kind": "ClusterRole", "name": "admin"}}),
+    ):
+        answer = objects.cluster.api.post(f"{roles}/{path}", json={"metadata": {"name": name}, **body})
+        assert answer.status_code == httpx.codes.CREATED, answer.text
 
 
 def clear(stage: Stage) -> None:
     """Delete what the operator must let go, while there is one."""
     objects = stage.objects
     stage.ensure_operator()
-    for plural in ("workflows", "agentpools"):
+    for kind in ("Workflow", "AgentPool"):
+        objects.cluster.api.delete(objects.path(kind)).raise_for_status()
         try:
-            objects.cluster.kubectl("delete", plural, "--all", "--timeout=60s", "-n", objects.namespace)
-        except RuntimeError as late:
-            left = objects.cluster.kubectl("get", plural, "-n", objects.namespace, "-o", "yaml").stdout
-            raise AssertionError(f"{late}\n{left}\n{stage.operator.process.tail(50)}") from None
+            wait_until(lambda kind=kind: not objects.all(kind), f"there is no {kind} any more", within=60, every=0.2)
+        except TimeoutError as late:
+            raise AssertionError(f"{late}: {objects.all(kind)}\n{stage.operator.process.tail(50)}") from None

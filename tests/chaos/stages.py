@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -78,7 +78,9 @@ def set_stages(cluster: Cluster, folder: Path, count: int) -> Iterator[Stages]:
 
         try:
             with ThreadPoolExecutor(count) as players:
-                yield Stages(threads.map(enter, range(count)), players)
+                entering = [players.submit(enter, number) for number in range(count)]
+                wait(entering)
+                yield Stages([stage.result() for stage in entering], players)
                 players.shutdown(cancel_futures=True)
         finally:
             list(threads.map(lambda context: context.__exit__(None, None, None), entered))

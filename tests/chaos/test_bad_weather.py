@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import pytest
 from tests.chaos.counting import Count
 from tests.chaos.draw import Draw
-from tests.chaos.gate import Fault, Freeze, Kill, Refuse, Reset, Side, Write
+from tests.chaos.gate import Cut, Expire, Fault, Freeze, Kill, Refuse, Reset, Side, Write
 from tests.chaos.stage import Performance, Stage, Undisturbed
 from tests.chaos.stages import Stages
 from tests.chaos.workflows import WORKFLOWS
 from tests.cluster.waiting import wait_until
 
 DRAWN = 40
+RACES_DRAWN = 3
 FREEZES_DRAWN = 6
 
 WEATHER: dict[str, Fault] = {
@@ -21,6 +22,8 @@ WEATHER: dict[str, Fault] = {
     "an internal error instead of": Refuse(500, "InternalError"),
     "a reset before": Reset(Side.BEFORE),
     "a reset after": Reset(Side.AFTER),
+    "the end of all connections after": Cut(),
+    "410 Gone for every watch after": Expire(),
 }
 
 
@@ -57,17 +60,22 @@ def test_it_ends_the_same_whatever_a_write_meets(
             assert undisturbed.compare(cloud.workflow, count(run.result())) == ""
 
 
-def test_it_ends_the_same_where_all_connections_to_the_api_server_break(
-    stages: Stages, undisturbed: Undisturbed, subtests: pytest.Subtests
+def test_it_ends_the_same_where_two_operators_race_for_the_lease(
+    stages: Stages, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
 ):
     def play(stage: Stage, kind: str) -> Performance:
-        def cut(name: str) -> None:
-            wait_until(lambda: stage.gate.writes, "its first write is on its way", every=0.01)
-            stage.cut()
+        rival = stage.start_race()
 
-        return stage.perform(kind, meanwhile=cut)
+        def count_leaders() -> None:
+            assert sorted((rival.is_leader, stage.operator.is_leader)) == [False, True]
 
-    for kind, run in stages.perform(WORKFLOWS, play):
+        try:
+            return stage.perform(kind, afterwards=count_leaders)
+        finally:
+            stage.end_operator()  # the leader, perhaps: the next scene begins with a new one
+            rival.process.kill()
+
+    for kind, run in stages.perform(draw.choose(list(WORKFLOWS), RACES_DRAWN), play):
         with subtests.test(msg=kind):
             assert undisturbed.compare(kind, run.result()) == ""
 

@@ -72,7 +72,8 @@ WORKFLOWS: dict[str, Json] = {
     "family": {
         "steps": [
             {"name": "agree", "approval": {"message": "Go?", "timeout": "500ms", "onTimeout": "approve"}},
-            {"name": "leaf", "workflow": {"templateRef": {"name": LEAF}}, "dependsOn": ["agree"]},
+            {"name": "sign", "approval": {"message": "Sure?"}},
+            {"name": "leaf", "workflow": {"templateRef": {"name": LEAF}}, "dependsOn": ["agree", "sign"]},
         ]
     },
     "sizes": {
@@ -82,6 +83,8 @@ WORKFLOWS: dict[str, Json] = {
         ]
     },
 }
+# What people say of a workflow once it is there, by annotations.
+WORDS = {"family": {"approval.vapora.dev/0a1b2c3d": "approve sign somebody"}}
 SIZED_POOL: Json = {"role": "sized", "replicas": 0, "template": {"image": "worker:1"}, "scaling": {"mode": "none"}}
 LEAF_TEMPLATE: Json = {"workflow": {"steps": [run("only")]}}
 
