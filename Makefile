@@ -45,6 +45,10 @@ test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
 	pytest tests/integration tests/chaos -n 2 --dist loadfile
 
+.PHONY: chaos-full
+chaos-full: setup ## Let faults strike at every write, instead of at some drawn ones (half an hour)
+	pytest tests/chaos --chaos-full -n 2 --dist loadfile
+
 .PHONY: demo
 demo: setup ## Run the main job end to end on an embedded cluster
 	python -m examples.demo

@@ -4,19 +4,25 @@ import asyncio
 import json
 import re
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 from aiohttp import web
-from tests.chaos.gate import Fault, Freeze, Gate, Refuse, Side, hold
+from tests.chaos.gate import Cut, Expire, Fault, Freeze, Gate, Refuse, Side, hold
 from tests.cluster.access import Cluster
+
+from vapora.adapters.kube_kinds import RESOURCES
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _PATH = re.compile(
     r"/apis?/(?:[^/]+/)?[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
 )
+_LISTS = {resource.path(): resource for resource in RESOURCES.values() if resource.is_namespaced}
+_GONE = b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","reason":"Expired","code":410}}\n'
 _HOP_BY_HOP = frozenset({"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding"})
 
 
@@ -25,12 +31,16 @@ class _Gone(Exception):
 
 
 class ApiProxy:
-    """Forwards requests, watches too, and lets the gate count the writes and strike at them."""
+    """Forwards requests, watches too, and lets the gate count the writes and strike at them.
+
+    Lists and watches show the gate's namespace alone, so that operators of several stages can work side by side.
+    """
 
     def __init__(self, cluster: Cluster, gate: Gate) -> None:
         self._cluster = cluster
         self._gate = gate
         self._tasks: set[asyncio.Task[object]] = set()
+        self._watches: dict[aiohttp.ClientResponse, bool] = {}  # whether it has ended with 410
 
     async def __aenter__(self) -> Self:
         trust = ssl.create_default_context(cafile=str(self._cluster.ca))
@@ -58,6 +68,12 @@ class ApiProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _expire(self) -> None:
+        """End every watch with the word that all must be listed again."""
+        for answer in self._watches:
+            self._watches[answer] = True
+            answer.close()
 
     def write_kubeconfig(self, path: Path) -> Path:
         """Write a kubeconfig for the way through here, with the administrator's token; JSON is YAML."""
@@ -96,18 +112,29 @@ class ApiProxy:
         if fault is not None and fault.side is Side.BEFORE:
             return self._strike(fault)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        url = self._cluster.url + request.raw_path
+        url = self._cluster.url + self._confine(request)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with self._session.request(
-            request.method, url, data=body or None, headers=headers, timeout=timeout
-        ) as answer:
+        async with (
+            self._session.request(request.method, url, data=body or None, headers=headers, timeout=timeout) as answer,
+            _aborting(answer),
+        ):
             kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
-            if fault is not None:
+            if isinstance(fault, Expire):
+                self._expire()
+            elif fault is not None:
                 await answer.read()
+                if isinstance(fault, Cut):
+                    await self.cut()
                 return self._strike(fault)
             if "watch" in request.query:
-                return await _stream(request, answer, kept)
+                return await self._stream(request, answer, kept)
             return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+    def _confine(self, request: web.BaseRequest) -> str:
+        resource = _LISTS.get(request.path)
+        if resource is None:
+            return request.raw_path
+        return request.raw_path.replace(request.path, resource.path(self._gate.namespace), 1)
 
     def _note(self, request: web.BaseRequest, body: bytes) -> Fault | None:
         """Have the gate count a write to an object of its namespace.
@@ -130,14 +157,31 @@ class ApiProxy:
             return web.json_response({"apiVersion": "v1", **status}, status=fault.status, headers=after)
         raise _Gone
 
+    async def _stream(
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Pass on a watch as it comes."""
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        await response.prepare(request)
+        self._watches[answer], chunk = False, b"\n"
+        try:
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+        except aiohttp.ClientConnectionError:
+            if not (self._watches[answer] and chunk.endswith(b"\n")):
+                raise
+            await response.write(_GONE)
+        finally:
+            del self._watches[answer]
+        await response.write_eof()
+        return response
 
-async def _stream(
-    request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: dict[str, str]
-) -> web.StreamResponse:
-    """Pass on a watch as it comes."""
-    response = web.StreamResponse(status=answer.status, headers=headers)
-    await response.prepare(request)
-    async for chunk in answer.content.iter_any():
-        await response.write(chunk)
-    await response.write_eof()
-    return response
+
+@asynccontextmanager
+async def _aborting(answer: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Break the connection of an answer that is not read to its end: TLS would wait for the other's goodbye."""
+    try:
+        yield
+    finally:
+        if answer.connection is not None and answer.connection.transport is not None:
+            answer.connection.transport.abort()

@@ -1,14 +1,18 @@
-"""The stage of the chaos tests, what comes of workflows on it when nothing happens, and the draw of faults."""
+"""The stages of the chaos tests, what comes of workflows on them when nothing happens, and the draw of faults."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from tests.chaos.counting import Count, add_up, build_count
 from tests.chaos.draw import Draw, read_commit
 from tests.chaos.stage import Stage, Undisturbed, set_stage
+from tests.chaos.stages import Stages, set_stages
 from tests.cluster.access import Cluster
 from tests.cluster.embedded import EmbeddedCluster
 from tests.cluster.nats import NatsServer
+
+SIDE_BY_SIDE = 6
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,21 +21,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    struck = add_up(report for reports in terminalreporter.stats.values() for report in reports)
+    if struck:
+        terminalreporter.write_line(f"chaos: {struck} faults struck")
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    return build_count(record_property)
+
+
 @pytest.fixture(scope="session")
 def draw(request: pytest.FixtureRequest) -> Draw:
     # The option is known only where this folder was named to pytest.
     return Draw(everything=request.config.getoption("--chaos-full", default=False), seed=read_commit())
 
 
-@pytest.fixture(scope="module")  # its operator looks at all namespaces, so also at those of the next file's tests
-def stage(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def require_embedded(cluster: Cluster) -> None:
     if not isinstance(cluster, EmbeddedCluster):
         pytest.skip("an existing cluster gives no audit log to count Pods in")
-    namespace = f"chaos-{secrets.token_hex(3)}"
-    with set_stage(cluster, nats, tmp_path_factory.mktemp("stage"), namespace) as ready:
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    require_embedded(cluster)
+    with set_stage(cluster, nats, tmp_path_factory.mktemp("stage"), f"chaos-{secrets.token_hex(3)}") as ready:
         yield ready
 
 
 @pytest.fixture(scope="module")
-def undisturbed(stage: Stage) -> Undisturbed:
-    return stage.perform_undisturbed()
+def stages(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    require_embedded(cluster)
+    with set_stages(cluster, tmp_path_factory.mktemp("stages"), SIDE_BY_SIDE) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stages: Stages) -> Undisturbed:
+    return stages.perform_undisturbed()

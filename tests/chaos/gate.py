@@ -64,6 +64,24 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Breaks every connection to the API server, watches too, once the write has taken effect."""
+
+    @property
+    def side(self) -> Side:
+        return Side.AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Ends every watch with 410 Gone, once the write has taken effect; what exists must be listed again."""
+
+    @property
+    def side(self) -> Side:
+        return Side.AFTER
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Stops the operator that made the write, as a host that hangs does; the write goes its way after the thaw."""
 
@@ -81,7 +99,7 @@ class Freeze:
         self.thawed.set()
 
 
-Fault = Kill | Refuse | Reset | Freeze
+Fault = Kill | Refuse | Reset | Cut | Expire | Freeze
 
 
 class Gate:
@@ -114,11 +132,11 @@ class Gate:
     def pass_through(self, verb: str, target: str, name: str) -> Fault | None:
         """Count a write to an object on its way, and return the fault that strikes at it.
 
-        What is made for a workflow begins with its name.
+        What is made for a workflow begins with its name; a size is set by nothing but a workflow's step.
         """
         with self._lock:
             rest = name.removeprefix(self._workflow)
-            if rest == name or (rest and rest[0] not in "-."):
+            if target != "agentpools/scale" and (rest == name or (rest and rest[0] not in "-.")):
                 return None
             self._counts[verb, target] += 1
             fault = self._faults.pop(Write(verb, target, self._counts[verb, target]), None)

@@ -20,8 +20,9 @@ _PASSING = frozenset(
             "uid",
             "resourceVersion",
             "inputDigest",
-            "calls",
-        ),  # a call whose answer was lost is made again under another number
+            "specDigest",  # the address of the site, which each stage has for itself, is among the params
+            "calls",  # a call whose answer was lost is made again under another number
+        ),
     }
 )
 _UNDONE = frozenset({"Compensating", "Compensated", "CompensationFailed"})
@@ -35,13 +36,15 @@ _COLUMNS = (
 class Outcome:
     """The end of a run, without what differs between any two: times, uids, names made of them.
 
-    `pods` are the Pods created, by the audit log, as (step, item, try, phase); `executions` the rows of the knowledge
-    graph; `tasks` the lines of the file in which the agents write down what they did; `keys` are those of the effects
-    outside the cluster, `configs` the ConfigMaps that it left.
+    `children` are the statuses of the Workflows that it made, by step; `pods` the Pods and Jobs created, by the audit
+    log, as (kind, step, item, try, end); `executions` the rows of the knowledge graph; `tasks` the lines of the file in
+    which the agents write down what they did; `keys` are those of the effects outside the cluster, `configs` the
+    ConfigMaps that it left.
     """
 
     status: Json
-    pods: list[tuple[str, str, str, str]]
+    children: list[tuple[str, Json]]
+    pods: list[tuple[str, ...]]
     executions: list[tuple[object, ...]]
     tasks: list[str]
     keys: list[str]
@@ -57,13 +60,15 @@ def compare(found: Outcome, wanted: Outcome) -> str:
 def read_outcome(
     objects: Objects, name: str, *, audit: Iterator[AuditEvent], graph: Path, work_log: Path, keys: list[str]
 ) -> Outcome:
-    """Read what came of the workflow; AssertionError where a Pod was made twice or is gone."""
-    found = objects.get("Workflow", name)
-    uid = found["metadata"]["uid"]
+    """Read what came of the workflow; AssertionError where a child was made twice or is gone."""
+    found, *children = _read_family(objects, name)
+    uids = [run["metadata"]["uid"] for run in (found, *children)]
+    uid = uids[0]
     return Outcome(
-        status=_read_status(found),
-        pods=_read_pods(objects, name, uid, audit),
-        executions=_read_executions(graph, uid),
+        status=_read_status(found, found),
+        children=sorted((run["metadata"]["labels"]["vapora.dev/step"], _read_status(run, found)) for run in children),
+        pods=_read_pods(objects, name, uids, audit),
+        executions=[row for each in uids for row in _read_executions(graph, each, objects.namespace)],
         tasks=sorted(task_id.replace(uid, "uid") for task_id in _read_work(work_log) if task_id.startswith(uid)),
         keys=[key.replace(uid, "uid") for key in keys],
         configs=[
@@ -74,9 +79,17 @@ def read_outcome(
     )
 
 
-def _read_status(workflow: Json) -> Json:
-    meta = workflow["metadata"]
-    words = json.dumps(workflow["status"]).replace(meta["uid"], "uid").replace(meta["name"], "workflow")
+def _read_family(objects: Objects, name: str) -> list[Json]:
+    """Return the Workflow, and those that it made, oldest first."""
+    found = objects.get("Workflow", name)
+    children = objects.all("Workflow", f"vapora.dev/workflow={found['metadata']['uid']}")
+    return [found, *sorted(children, key=lambda child: str(child["metadata"]["creationTimestamp"]))]
+
+
+def _read_status(workflow: Json, eldest: Json) -> Json:
+    words = json.dumps(workflow["status"]).replace(workflow["metadata"]["namespace"], "namespace")
+    for place, run in (("own", workflow), ("eldest", eldest)):
+        words = words.replace(run["metadata"]["uid"], f"{place}-uid").replace(run["metadata"]["name"], f"{place}-name")
     status = _strip(json.loads(words))
     for row in (*status["steps"].values(), *status.get("rollback", {}).get("steps", {}).values()):
         if "child" in row:
@@ -96,39 +109,52 @@ def _strip(value: Any) -> Any:
     return [_strip(entry) for entry in value] if isinstance(value, list) else value
 
 
-def _read_pods(objects: Objects, name: str, uid: str, audit: Iterator[AuditEvent]) -> list[tuple[str, str, str, str]]:
-    created = sorted(pod for pod in _created_pods(audit, objects.namespace) if pod.startswith(f"{name}-"))
-    children = [found["metadata"]["uid"] for found in objects.all("Workflow", f"vapora.dev/workflow={uid}")]
-    selector = f"vapora.dev/workflow in ({','.join((uid, *children))})"
-    there = {pod["metadata"]["name"]: pod for pod in objects.pods(selector)}
-    assert created == sorted(there), f"created were {created}, there are {sorted(there)}"
-    return sorted(_describe_pod(pod) for pod in there.values())
+def _read_pods(objects: Objects, name: str, uids: list[str], audit: Iterator[AuditEvent]) -> list[tuple[str, ...]]:
+    created = sorted(child for child in _created_children(audit, objects.namespace) if child[1].startswith(f"{name}-"))
+    there = {(child["kind"], child["metadata"]["name"]): child for child in _held_or_kept(objects, uids)}
+    made = sorted(key for key, child in there.items() if not _is_of_a_job(child))
+    assert created == made, f"created were {created}, there are {made}"
+    return sorted(_describe(child) for child in there.values())
 
 
-def _created_pods(audit: Iterator[AuditEvent], namespace: str) -> Iterator[str]:
+def _held_or_kept(objects: Objects, uids: list[str]) -> list[Json]:
+    """Return the Pods and Jobs of these workflows."""
+    selector = f"vapora.dev/workflow in ({','.join(uids)})"
+    return [{**found, "kind": kind} for kind in ("Pod", "Job") for found in objects.all(kind, selector)]
+
+
+def _is_of_a_job(child: Json) -> bool:
+    return any(owner["kind"] == "Job" for owner in child["metadata"]["ownerReferences"])
+
+
+def _created_children(audit: Iterator[AuditEvent], namespace: str) -> Iterator[tuple[str, str]]:
+    kinds = {"pods": "Pod", "jobs": "Job"}
     for event in audit:
         about: Json = event["objectRef"]  # type: ignore[assignment]  # JSON
         answer: Json = event["responseStatus"]  # type: ignore[assignment]  # JSON
         if (
             event["verb"] == "create"
-            and (about["resource"], about.get("namespace")) == ("pods", namespace)
+            and about["resource"] in kinds
+            and about.get("namespace") == namespace
             and "subresource" not in about
             and answer["code"] == 201
         ):
-            yield about.get("name", "")  # that of others, made by its beginning, is not told
+            # The name of others', which is made by its beginning, is not told: so that of a Job's Pods.
+            yield kinds[about["resource"]], about.get("name", "")
 
 
-def _describe_pod(pod: Json) -> tuple[str, str, str, str]:
-    labels = pod["metadata"]["labels"]
-    step, item, number = (labels.get(f"vapora.dev/{name}", "") for name in ("step", "item", "try"))
-    return step, item, number, pod["status"]["phase"]
+def _describe(child: Json) -> tuple[str, ...]:
+    labels, status = child["metadata"]["labels"], child["status"]
+    end = status.get("phase") or ",".join(sorted(row["type"] for row in status.get("conditions", [])))
+    return child["kind"], *(labels.get(f"vapora.dev/{name}", "") for name in ("step", "item", "try")), end
 
 
-def _read_executions(graph: Path, uid: str) -> list[tuple[object, ...]]:
+def _read_executions(graph: Path, uid: str, namespace: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{graph}?mode=ro", uri=True)
     try:
         query = f"SELECT {_COLUMNS} FROM executions WHERE id LIKE ? ORDER BY id"
-        return connection.execute(query, (f"{uid}/%",)).fetchall()
+        rows = connection.execute(query, (f"{uid}/%",)).fetchall()
+        return [tuple(str(value).removeprefix(f"{namespace}/") for value in row) for row in rows]
     finally:
         connection.close()
 
@@ -140,17 +166,24 @@ def _read_work(work_log: Path) -> list[str]:
 def explain_unsettled(objects: Objects, name: str) -> str:
     """Say what is still to be done about a workflow; "" once it has ended, is recorded, and its Pods are let go."""
     found = objects.get("Workflow", name)
-    status = found.get("status", {})
+    if why := _explain_unrecorded(found):
+        return why
+    runs = _read_family(objects, name)
+    held = [
+        child["metadata"]["name"]
+        for child in _held_or_kept(objects, [run["metadata"]["uid"] for run in runs])
+        if child["metadata"].get("finalizers") or child["metadata"]["labels"].get("vapora.dev/recorded") != "true"
+    ]
+    unrecorded = [f"{run['metadata']['name']}: {why}" for run in runs if (why := _explain_unrecorded(run))]
+    return f"these are still held: {held}; these go on: {unrecorded}" if held or unrecorded else ""
+
+
+def _explain_unrecorded(workflow: Json) -> str:
+    status = workflow.get("status", {})
     if status.get("phase") not in FINAL:
         return f"it is {status.get('phase')}: {json.dumps(status.get('steps'))}"
-    if not any(row["type"] == "Recorded" and row["status"] == "True" for row in status["conditions"]):
-        return "it is not recorded"
-    held = [
-        pod["metadata"]["name"]
-        for pod in objects.pods(f"vapora.dev/workflow={found['metadata']['uid']}")
-        if pod["metadata"].get("finalizers") or pod["metadata"]["labels"].get("vapora.dev/recorded") != "true"
-    ]
-    return f"these Pods are still held: {held}" if held else ""
+    is_recorded = any(row["type"] == "Recorded" and row["status"] == "True" for row in status["conditions"])
+    return "" if is_recorded else "it is not recorded"
 
 
 def read_reasons(objects: Objects, name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tests.chaos.api_proxy import ApiProxy
 from tests.chaos.backstage import Backstage
 from tests.chaos.broker_proxy import BrokerProxy
 from tests.chaos.effects import EffectSite
+from tests.chaos.forking import PROGRAM
 from tests.chaos.gate import Fault, Gate, Write
 from tests.chaos.outcome import (
     Outcome,
@@ -21,16 +22,19 @@ from tests.chaos.outcome import (
     read_outcome,
     read_reasons,
 )
-from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORKFLOWS, build_pool
+from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORDS, WORKFLOWS, build_pool
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
+from tests.cluster.process import Supervisor
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators
+from tests.integration.engine import OperatorProcess, Operators
 from tests.integration.objects import Objects
 
 SETTLED_WITHIN = 40.0
 TRIES = 3
 ENDS = {"WorkflowSucceeded", "WorkflowRolledBack"}
+_ROLES = {"apiGroup": "rbac.authorization.k8s.io"}
+_LOOK_EVERY = 0.1  # several stages share this process, and each look costs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,12 @@ class Performance:
 class Undisturbed:
     """What each workflow comes to when nothing happens, and the writes that it takes every time."""
 
-    outcomes: dict[str, Outcome]
-    writes: dict[str, list[Write]]
+    outcomes: Mapping[str, Outcome]
+    writes: Mapping[str, list[Write]]
+
+    def compare(self, kind: str, run: Performance) -> str:
+        """Return the lines in which what came of a run differs; "" where it does not."""
+        return compare(run.outcome, self.outcomes[kind])
 
 
 class Stage:
@@ -60,16 +68,15 @@ class Stage:
         gate: Gate,
         folder: Path,
         *,
+        nats: NatsServer,
         broker: str,
         site: EffectSite,
-        cut: Callable[[], None],
     ) -> None:
         self.objects = objects
         self.gate = gate
-        self.cut = cut  # breaks all connections to the API server
+        self.nats = nats
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
-        self._kubeconfig = folder / "kubeconfig"
         self._site = site
         self._flags = ("--nats-url", broker, "--graph-path", str(self.graph), "--outbound-allowed", "127.0.0.1")
         self._names = itertools.count(1)
@@ -79,8 +86,7 @@ class Stage:
 
     def start(self) -> OperatorProcess:
         """Start an operator of another name than any before."""
-        name = f"operator-{next(self._names)}"
-        return self._started.launch(name, *self._flags, kubeconfig=self._kubeconfig)
+        return self._started.launch(f"{self.objects.namespace}-operator-{next(self._names)}", *self._flags)
 
     def ensure_operator(self) -> None:
         """Start an operator where it is dead.
@@ -88,11 +94,19 @@ class Stage:
         The dead one's Lease is deleted: how long it would be waited for is tested elsewhere, and the kill is over.
         """
         if not self.operator.process.is_running:
-            lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
-            assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
+            self._release_lease()
             self.operator = self.start()
         if self.gate.victim is None or not self.gate.victim.is_running:
             self.gate.victim = self.operator.process
+
+    def end_operator(self) -> None:
+        """Kill the operator where that is no fault in a run."""
+        self.operator.process.kill()
+        self.operator.process.wait(10)
+
+    def _release_lease(self) -> None:
+        lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
+        assert self.objects.cluster.api.delete(lease).status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}
 
     def add_standby(self) -> OperatorProcess:
         """Have a second operator wait for the lease, look to that one from now on, and return the leader."""
@@ -103,6 +117,14 @@ class Stage:
         wait_until(self.operator.is_ready, "the standby is ready")
         self.gate.victim = leader.process
         return leader
+
+    def start_race(self) -> OperatorProcess:
+        """Have two operators start at once where there is none, look to the one, and return the other."""
+        self.end_operator()
+        self._release_lease()
+        rival, self.operator = self.start(), self.start()
+        self.gate.victim = self.operator.process
+        return rival
 
     def perform_until_struck(
         self, kind: str, faults: Mapping[Write, Fault], *, afterwards: Callable[[], None] | None = None
@@ -133,6 +155,8 @@ class Stage:
         mark = self.objects.cluster.audit_position()
         self.gate.begin(name, faults or {})
         created = self.objects.create("Workflow", name, {**WORKFLOWS[kind], "params": {"site": self._site.url}})
+        if words := WORDS.get(kind):
+            self.objects.patch("Workflow", name, {"metadata": {"annotations": words}})
         if meanwhile is not None:
             meanwhile(name)
         self._await_settled(name, within)
@@ -153,18 +177,8 @@ class Stage:
         assert not turn_back, turn_back
         return Performance(outcome, self.gate.writes, self.gate.struck)
 
-    def perform_undisturbed(self) -> Undisturbed:
-        """Run each workflow twice; AssertionError where that ends in two ways."""
-        outcomes, writes = {}, {}
-        for kind in WORKFLOWS:
-            first, second = (self._perform_to_the_last_event(kind) for _ in range(2))
-            difference = compare(second.outcome, first.outcome)
-            assert not difference, f"two undisturbed runs of {kind} differ:\n{difference}"
-            outcomes[kind] = first.outcome
-            writes[kind] = [write for write in first.writes if write in second.writes]
-        return Undisturbed(outcomes, writes)
-
-    def _perform_to_the_last_event(self, kind: str) -> Performance:
+    def perform_undisturbed(self, kind: str) -> Performance:
+        """Run a workflow to its last Event."""
         names: list[str] = []
 
         def wait_for_event() -> None:
@@ -190,35 +204,40 @@ class Stage:
             return not explain_unsettled(self.objects, name)
 
         try:
-            wait_until(is_settled, f"{name} has ended and is let go", within=within)
+            wait_until(is_settled, f"{name} has ended and is let go", within=within, every=_LOOK_EVERY)
         except TimeoutError as late:
             why = explain_unsettled(self.objects, name)
             raise AssertionError(f"{late}: {why}\n{self.operator.process.tail()}") from None
 
 
 @contextmanager
-def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) -> Iterator[Stage]:
-    """Set up the definitions, a namespace with a pool whose agent is ready, the proxies and an operator."""
-    install_definitions(cluster)
+def set_stage(
+    cluster: Cluster, nats: NatsServer, folder: Path, namespace: str, *, supervisor: Supervisor | None = None
+) -> Iterator[Stage]:
+    """Set up a namespace with a pool whose agent is ready, the proxies, and an operator that sees it alone.
+
+    `supervisor` is one of forking.PROGRAM, of its own unless it is given.
+    """
     cluster.create_namespace(namespace)
     cluster.create_namespace(f"{namespace}-lease")
     gate, objects = Gate(namespace), Objects(cluster, namespace)
-    with Backstage() as backstage, operators(cluster, f"{namespace}-lease") as started:
+    forking = nullcontext(supervisor) if supervisor else Supervisor("vapora-operators-", program=PROGRAM)
+    with Backstage() as backstage, forking as forks:
         api = backstage.run(ApiProxy(cluster, gate).__aenter__())
         broker = backstage.run(BrokerProxy(nats.port, gate).__aenter__())
         site = backstage.run(EffectSite(gate).__aenter__())
         try:
-            api.write_kubeconfig(folder / "kubeconfig")
-            cut = lambda: backstage.run(api.cut())  # noqa: E731  # a name for the line below
-            stage = Stage(objects, started, gate, folder, broker=broker.url, site=site, cut=cut)
+            started = Operators(cluster, f"{namespace}-lease", forks, api.write_kubeconfig(folder / "kubeconfig"))
+            stage = Stage(objects, started, gate, folder, nats=nats, broker=broker.url, site=site)
             furnish(stage)
             wait_until(
                 lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",
                 "the pool is ready",
-                within=30,
+                within=60,
             )
             yield stage
             clear(stage)
+            stage.end_operator()
         finally:
             backstage.run(site.__aexit__(None, None, None))
             backstage.run(broker.__aexit__(None, None, None))
@@ -230,23 +249,28 @@ def set_stage(cluster: Cluster, nats: NatsServer, folder: Path, namespace: str) 
 def furnish(stage: Stage) -> None:
     """Make what the workflows need: pools, a template, and what their account may do."""
     objects = stage.objects
-    objects.create("AgentPool", POOL, build_pool(stage.work_log))
+    objects.create("AgentPool", POOL, build_pool(stage.work_log, stage.nats.url))
     objects.create("AgentPool", SIZED, SIZED_POOL)
     objects.create("WorkflowTemplate", LEAF, LEAF_TEMPLATE)
-    account = f"--serviceaccount={objects.namespace}:default"
-    objects.kubectl("create", "rolebinding", "edit", "--clusterrole=admin", account)
-    rights = ("--verb=get,patch", "--resource=agentpools.vapora.dev,agentpools.vapora.dev/scale")
-    objects.kubectl("create", "role", "sizes", *rights)
-    objects.kubectl("create", "rolebinding", "sizes", "--role=sizes", account)
+    roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{objects.namespace}"
+    sizes = {"apiGroups": ["vapora.dev"], "resources": ["agentpools", "agentpools/scale"], "verbs": ["get", "patch"]}
+    who = {"subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": objects.namespace}]}
+    for path, name, body in (
+        ("roles", "sizes", {"rules": [sizes]}),
+        ("rolebindings", "sizes", {**who, "roleRef": {**_ROLES, "kind": "Role", "name": "sizes"}}),
+        ("rolebindings", "edit", {**who, "roleRef": {**_ROLES, "kind": "ClusterRole", "name": "admin"}}),
+    ):
+        answer = objects.cluster.api.post(f"{roles}/{path}", json={"metadata": {"name": name}, **body})
+        assert answer.status_code == httpx.codes.CREATED, answer.text
 
 
 def clear(stage: Stage) -> None:
     """Delete what the operator must let go, while there is one."""
     objects = stage.objects
     stage.ensure_operator()
-    for plural in ("workflows", "agentpools"):
+    for kind in ("Workflow", "AgentPool"):
+        objects.cluster.api.delete(objects.path(kind)).raise_for_status()
         try:
-            objects.cluster.kubectl("delete", plural, "--all", "--timeout=60s", "-n", objects.namespace)
-        except RuntimeError as late:
-            left = objects.cluster.kubectl("get", plural, "-n", objects.namespace, "-o", "yaml").stdout
-            raise AssertionError(f"{late}\n{left}\n{stage.operator.process.tail(50)}") from None
+            wait_until(lambda kind=kind: not objects.all(kind), f"there is no {kind} any more", within=60, every=0.2)
+        except TimeoutError as late:
+            raise AssertionError(f"{late}: {objects.all(kind)}\n{stage.operator.process.tail(50)}") from None

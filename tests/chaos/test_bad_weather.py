@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.chaos.counting import Count
 from tests.chaos.draw import Draw
-from tests.chaos.gate import Fault, Freeze, Kill, Refuse, Reset, Side, Write
-from tests.chaos.outcome import Outcome, compare
-from tests.chaos.stage import Stage, Undisturbed
+from tests.chaos.gate import Cut, Expire, Fault, Freeze, Kill, Refuse, Reset, Side, Write
+from tests.chaos.stage import Performance, Stage, Undisturbed
+from tests.chaos.stages import Stages
 from tests.chaos.workflows import WORKFLOWS
-from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import wait_until
 
-DRAWN = 15
-FREEZES_DRAWN = 2
+DRAWN = 40
+RACES_DRAWN = 3
+FREEZES_DRAWN = 6
 
 WEATHER: dict[str, Fault] = {
     "a conflict instead of": Refuse(409, "Conflict"),
@@ -21,6 +22,8 @@ WEATHER: dict[str, Fault] = {
     "an internal error instead of": Refuse(500, "InternalError"),
     "a reset before": Reset(Side.BEFORE),
     "a reset after": Reset(Side.AFTER),
+    "the end of all connections after": Cut(),
+    "410 Gone for every watch after": Expire(),
 }
 
 
@@ -46,82 +49,99 @@ def list_clouds(undisturbed: Undisturbed) -> Iterator[Cloud]:
                     yield Cloud(workflow, write, words)
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_it_ends_the_same_whatever_a_write_meets(
-    workflow: str, stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
+    stages: Stages, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests, count: Count
 ):
-    for cloud in draw.choose(list(list_clouds(undisturbed)), DRAWN):
-        if cloud.workflow == workflow:
-            with subtests.test(msg=str(cloud)):
-                run = stage.perform(workflow, {cloud.write: WEATHER[cloud.words]})
-                assert compare(run.outcome, undisturbed.outcomes[workflow]) == ""
+    def play(stage: Stage, cloud: Cloud) -> Performance:
+        return stage.perform_until_struck(cloud.workflow, {cloud.write: WEATHER[cloud.words]})
+
+    for cloud, run in stages.perform(draw.choose(list(list_clouds(undisturbed)), DRAWN), play):
+        with subtests.test(msg=str(cloud)):
+            assert undisturbed.compare(cloud.workflow, count(run.result())) == ""
 
 
-def test_it_ends_the_same_where_all_connections_to_the_api_server_break(stage: Stage, undisturbed: Undisturbed):
-    def cut(name: str) -> None:
-        wait_until(lambda: Write("create", "pods", 1) in stage.gate.writes, "its first Pod is made", every=0.01)
-        stage.cut()
+def test_it_ends_the_same_where_two_operators_race_for_the_lease(
+    stages: Stages, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
+):
+    def play(stage: Stage, kind: str) -> Performance:
+        rival = stage.start_race()
 
-    run = stage.perform("chain", meanwhile=cut)
-    assert compare(run.outcome, undisturbed.outcomes["chain"]) == ""
+        def count_leaders() -> None:
+            assert sorted((rival.is_leader, stage.operator.is_leader)) == [False, True]
+
+        try:
+            return stage.perform(kind, afterwards=count_leaders)
+        finally:
+            stage.end_operator()  # the leader, perhaps: the next scene begins with a new one
+            rival.process.kill()
+
+    for kind, run in stages.perform(draw.choose(list(WORKFLOWS), RACES_DRAWN), play):
+        with subtests.test(msg=kind):
+            assert undisturbed.compare(kind, run.result()) == ""
 
 
 def test_it_ends_the_same_where_the_broker_is_away_when_the_task_is_to_be_given_out(
-    stage: Stage, undisturbed: Undisturbed, nats: NatsServer
+    stages: Stages, undisturbed: Undisturbed
 ):
+    [stage, *_] = stages.all
+
     def wait_for_word(name: str) -> None:
         wait_until(
             lambda: stage.objects.step(name, "ask").get("reason") == "BrokerUnavailable",
             "the step says what it waits for",
         )
-        nats.start()
+        stage.nats.start()
 
-    nats.kill()
+    stage.nats.kill()
     try:
         run = stage.perform("agent", meanwhile=wait_for_word)
     finally:
-        nats.start()
-    assert compare(run.outcome, undisturbed.outcomes["agent"]) == ""
+        stage.nats.start()
+    assert undisturbed.compare("agent", run) == ""
 
 
-def test_it_ends_the_same_where_the_broker_dies_while_an_agent_works(
-    stage: Stage, undisturbed: Undisturbed, nats: NatsServer
-):
+def test_it_ends_the_same_where_the_broker_dies_while_an_agent_works(stages: Stages, undisturbed: Undisturbed):
+    [stage, *_] = stages.all
+
     def restart(name: str) -> None:
         wait_until(lambda: Write("publish", "task", 1) in stage.gate.writes, "the task is given out", every=0.01)
-        nats.kill()
-        nats.start()
+        stage.nats.kill()
+        stage.nats.start()
 
-    run = stage.perform("agent", meanwhile=restart)
-    assert compare(run.outcome, undisturbed.outcomes["agent"]) == ""
+    assert undisturbed.compare("agent", stage.perform("agent", meanwhile=restart)) == ""
 
 
-def test_a_standby_ends_what_a_killed_leader_began(stage: Stage, undisturbed: Undisturbed):
+def test_a_standby_ends_what_a_killed_leader_began(stages: Stages, undisturbed: Undisturbed):
+    [stage, *_] = stages.all
     stage.add_standby()
     run = stage.perform_until_struck("chain", {Write("create", "pods", 1): Kill(Side.AFTER)})
-    assert compare(run.outcome, undisturbed.outcomes["chain"]) == ""
+    assert undisturbed.compare("chain", run) == ""
 
 
 def test_a_leader_that_hung_and_wakes_after_the_end_changes_nothing(
-    stage: Stage, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests
+    stages: Stages, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests, count: Count
 ):
     """Its write is on its way all the time, and arrives when another operator has done the work.
 
     What a step applies or calls is left out: nothing fences a request that makes an object, or leaves the cluster, from
     one that a hung operator had sent (docs/workflows.md says so).
     """
+
+    def play(stage: Stage, point: tuple[str, Write]) -> Performance:
+        return hang(stage, *point)
+
     points = [
         (kind, write)
         for kind, writes in undisturbed.writes.items()
         for write in writes
         if write.verb != "call" and write.target not in {"configmaps", "agentpools", "agentpools/scale"}
     ]
-    for kind, write in draw.choose(points, FREEZES_DRAWN):
+    for (kind, write), run in stages.perform(draw.choose(points, FREEZES_DRAWN), play):
         with subtests.test(msg=f"{kind}: hung at {write}"):
-            assert compare(hang(stage, kind, write), undisturbed.outcomes[kind]) == ""
+            assert undisturbed.compare(kind, count(run.result())) == ""
 
 
-def hang(stage: Stage, kind: str, write: Write) -> Outcome:
+def hang(stage: Stage, kind: str, write: Write) -> Performance:
     """Let the leader hang at a write and a standby do the work; then let the leader find out that it leads no more."""
     leader, frost = stage.add_standby(), Freeze()
 
@@ -135,6 +155,6 @@ def hang(stage: Stage, kind: str, write: Write) -> Outcome:
                 )
 
     try:
-        return stage.perform_until_struck(kind, {write: frost}, afterwards=wake).outcome
+        return stage.perform_until_struck(kind, {write: frost}, afterwards=wake)
     finally:
         leader.process.kill()

@@ -1,6 +1,5 @@
 """The workflows that are disturbed, and the pool that one of them gives its task to."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,26 @@ def _call(name: str, **fields: object) -> Json:
     return {"name": name, "http": {"method": "POST", "url": f"{_SITE}/{name}"}, **fields}
 
 
-KINDS: dict[str, Json] = {
+WORKFLOWS: dict[str, Json] = {
     "step": {"steps": [run("only", ends=_WORK)]},
     "chain": {"steps": [run("a", ends=_WORK), run("b", dependsOn=["a"]), run("c", ends=_WORK, dependsOn=["b"])]},
+    "items": {
+        "steps": [
+            run(
+                "each",
+                ends={**_WORK, "exit-code": "${item}"},
+                retry={"maxAttempts": 1},
+                forEach={"items": ["0", "1", "0"], "maxParallel": 2, "failureTolerance": 1},
+            ),
+            _call("tell", forEach={"items": ["one", "two"]}, dependsOn=["each"]),
+        ]
+    },
+    "jobs": {
+        "steps": [
+            run("build", ends=_WORK, run={"executor": "Job"}),
+            run("train", run={"image": "pytorch/pytorch:2", "ml": "required"}, dependsOn=["build"]),
+        ]
+    },
     "agent": {
         "steps": [{"name": "ask", "agent": {"role": "worker", "title": "Look at it", "input": {"seconds": 0.7}}}]
     },
@@ -56,7 +72,8 @@ KINDS: dict[str, Json] = {
     "family": {
         "steps": [
             {"name": "agree", "approval": {"message": "Go?", "timeout": "500ms", "onTimeout": "approve"}},
-            {"name": "leaf", "workflow": {"templateRef": {"name": LEAF}}, "dependsOn": ["agree"]},
+            {"name": "sign", "approval": {"message": "Sure?"}},
+            {"name": "leaf", "workflow": {"templateRef": {"name": LEAF}}, "dependsOn": ["agree", "sign"]},
         ]
     },
     "sizes": {
@@ -66,21 +83,21 @@ KINDS: dict[str, Json] = {
         ]
     },
 }
-# The other kinds of steps take long to disturb at every write: VAPORA_CHAOS_KINDS=all has them disturbed too.
-_USUAL = KINDS if os.environ.get("VAPORA_CHAOS_KINDS") == "all" else ("step", "chain", "agent")
-WORKFLOWS: dict[str, Json] = {name: KINDS[name] for name in _USUAL}
+# What people say of a workflow once it is there, by annotations.
+WORDS = {"family": {"approval.vapora.dev/0a1b2c3d": "approve sign somebody"}}
 SIZED_POOL: Json = {"role": "sized", "replicas": 0, "template": {"image": "worker:1"}, "scaling": {"mode": "none"}}
 LEAF_TEMPLATE: Json = {"workflow": {"steps": [run("only")]}}
 
 
-def build_pool(work_log: Path) -> Json:
-    """Make the spec of a pool of one agent, which writes down what it does."""
+def build_pool(work_log: Path, broker: str) -> Json:
+    """Make the spec of a pool of one agent of this broker, which writes down what it does."""
     return {
         "role": "worker",
         "replicas": 1,
         "template": {
             "image": "worker:1",
-            "command": [sys.executable, "examples/agents/worker.py"],
+            # As an argument, for the cluster's agents have its broker otherwise.
+            "command": ["env", f"VAPORA_NATS_URL={broker}", sys.executable, "examples/agents/worker.py"],
             "env": {"VAPORA_WORK_LOG": str(work_log)},
         },
     }

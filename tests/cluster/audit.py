@@ -1,10 +1,13 @@
 """Reading the API server's audit log."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.cluster.manifests import Json
+
+_LONGEST_LINE = 65536  # an event of level Metadata has some thousand bytes
 
 
 class AuditLog:
@@ -17,7 +20,10 @@ class AuditLog:
         """Return a mark for `events`: the place after the last whole line."""
         if not self.path.exists():
             return 0
-        return self.path.read_bytes().rfind(b"\n") + 1
+        with self.path.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            start = log.seek(max(0, end - _LONGEST_LINE))
+            return start + log.read(end - start).rfind(b"\n") + 1
 
     def events(self, since: int = 0) -> Iterator[Json]:
         """Yield the events (audit.k8s.io/v1) written after the mark; a line being written is left out."""

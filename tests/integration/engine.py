@@ -89,19 +89,19 @@ class OperatorProcess:
 
 @contextmanager
 def operators(cluster: Cluster, lease_namespace: str) -> Iterator["Operators"]:
-    """Starts operators that end with the block."""
+    """Starts operators that end with the block, as the account and roles that kustomize installs."""
     with Supervisor("vapora-operator-") as supervisor:
-        yield Operators(cluster, lease_namespace, supervisor)
+        yield Operators(cluster, lease_namespace, supervisor, install_account(cluster, lease_namespace))
 
 
 class Operators:
-    """Starts operators for a cluster, with a Lease of their own, as the account and roles that kustomize installs."""
+    """Starts operators for a cluster, with a Lease of their own, as the one of whom the kubeconfig tells."""
 
-    def __init__(self, cluster: Cluster, lease_namespace: str, supervisor: Supervisor) -> None:
+    def __init__(self, cluster: Cluster, lease_namespace: str, supervisor: Supervisor, kubeconfig: Path) -> None:
         self._cluster = cluster
         self._lease_namespace = lease_namespace
         self._supervisor = supervisor
-        self._kubeconfig = install_account(cluster, lease_namespace)
+        self._kubeconfig = kubeconfig
 
     def launch(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
         """Start one, whatever comes of it."""

@@ -37,9 +37,15 @@ class Performer:
         self._turn = asyncio.Event()
 
     def perform(self, action: Perform) -> None:
-        """Takes a call over; it is made while `run` runs, in the order in which calls were taken over."""
+        """Takes a call over; it is made while `run` runs, in the order in which calls were taken over.
+
+        Whoever asks for one that was answered, because what it led to could not be written, is told of it again.
+        """
         uid = _uid_of(action.id)
-        if action.id in self._underway.get(uid, ()) or action.id in self._answers.get(uid, {}):
+        if action.id in self._underway.get(uid, ()):
+            return
+        if action.id in self._answers.get(uid, {}):
+            self._tell(uid, action.id)
             return
         self._underway[uid].add(action.id)
         self._waiting[action.id] = action
@@ -127,6 +133,9 @@ class Performer:
         del self._tasks[call_id]
         _discard(self._underway, uid, call_id)
         self._answers[uid][call_id] = answer
+        self._tell(uid, call_id)
+
+    def _tell(self, uid: str, call_id: str) -> None:
         self._changes[uid].add(call_id)
         self._wake(uid)
 

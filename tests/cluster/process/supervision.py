@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 _ANSWER_SECONDS = 30.0
+_PROGRAM = (sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")))
 
 
 class ManagedProcess:
@@ -74,9 +75,12 @@ class ManagedProcess:
 
 
 class Supervisor:
-    """Starts processes that end when this one does, even by kill -9; its temporary folder goes with them."""
+    """Starts processes that end when this one does, even by kill -9; its temporary folder goes with them.
 
-    def __init__(self, prefix: str = "vapora-") -> None:
+    `program` is the command of the process that starts them, to which the folder is added.
+    """
+
+    def __init__(self, prefix: str = "vapora-", *, program: Sequence[str] = _PROGRAM) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=prefix))
         self._ids = itertools.count()
         self._answers: dict[int, Future[dict[str, object]]] = {}
@@ -84,7 +88,7 @@ class Supervisor:
         self._early_exits: dict[int, int] = {}
         self._lock = threading.Lock()
         self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), str(self.folder)],
+            [*program, str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
