@@ -101,6 +101,17 @@ def test_a_try_that_failed_after_its_write_can_be_undone() -> None:
     assert broken.memory == {"replicas": 5, "preImage": {"replicas": 2}}  # type: ignore[union-attr]
 
 
+def test_a_retry_that_sets_another_size_is_undone_to_what_was_at_first() -> None:
+    cluster = Cluster({"replicas": 2})
+    first = drive(scale, situation(POOL), cluster)
+    assert isinstance(first.end, Finished)
+    wanted: JsonObject = {**POOL, "replicas": 8}
+    second = drive(scale, situation(wanted, memory=first.end.memory), cluster)
+    assert finished(second) == {"replicas": 8, "former": 2}
+    assert finished(undo(wanted, second, cluster)) == {"replicas": 2}
+    assert cluster.writes == [("scale", 5), ("scale", 8), ("scale", 2)]
+
+
 LABELLED = {"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "fleet"}}}
 FOREIGN = {"status": {"conditions": [{"type": "ScalingActive", "reason": "ForeignAutoscaler", "message": "HPA dev"}]}}
 REFUSED = {

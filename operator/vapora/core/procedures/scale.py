@@ -37,7 +37,11 @@ def _set_size(ref: ObjectRef, found: object, wanted: int, memory: Json) -> Next:
     if owner := _find_size_owner(found, ref):
         return fail("ManagedElsewhere", owner, memory)
     size = _read_size(found)
-    kept = memory if "preImage" in memory else {"replicas": wanted, "preImage": {"replicas": size}}
+    kept = {
+        "preImage": {"replicas": size},
+        **memory,
+        "replicas": wanted,
+    }  # a retry finds what was set
     return _finish(kept) if size == wanted else Ask(_build_merge(ref, found, wanted, before=size), kept)
 
 
