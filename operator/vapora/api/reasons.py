@@ -48,6 +48,7 @@ class Reason(StrEnum):
     Retrying = "Retrying", "A try failed, and the next one is due."
     StepFailed = "StepFailed", "A step failed for good."
     RequestRefused = "RequestRefused", "The request annotation asks for something that is not done."
+    ApprovalIgnored = "ApprovalIgnored", "An approval annotation does not count; the message says why."
     Superseded = "Superseded", "A newer workflow with its key took its place."
     Suspended = "Suspended", "Its schedule rests."
     RunStarted = "RunStarted", "The run of a slot of the schedule was made."
@@ -86,12 +87,16 @@ class Reason(StrEnum):
     TaskRefused = "TaskRefused", "The agent said that trying again would not help."
     TaskCancelled = "TaskCancelled", "The agent gave the task up before it was done."
     HttpRefused = "HttpRefused", "The HTTP answer is not what the step expects."
-    HttpAnswerInvalid = "HttpAnswerInvalid", "The HTTP answer has not the form that `expect` looks into."
+    HttpAnswerInvalid = (
+        "HttpAnswerInvalid",
+        "The HTTP answer is no JSON, or has not the form that `expect` or an output looks into.",
+    )
     MailRefused = "MailRefused", "The mail server refused the mail or one of its recipients."
     NotFound = "NotFound", "The object, its kind or its namespace is not there."
     ObjectFailed = "ObjectFailed", "An object that was applied failed, or is gone."
     NotUndone = "NotUndone", "Some of what the step did could not be undone; the message names it."
     PluginFailed = "PluginFailed", "A task type raised an error of its own."
+    CallBroke = "CallBroke", "A call could not be made for a fault of the operator's own, which its log tells."
     Withdrawn = "Withdrawn", "The task was taken back before an agent had it; it is given out anew."
     InvalidInput = "InvalidInput", "What a step became after interpolation makes no sense."
     TimedOut = "TimedOut", "A try ran longer than its timeout."

@@ -13,7 +13,8 @@ URL = {"url": "https://api.example/deploys"}
 
 
 def answered(status: int, text: str = "", body: object = None) -> Answer:
-    return Answer({"status": status, "headers": {"set-cookie": "token=hush"}, "body": body, "text": text})
+    headers = {"set-cookie": "token=hush", "content-type": "text/html"}
+    return Answer({"status": status, "headers": headers, "body": body, "text": text})
 
 
 def test_the_call_carries_the_key_and_names_its_secrets_without_reading_them() -> None:
@@ -46,13 +47,18 @@ def test_the_call_has_half_a_minute_where_nothing_is_said() -> None:
     assert (decided.call.method, decided.call.timeout) == ("GET", 30.0)
 
 
+HTML = {"contentType": "text/html"}
 SUCCESSES = {
-    "a status below 400 is a success": (URL, answered(302, "moved"), {"status": 302, "body": None, "text": "moved"}),
+    "a status below 400 is a success": (
+        URL,
+        answered(302, "moved"),
+        {"status": 302, "body": None, **HTML, "text": "moved"},
+    ),
     "the parsed body is the result's": (URL, answered(200, '{"id": 7}', {"id": 7}), {"status": 200, "body": {"id": 7}}),
     "an expected 404 is a success": (
         {**URL, "expect": "response.status == 404"},
         answered(404, "no"),
-        {"status": 404, "body": None, "text": "no"},
+        {"status": 404, "body": None, **HTML, "text": "no"},
     ),
     "an expected 503 is a success": (
         {**URL, "expect": "response.status == 503"},
@@ -67,8 +73,9 @@ SUCCESSES = {
     "expect looks at the text": (
         {**URL, "expect": "response.text == 'ok'"},
         answered(200, "ok"),
-        {"status": 200, "body": None, "text": "ok"},
+        {"status": 200, "body": None, **HTML, "text": "ok"},
     ),
+    "null is JSON": (URL, answered(200, "null\n"), {"status": 200, "body": None}),
 }
 
 
@@ -107,8 +114,11 @@ REFUSALS = {
     "an answer that is no JSON shows its first bytes": Refusal(
         answered(200, "<html>"),
         "HttpAnswerInvalid",
-        "status 200; the answer is no JSON: <html>; expect: 'response",
+        "status 200; the answer is no JSON (text/html): <html>; expect: 'response",
         READY,
+    ),
+    "an empty answer is said to be": Refusal(
+        answered(200), "HttpAnswerInvalid", "status 200; the answer is empty; expect: 'response", READY
     ),
     "a field that is not there is named": Refusal(
         answered(200, "{}", {}),
@@ -117,7 +127,11 @@ REFUSALS = {
         READY,
     ),
     "a 503 that is no JSON is the server's trouble": Refusal(
-        answered(503, "<html>"), "HttpUnavailable", "status 503; the answer is no JSON", READY, is_definite=False
+        answered(503, "<html>"),
+        "HttpUnavailable",
+        "status 503; the answer is no JSON (text/html): <html>",
+        READY,
+        is_definite=False,
     ),
     "a timeout repeats the same key": Refusal(
         Answer(None, "HttpTimeout", "no answer in 30 s", is_definite=False),

@@ -21,6 +21,7 @@ BUDGETS = {
     "MailRefused": "application",
     "NotFound": "application",
     "ObjectFailed": "application",
+    "CallBroke": "application",
     "ChildFailed": "application",
     "Evicted": "infrastructure",
     "Preempted": "infrastructure",

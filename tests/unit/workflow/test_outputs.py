@@ -65,6 +65,48 @@ def test_what_is_no_output(case: str) -> None:
     assert (refusal.reason, words in refusal.message) == ("OutputInvalid", True), refusal.message
 
 
+def ask_http(source: str) -> StepDefinition:
+    definition = read_definition(
+        {"steps": [{"name": "ask", "http": {"url": "https://x"}, "outputsFrom": [{"name": "id", "from": source}]}]}
+    )
+    assert isinstance(definition, Definition), definition
+    return definition.steps[0]
+
+
+PAGE = {"status": 200, "body": None, "contentType": "text/html", "text": "<html>\n hello"}
+ANSWERS = {
+    "a page": (
+        ask_http("result.body.id"),
+        PAGE,
+        ("HttpAnswerInvalid", "status 200; the answer is no JSON (text/html): <html>\n hello; output 'id': "),
+    ),
+    "a page of no type": (
+        ask_http('result["body"].id'),
+        {**PAGE, "contentType": ""},
+        ("HttpAnswerInvalid", "status 200; the answer is no JSON (of no content type): <html>"),
+    ),
+    "nothing": (
+        ask_http("result.body.id"),
+        {"status": 204, "body": None},
+        ("HttpAnswerInvalid", "status 204; the answer is empty; output 'id': "),
+    ),
+    "JSON without the field": (
+        ask_http("result.body.id"),
+        {"status": 200, "body": {"n": 1}},
+        ("OutputInvalid", "output 'id': 'result.body.id': no such key"),
+    ),
+    "a mistake that is not the answer's": (ask_http("1 / 0"), PAGE, ("OutputInvalid", "output 'id': '1 / 0'")),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_an_output_of_an_http_answer_that_is(case: str) -> None:
+    step, result, (reason, words) = ANSWERS[case]
+    refusal = compute_outputs(step, result, 0)
+    assert isinstance(refusal, Failure)
+    assert (refusal.reason, refusal.message[: len(words)]) == (reason, words)
+
+
 def text_of(size: int) -> str:
     """A text that takes `size` bytes as JSON."""
     return "x" * (size - 2)

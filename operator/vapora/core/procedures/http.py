@@ -10,7 +10,7 @@ from vapora.core.calls import Answer, HttpCall, SecretRef
 from vapora.core.conditions import cut
 from vapora.core.expressions import ExpressionError, compile_expression
 from vapora.core.procedures.answers import fail_call, read_body
-from vapora.core.views import number, text
+from vapora.core.views import child, number, text
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Situation
 
@@ -22,7 +22,10 @@ _PASSING = frozenset({408, 425, 429})
 
 
 def call_http(situation: Situation) -> Next:
-    """Makes the call and judges its answer; the result is {status, body}, with `text` where the answer is no JSON."""
+    """Makes the call and judges its answer.
+
+    The result is {status, body}, with {contentType, text} where the answer is no JSON.
+    """
     body = read_body(HttpBody, situation.body, "http")
     if isinstance(body, Failed):
         return body
@@ -64,8 +67,8 @@ def _find_failure(response: Json, expect: str | None) -> Failure | None:
     try:
         is_expected = compile_expression(expect).holds({"response": response})
     except ExpressionError as problem:
-        no_json = "; the answer is no JSON" if response.get("body") is None else ""
-        return Failure("HttpAnswerInvalid", cut(f"status {status}{no_json}{_show(response)}; expect: {problem}"))
+        found = describe_no_json(_build_result(response)) or f"status {status}{_show(response)}"
+        return Failure("HttpAnswerInvalid", cut(f"{found}; expect: {problem}"))
     return None if is_expected else Failure("HttpRefused", f"status {status}, expected {expect}{_show(response)}")
 
 
@@ -81,4 +84,17 @@ def _show(response: Json) -> str:
 def _build_result(response: Json) -> Json:
     result = {"status": number(response, "status"), "body": response.get("body")}
     words = text(response, "text")
-    return {**result, "text": cut(words, MAX_KEPT_BYTES)} if result["body"] is None and words else result
+    if result["body"] is not None or words.strip() in {"", "null"}:
+        return result
+    if kind := text(child(response, "headers"), "content-type"):
+        result["contentType"] = cut(kind, MAX_SHOWN_BYTES)
+    return {**result, "text": cut(words, MAX_KEPT_BYTES)}
+
+
+def describe_no_json(result: Json) -> str:
+    """Says of the result of a call what the answer was that has no value in JSON; empty where it has one."""
+    if result.get("body") is not None:
+        return ""
+    kind = text(result, "contentType") or "of no content type"
+    found = f"no JSON ({kind})" if "text" in result else "empty"
+    return f"status {number(result, 'status')}; the answer is {found}{_show(result)}"

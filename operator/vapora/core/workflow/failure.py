@@ -45,6 +45,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "MailRefused": _A,
     "NotFound": _A,
     "ObjectFailed": _A,
+    "CallBroke": _A,
     # The cluster took the ground away.
     "Evicted": _I,
     "Preempted": _I,

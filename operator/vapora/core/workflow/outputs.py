@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from vapora.core.expressions import Expression, ExpressionError
+from vapora.core.procedures.http import describe_no_json
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.status import StepStatus
@@ -32,7 +33,7 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
     for name, expression in step.outputs:
         value = _compute_output(name, expression, result)
         if isinstance(value, Failure):
-            return value
+            return _blame_answer(step, expression, result, value)
         outputs[name] = value
     size = measure(outputs)
     if size > MAX_STEP_BYTES:
@@ -71,6 +72,14 @@ def _compute_output(name: str, expression: Expression, result: object) -> object
     if size > MAX_OUTPUT_BYTES:
         return Failure("OutputTooLarge", f"output {name!r} has {size} bytes; allowed are {MAX_OUTPUT_BYTES}")
     return value
+
+
+def _blame_answer(step: StepDefinition, expression: Expression, result: object, failure: Failure) -> Failure:
+    """Returns a failure of its own for an output that was looked for in an HTTP answer without any JSON."""
+    if step.kind != "http" or "body" not in expression.source or not isinstance(result, Mapping):
+        return failure
+    found = describe_no_json(result)
+    return Failure("HttpAnswerInvalid", f"{found}; {failure.message}") if found else failure
 
 
 def _as_json(value: object) -> object:
