@@ -249,6 +249,7 @@ class WorkflowView:
     reason: str
     message: str
     waiting_on: str
+    request: str
     handled_request: str
     finished_at: datetime | None
     outputs: Mapping[str, object]
@@ -267,6 +268,7 @@ def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
         reason=text(succeeded, "reason"),
         message=text(succeeded, "message"),
         waiting_on=text(status, "waitingOn"),
+        request=text(child(manifest, "metadata", "annotations"), naming.ANNOTATION_REQUEST),
         handled_request=text(status, "handledRequest"),
         finished_at=parse_time(status.get("finishedAt")),
         outputs=outputs,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.workflow.world import UID, World, run_step
 
@@ -96,3 +98,73 @@ def test_a_child_that_could_not_undo_everything_leaves_the_rollback_incomplete()
     world.end_workflow("c", "Failed", handled_request=request, reason="RollbackIncomplete", message="not undone: x")
     assert world.status.reason == "RollbackIncomplete"
     assert "NotUndone: Workflow" in world.status.message
+
+
+def end_rollback(world: World, step: str, item: int | None = None, try_: int | None = None, **fields: object) -> None:
+    """Lets a child carry out the rollback that it was asked for, and settles."""
+    key = world.child(step, item, try_)
+    ended = {"phase": "RolledBack", "handled_request": world.asked[key.name], "finished_at": world.now, **fields}
+    world.children[key] = replace(world.children[key], **ended)
+    world.settle()
+
+
+def test_the_children_of_every_try_are_rolled_back_the_last_one_first() -> None:
+    retry = {"maxAttempts": 2, "initialDelay": 0}
+    world = begin(child_step(retry=retry), run_step("b", dependsOn=["c"], retry=ONCE), onFailure="rollback")
+    world.end_workflow("c", "Failed")
+    world.end_workflow("c")
+    world.finish("b", exit_code=1)
+    first, second = (world.child("c", try_=number).name for number in (1, 2))
+    assert list(world.asked) == [second]
+    world.restart()
+    end_rollback(world, "c", try_=2)
+    assert list(world.asked) == [second, first]
+    world.restart()
+    end_rollback(world, "c", try_=1)
+    assert (str(world.status.phase), world.states()["c"]) == ("RolledBack", "Compensated")
+
+
+def fan() -> World:
+    """A forEach of three children, all of which ended well, and what failed after it."""
+    each = child_step(forEach={"items": ["x", "y", "z"]})
+    world = begin(each, run_step("b", dependsOn=["c"], retry=ONCE), onFailure="rollback")
+    for item in range(3):
+        world.end_workflow("c", item=item)
+    world.finish("b", exit_code=1)
+    return world
+
+
+def test_the_child_of_every_item_is_rolled_back() -> None:
+    world = fan()
+    assert set(world.asked) == {world.child("c", item).name for item in range(3)}
+    world.restart()
+    world.settle()
+    for item in range(3):
+        end_rollback(world, "c", item)
+    assert (str(world.status.phase), world.states()["c"]) == ("RolledBack", "Compensated")
+
+
+def test_one_item_whose_child_undoes_not_everything_keeps_no_other_from_it() -> None:
+    world = fan()
+    end_rollback(world, "c", 0, phase="Failed", reason="RollbackIncomplete", message="not undone: x")
+    for item in (1, 2):
+        end_rollback(world, "c", item)
+    assert (world.status.reason, world.states()["c"]) == ("RollbackIncomplete", "CompensationFailed")
+
+
+def test_a_child_whose_request_was_lost_is_asked_again() -> None:
+    world, name = rolling_back()
+    key = world.child("c")
+    world.children[key] = replace(world.children[key], request="pause 1")
+    del world.asked[name]
+    world.settle()
+    assert world.asked == {name: f"rollback uid-{name} {UID}-1"}
+
+
+def test_a_child_that_is_gone_leaves_the_rollback_incomplete() -> None:
+    world, name = rolling_back()
+    del world.children[world.child("c")]
+    world.settle()
+    for _ in range(5):
+        world.pass_time(300)
+    assert (world.status.reason, f"Workflow {name} is gone" in world.status.message) == ("RollbackIncomplete", True)

@@ -64,7 +64,7 @@ SIZES = {
     * 1000,
     "a thousand steps that remember a size": [StepStatus(replace(DONE, memory=SMALL_MEMORY))] * 1000,
     "a thousand children by their names": [
-        StepStatus(replace(ENDED, input_digest="0123456789abcdef", memory={"child": "nightly-report-7e428ed05f"}))
+        StepStatus(replace(ENDED, input_digest="0123456789abcdef", memory={"children": ["nightly-report-7e428ed05f"]}))
     ]
     * 1000,
     "a thousand applies with what was there before": [StepStatus(replace(DONE, memory=INVENTORY))] * 1000,

@@ -155,7 +155,8 @@ class World:
             case CancelTask(message_id=message_id):
                 self.cancelled.append(message_id)
             case Patch(key, body=body) if key.kind == "Workflow" and key != self.observe().workflow:
-                self.asked[key.name] = body["metadata"]["annotations"]["vapora.dev/request"]
+                self.asked[key.name] = said = body["metadata"]["annotations"]["vapora.dev/request"]
+                self.children[key] = replace(self.children[key], request=said)
             case Patch(body=body):
                 self.finalizers = tuple(body["metadata"]["finalizers"])
         return None
@@ -239,9 +240,9 @@ class World:
         self.request = request
         self.settle()
 
-    def end_workflow(self, step: str, phase: str = "Succeeded", **fields: object) -> None:
+    def end_workflow(self, step: str, phase: str = "Succeeded", *, item: int | None = None, **fields: object) -> None:
         """Ends the child Workflow of a step, and settles."""
-        key = self.child(step)
+        key = self.child(step, item)
         view = self.children[key]
         assert isinstance(view, WorkflowView)
         self.children[key] = replace(view, **{"phase": phase, "finished_at": self.now, **fields})

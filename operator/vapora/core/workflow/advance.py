@@ -11,7 +11,7 @@ from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Problem, Publish
 from vapora.core.views import WorkflowView
 from vapora.core.workflow.acting import OUTCOME_UNKNOWN, act, call_id, effect_key
-from vapora.core.workflow.children import build_request, look_at_undoing
+from vapora.core.workflow.children import build_request, list_children, look_at_undoing, request_rollback
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
@@ -43,7 +43,8 @@ def advance(draft: Draft, place: Place) -> None:
         case "run":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=bool(step.outputs))
         case "workflow" if step.undoes:
-            standing = _look_at_undoing(draft, unit)
+            standing = _look_at_undoing(draft, place, unit)
+            unit = draft.unit(place) or unit
         case "workflow":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=False)
         case _:
@@ -51,11 +52,23 @@ def advance(draft: Draft, place: Place) -> None:
     return _apply(draft, place, unit, standing)
 
 
-def _look_at_undoing(draft: Draft, unit: Unit) -> Standing:
-    view = find_child(draft.observed, unit.child) if unit.child else None
-    if not isinstance(view, WorkflowView):
-        return Broken(Failure("ChildLost", "the Workflow to roll back is gone"))
-    return look_at_undoing(view, f"{draft.observed.identity.uid}-{unit.tries}")
+def _look_at_undoing(draft: Draft, place: Place, unit: Unit) -> Standing:
+    """Has each child that the tries of a step made rolled back, the last one first."""
+    identity = draft.observed.identity
+    by = f"{identity.uid}-{unit.tries}"
+    for name in reversed(list_children(draft.undone(place) or {})):
+        key = Key("Workflow", identity.namespace, name)
+        if not isinstance(view := find_child(draft.observed, key), WorkflowView):
+            return Broken(Failure("ChildLost", f"Workflow {name} is gone and cannot be rolled back"))
+        standing = look_at_undoing(view, by)
+        if isinstance(standing, Done):
+            continue
+        if unit.child != key:
+            draft.put_unit(place, replace(unit, child=key))
+        if (request := request_rollback(view, by)) is not None:
+            draft.actions.append(request)
+        return standing
+    return Done(None, draft.now)
 
 
 def _advance_procedure(draft: Draft, place: Place, unit: Unit) -> None:

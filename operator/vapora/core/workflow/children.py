@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vapora.core import naming
 from vapora.core.plan import Create, Key, Patch
-from vapora.core.views import WorkflowView, text
+from vapora.core.views import WorkflowView
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.requests import write_request
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
@@ -49,6 +49,12 @@ def build_request(key: Key, uid: str, verb: str, by: str) -> Patch:
     return Patch(key, {"metadata": {"uid": uid, "annotations": annotations}})
 
 
+def request_rollback(view: WorkflowView, by: str) -> Patch | None:
+    """Asks a child for its rollback; None where that stands in it, or is carried out."""
+    is_asked = write_request("rollback", view.meta.uid, by) in {view.request, view.handled_request}
+    return None if is_asked else build_request(view.meta.key, view.meta.uid, "rollback", by)
+
+
 def look_at_undoing(view: WorkflowView, by: str) -> Standing:
     """Says how far a child is with the rollback it was asked for."""
     if view.handled_request != write_request("rollback", view.meta.uid, by) or view.phase not in FINAL:
@@ -58,6 +64,12 @@ def look_at_undoing(view: WorkflowView, by: str) -> Standing:
     return Done({"phase": view.phase}, view.finished_at)
 
 
-def find_child_name(memory: Mapping[str, object]) -> str:
-    """Returns the name of the child that a step had made."""
-    return text(memory, "child")
+def add_child(memory: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Returns the memory of a step that made one more child."""
+    return {"children": [*(known for known in list_children(memory) if known != name), name]}
+
+
+def list_children(memory: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns the names of the children that the tries of a step had made, the last one last."""
+    names = memory.get("children")
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()

@@ -122,6 +122,14 @@ class Draft:
         step, item = place
         return self.status(step).unit if item == NO_ITEM else self.active_items(step).get(item)
 
+    def undone(self, place: Place) -> Mapping[str, object] | None:
+        """Returns what the step or item that a unit undoes keeps in mind; None for a unit that undoes none."""
+        step, item = self.step(place[0]), place[1]
+        row = self.steps.get(step.undoes)
+        if row is None or row.items is None:
+            return None if row is None else row.unit.memory
+        return row.items.memories.get(item if step.indices is None or item == NO_ITEM else step.indices[item], {})
+
     def ended(self, step: int, state: State, reason: str, message: str = "") -> Unit:
         """Returns the unit of a step that ends without a try of its own; what it ever started stays counted."""
         unit = self.status(step).unit.renew()

@@ -15,11 +15,11 @@ from vapora.core.interpolation import ReferenceProblem, interpolate, references,
 from vapora.core.learning.assignment import NoPool, Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
-from vapora.core.plan import Create, Key
+from vapora.core.plan import Create
 from vapora.core.supported import describe_validation
 from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
-from vapora.core.workflow.children import build_child, build_request, find_child_name
+from vapora.core.workflow.children import add_child, build_child
 from vapora.core.workflow.detection import detect_step, needs_gpu_job
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
@@ -137,27 +137,23 @@ def _has_claim(draft: Draft) -> bool:
 
 
 def _launch_child(draft: Draft, place: Place, unit: Unit) -> None:
-    """Makes the child Workflow of a step, or asks the one it made for its rollback."""
+    """Makes the child Workflow of a step; what undoes one asks the children that were made, as it is looked at."""
     step, observed = draft.step(place[0]), draft.observed
-    identity, undone = observed.identity, draft.steps.get(step.undoes)
-    if undone is not None:
-        key = Key("Workflow", identity.namespace, find_child_name(undone.unit.memory))
-        view = find_child(observed, key)
-        if view is None:
-            raise ReferenceProblem("ChildLost", f"Workflow {key.name} is gone and cannot be rolled back")
-        draft.put_unit(place, _times(draft, place, replace(unit, child=key, effect=0, calls=0)))
-        draft.actions.append(build_request(key, view.meta.uid, "rollback", f"{identity.uid}-{unit.tries}"))
-        return
+    if step.undoes:
+        return draft.put_unit(place, _times(draft, place, replace(unit, effect=0, calls=0)))
+    identity = observed.identity
     key = identity.child("Workflow", step.name, place[1], unit.tries)
     existing = find_child(observed, key)
     started = existing.meta.created_at if existing else unit.started_at
-    unit = replace(unit, child=key, effect=0, calls=0, memory={"child": key.name}, started_at=started)
+    memory = add_child(unit.memory, key.name)
+    unit = replace(unit, child=key, effect=0, calls=0, memory=memory, started_at=started)
     draft.put_unit(place, _times(draft, place, unit))
     body = resolve_body(draft, place)
     if existing is None and isinstance(body, Mapping):
         labels = build_labels(identity, step.name, place[1], unit.tries)
         account = draft.whole.spec.service_account_name
         draft.actions.append(build_child(identity, key, body, labels, author=observed.author, account=account))
+    return None
 
 
 def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object]) -> None:
