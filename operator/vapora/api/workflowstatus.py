@@ -309,6 +309,10 @@ class Approval(StatusModel):
     """What was decided."""
     comment: Message | None = None
     """What was said."""
+    key: StatusLine | None = None
+    """What follows the prefix in the name of the annotation that says so."""
+    former: Boolean | None = None
+    """Whether it was said before the workflow was started again, and so counts no more."""
 
 
 class ConcurrencyStatus(StatusModel):
@@ -368,7 +372,7 @@ class WorkflowStatus(StatusModel):
     approvals: tuple[Approval, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """The decisions of people."""
+    """The decisions of people, in the order in which they were seen."""
     expires_at: Timestamp | None = None
     """When ttlAfterFinished is over."""
     shrunk_at: Timestamp | None = None

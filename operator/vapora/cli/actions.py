@@ -11,7 +11,7 @@ import typer
 
 from vapora.adapters.kube_config import NoCluster
 from vapora.api.kinds import GROUP, WORKFLOW, WORKFLOW_TEMPLATE
-from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step
+from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step, list_former
 from vapora.cli.asking import ENDED_AS, Asked, CannotAsk, check_request, is_heeded
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
@@ -126,7 +126,7 @@ def decide_step(
             said = Word(find_step(obj, step), user, is_approval, comment=comment)
             approvers = find_approvers(await _read_steps(api, obj), said.step)
             word = choose_word(obj, approvers, said, groups)
-            if added := build_annotations(word, child(obj, "metadata", "annotations")):
+            if added := build_annotations(word, child(obj, "metadata", "annotations"), list_former(obj)):
                 await api.annotate(key, text(child(obj, "metadata"), "uid"), added, is_dry_run=is_dry_run)
         done = "approved" if is_approval else "rejected"
         typer.echo(f"{_name(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")

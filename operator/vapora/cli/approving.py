@@ -43,6 +43,12 @@ def find_approvers(spec: Mapping[str, object], step: str) -> Approvers | None:
         return None
 
 
+def list_former(workflow: Mapping[str, object]) -> frozenset[str]:
+    """Returns the keys of what people said before the workflow was started again: that must be said anew."""
+    words = rows(child(workflow, "status"), "approvals")
+    return frozenset(text(word, "key") for word in words if word.get("former") is True)
+
+
 def choose_word(
     workflow: Mapping[str, object],
     approvers: Approvers | None,

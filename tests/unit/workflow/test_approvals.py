@@ -14,6 +14,7 @@ from vapora.core.workflow.approvals import (
     find_unverifiable,
     read_author,
     read_words,
+    weigh,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -132,7 +133,8 @@ def test_who_counts(case: Case) -> None:
         if group := case.groups.get(value.split(" ", 2)[2]):
             notes |= annotate(**{f"k{number}__group": group})
     words, mistakes = read_words(notes, {"gate", "exit"})
-    decisions, objections = decide(words, "gate", case.approvers, case.author, seen={}, now=NOW)
+    counting, objections = weigh([word for word in words if word.step == "gate"], case.approvers, case.author)
+    decisions = decide(counting, dict.fromkeys((word.key for word in counting), NOW))
     assert mistakes == []
     assert {decision.user: decision.is_approval for decision in decisions} == case.want
     assert tuple(objections) == case.objections
@@ -141,7 +143,7 @@ def test_who_counts(case: Case) -> None:
 def test_a_decision_keeps_the_time_at_which_it_was_first_seen_and_the_oldest_comes_first() -> None:
     words, _ = read_words(annotate(a="approve gate alice", b="approve gate bob"), {"gate"})
     early = NOW - timedelta(hours=1)
-    decisions, _ = decide(words, "gate", None, "", seen={("gate", "bob"): early, ("exit", "alice"): early}, now=NOW)
+    decisions = decide(words, {"a": NOW, "b": early})
     assert [(decision.user, decision.at) for decision in decisions] == [("bob", early), ("alice", NOW)]
 
 
@@ -178,3 +180,12 @@ def test_what_was_said_already_is_not_said_again_and_no_key_is_taken_twice() -> 
     more = build_annotations(other, said)
     assert not more.keys() & said.keys()
     assert len(read_words({**said, **more}, {"gate"})[0]) == 2
+
+
+def test_what_was_said_in_an_earlier_run_is_said_again_under_another_key() -> None:
+    said = build_annotations(WORD, {})
+    [former] = {key.removeprefix(PREFIX) for key in said if "." not in key.removeprefix(PREFIX)}
+    again = build_annotations(WORD, said, {former})
+    assert not again.keys() & said.keys()
+    assert set(again.values()) == set(said.values())
+    assert build_annotations(WORD, {**said, **again}, {former}) == {}

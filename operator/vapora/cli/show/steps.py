@@ -110,7 +110,8 @@ class _Said:
             if text(word, "step") == step:
                 comment = text(word, "comment")
                 done = "approved" if text(word, "decision") == "approve" else "rejected"
-                yield f"{done} by {text(word, 'by')}" + (f": {comment}" if comment else "")
+                when = " in an earlier run" if word.get("former") is True else ""
+                yield f"{done} by {text(word, 'by')}{when}" + (f": {comment}" if comment else "")
         if state == "WaitingApproval":
             yield f"vapora workflow approve {self._name} {step}"
 

@@ -77,11 +77,6 @@ def _find(draft: Draft, place: Place) -> Procedure:
 def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> Situation:
     identity, step = draft.observed.identity, draft.step(place[0])
     body = resolve_body(draft, place)
-    undone = draft.steps.get(step.undoes)
-    undoes: Mapping[str, object] | None = None
-    if undone is not None:
-        items = undone.items
-        undoes = undone.unit.memory if items is None else items.memories.get(_original(draft, place), {})
     return Situation(
         namespace=identity.namespace,
         workflow=identity.name,
@@ -94,15 +89,9 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         now=draft.now,
         memory=unit.memory,
         answer=answer,
-        undoes=undoes,
-        decisions=draft.listen(step.name),
+        undoes=draft.undone(place),
+        decisions=draft.decisions.get(step.name, ()),
     )
-
-
-def _original(draft: Draft, place: Place) -> int:
-    """Returns the item that an undoing is about, as the undone step counts."""
-    indices = draft.step(place[0]).indices
-    return place[1] if indices is None or place[1] == NO_ITEM else indices[place[1]]
 
 
 def _follow(draft: Draft, place: Place, unit: Unit, what: Next, *, was_answered: bool) -> Standing | None:

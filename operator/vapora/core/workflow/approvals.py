@@ -1,14 +1,14 @@
 """What people say of steps that wait for them: one annotation each, whose user the admission policy has proven.
 
 `approval.vapora.dev/<key>: "<approve|reject> <step> <user>"`; beside it `<key>.comment` and `<key>.group`, a group by
-which the user may approve. The key only has to be free.
+which the user may approve. The key only has to be free: who says the same of a later run says it under another one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.api.stepbodies import Approvers
@@ -31,6 +31,7 @@ class Word:
     is_approval: bool
     group: str = ""
     comment: str = ""
+    key: str = field(default="", compare=False)  # what follows the prefix where it was read
 
     @property
     def value(self) -> str:
@@ -75,7 +76,7 @@ def _read_word(annotations: Mapping[str, object], key: str) -> Word | None:
     if verb not in _VERBS or not step or not user:
         return None
     comment, group = text(annotations, key + _COMMENT), text(annotations, key + _GROUP)
-    return Word(step, user, _VERBS[verb], group, cut(comment))
+    return Word(step, user, _VERBS[verb], group, cut(comment), key.removeprefix(ANNOTATION_APPROVAL))
 
 
 def find_objection(word: Word, approvers: Approvers | None, author: str) -> str | None:
@@ -94,30 +95,30 @@ def find_objection(word: Word, approvers: Approvers | None, author: str) -> str 
     return f"{word.user}{spoken} may not approve; allowed are {describe_approvers(approvers)}"
 
 
-def decide(
-    words: Iterable[Word],
-    step: str,
-    approvers: Approvers | None,
-    author: str,
-    *,
-    seen: Mapping[tuple[str, str], datetime],
-    now: datetime,
-) -> tuple[tuple[Decision, ...], list[str]]:
-    """Returns the decisions on a step that count, one a person, oldest first, and why other words do not.
+def weigh(words: Iterable[Word], approvers: Approvers | None, author: str) -> tuple[list[Word], list[str]]:
+    """Returns the words on a step that count, and why those of other people do not."""
+    counting: list[Word] = []
+    objections: dict[str, str] = {}
+    for word in words:
+        objection = find_objection(word, approvers, author)
+        if objection is None:
+            counting.append(word)
+        else:
+            objections[word.user] = f"step {word.step}: {objection}"
+    heard = {word.user for word in counting}
+    return counting, sorted(objection for user, objection in objections.items() if user not in heard)
 
-    `seen` says by (step, user) when a word was first seen. Who both approves and rejects has rejected.
+
+def decide(words: Iterable[Word], seen: Mapping[str, datetime]) -> tuple[Decision, ...]:
+    """Returns what people decided by words that count, one decision a person, oldest first.
+
+    `seen` says by key when a word was first seen. Who both approves and rejects has rejected.
     """
     decisions: dict[str, Decision] = {}
-    objections: dict[str, str] = {}
-    for word in sorted((w for w in words if w.step == step), key=lambda w: w.is_approval):
-        objection = find_objection(word, approvers, author)
-        if objection is not None:
-            objections[word.user] = f"step {step}: {objection}"
-        elif word.user not in decisions:
-            at = seen.get((step, word.user), now)
-            decisions[word.user] = Decision(word.user, word.is_approval, at, word.comment)
-    told = sorted(objection for user, objection in objections.items() if user not in decisions)
-    return tuple(sorted(decisions.values(), key=lambda d: (d.at, d.user))), told
+    for word in sorted(words, key=lambda word: (word.is_approval, seen[word.key])):
+        decision = Decision(word.user, word.is_approval, seen[word.key], word.comment)
+        decisions.setdefault(word.user, decision)
+    return tuple(sorted(decisions.values(), key=lambda decision: (decision.at, decision.user)))
 
 
 def find_unverifiable(author: str, policy_problem: str | None) -> str | None:
@@ -132,11 +133,14 @@ def find_unverifiable(author: str, policy_problem: str | None) -> str | None:
     return None
 
 
-def build_annotations(word: Word, present: Mapping[str, object]) -> dict[str, str]:
-    """Builds the annotations that say a word, under the first key that is free; an empty one where it is said."""
+def build_annotations(word: Word, present: Mapping[str, object], former: Collection[str] = ()) -> dict[str, str]:
+    """Builds the annotations that say a word, under the first key that is free; none where it is said already.
+
+    `former` are the keys of words that count no more.
+    """
     for key, value in present.items():
-        is_same = value == word.value and text(present, key + _GROUP) == word.group
-        if key.startswith(ANNOTATION_APPROVAL) and is_same:
+        counts = key.startswith(ANNOTATION_APPROVAL) and key.removeprefix(ANNOTATION_APPROVAL) not in former
+        if counts and value == word.value and text(present, key + _GROUP) == word.group:
             return {}
     key = next(key for number in range(len(present) + 1) if (key := _key(word, number)) not in present)
     notes = {key + _COMMENT: word.comment, key + _GROUP: word.group}

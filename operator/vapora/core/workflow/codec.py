@@ -196,6 +196,8 @@ def encode_approvals(status: WorkflowStatus) -> list[Json]:
             "at": encode_time(word.at),
             "decision": "approve" if word.is_approval else "reject",
             **({"comment": word.comment} if word.comment else {}),
+            **({"key": word.key} if word.key else {}),
+            **({"former": True} if word.is_former else {}),
         }
         for word in status.approvals
     ]
@@ -203,7 +205,15 @@ def encode_approvals(status: WorkflowStatus) -> list[Json]:
 
 def _decode_approval(row: Mapping[str, object]) -> Approval:
     at = parse_time(row.get("at")) or datetime.fromtimestamp(0, UTC)
-    return Approval(text(row, "step"), text(row, "by"), text(row, "decision") == "approve", at, text(row, "comment"))
+    return Approval(
+        step=text(row, "step"),
+        user=text(row, "by"),
+        is_approval=text(row, "decision") == "approve",
+        at=at,
+        comment=text(row, "comment"),
+        key=text(row, "key"),
+        is_former=row.get("former") is True,
+    )
 
 
 def _decode_rollback(row: Mapping[str, object]) -> Rollback | None:

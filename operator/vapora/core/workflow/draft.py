@@ -9,7 +9,7 @@ from datetime import datetime
 from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
 from vapora.core.learning.execution import Execution
-from vapora.core.naming import APPROVE_ROLLBACK, NO_ITEM, UNDO
+from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, Place, build_frontier
@@ -46,7 +46,7 @@ class Draft:
     actions: list[Action] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
-    decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people, by step
+    decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people in this run, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
@@ -87,13 +87,6 @@ class Draft:
     def may_pause(self) -> bool:
         """Is true until the end has begun."""
         return self.standing.stage is Stage.STEPS and not self.is_ending
-
-    def listen(self, step: str) -> tuple[Decision, ...]:
-        """Returns what people decided on a step; a refusal holds only for the run, or the rollback, it was made in."""
-        rollback = self.standing.rollback
-        began = rollback.started_at if rollback and step == APPROVE_ROLLBACK else self.standing.restarted_at
-        heard = self.decisions.get(step, ())
-        return tuple(word for word in heard if word.is_approval or began is None or word.at >= began)
 
     def enter(self, status: WorkflowStatus) -> None:
         """Goes on with the stage that this status begins."""

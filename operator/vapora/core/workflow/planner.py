@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
-from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
+from vapora.core.naming import APPROVE_ROLLBACK, FINALIZER_CLEANUP, NO_ITEM
 from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
 from vapora.core.workflow.advance import CANCELLING, advance, cancel, fail_step
@@ -19,7 +19,7 @@ from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.places import give_up_place, heed_rivals, plan_place
 from vapora.core.workflow.release import read_labels
-from vapora.core.workflow.renewal import renew_step
+from vapora.core.workflow.renewal import renew_step, retire_words
 from vapora.core.workflow.restart import restart, restart_changed
 from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
 from vapora.core.workflow.stages import build_stage, build_stage_frontier, list_completion
@@ -161,7 +161,9 @@ def find_next_stage(draft: Draft) -> WorkflowStatus | None:
         return replace(begin_rollback(draft, wanted, outcome), ending=outcome[0])
     if standing.stage is Stage.ROLLBACK and standing.rollback is not None:
         outcome = draft.outcome = conclude_rollback(draft, outcome)
-        standing = draft.standing = replace(standing, rollback=replace(standing.rollback, finished_at=draft.now))
+        rollback = replace(standing.rollback, finished_at=draft.now)
+        heard = retire_words(standing.approvals, APPROVE_ROLLBACK)  # another rollback asks anew
+        standing = draft.standing = replace(standing, rollback=rollback, approvals=heard)
     if standing.stage is Stage.COMPLETION or draft.is_terminating:
         return None
     if not list_completion(draft.whole, outcome[0]):

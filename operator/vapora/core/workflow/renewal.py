@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from vapora.core.workflow.ranges import Ranges, join_ranges
-from vapora.core.workflow.status import Items, State, StepStatus
+from vapora.core.workflow.status import Approval, Items, State, StepStatus
 
 
 def renew_step(status: StepStatus, *, keeps: bool) -> StepStatus:
@@ -24,6 +25,11 @@ def renew_step(status: StepStatus, *, keeps: bool) -> StepStatus:
     return StepStatus(
         unit=replace(anew, input_digest=unit.input_digest), items=_renew_items(items, unit.tries, join_ranges(*redone))
     )
+
+
+def retire_words(approvals: Iterable[Approval], *steps: str) -> tuple[Approval, ...]:
+    """Returns what people said with the words on these steps, or on all where none is named, as former ones."""
+    return tuple(replace(word, is_former=True) if not steps or word.step in steps else word for word in approvals)
 
 
 def drop_items(items: Items | None) -> Items | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vapora.core.plan import EventType
 from vapora.core.workflow.draft import ROLLBACK_REQUESTED, Draft
-from vapora.core.workflow.renewal import renew_step
+from vapora.core.workflow.renewal import renew_step, retire_words
 from vapora.core.workflow.requests import Request, find_mistake
 from vapora.core.workflow.rollback import begin_rollback, find_wanted
 from vapora.core.workflow.status import Phase, State, StepStatus
@@ -94,6 +94,7 @@ def _renew(draft: Draft, places: set[int], *, keeps: bool) -> None:
         ending=None,
         finished_at=None,
         restarted_at=draft.now,
+        approvals=retire_words(draft.standing.approvals),
         rollback=None,
         shrunk_at=None,
         completing_since=None,

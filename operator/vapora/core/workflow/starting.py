@@ -150,7 +150,7 @@ def _is_held(draft: Draft, place: int) -> bool:
     status, step = draft.status(place), draft.step(place)
     if not step.spec.pause_before or status.unit.finished_at is not None:
         return False
-    words = draft.listen(step.name)
+    words = draft.decisions.get(step.name, ())
     if refusal := next((word for word in words if not word.is_approval), None):
         said = f"rejected by {refusal.user}" + (f": {refusal.comment}" if refusal.comment else "")
         fail_step(draft, place, draft.ended(place, State.FAILED, "ApprovalRejected", said))

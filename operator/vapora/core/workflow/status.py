@@ -229,13 +229,18 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Is one person's word on a step, and when it was first seen."""
+    """Is one person's word on a step, and when it was first seen; `key` ends its annotation's name.
+
+    One that `is_former` was heard before the run was started again, and counts no more.
+    """
 
     step: str
     user: str
     is_approval: bool
     at: datetime
     comment: str = ""
+    key: str = ""
+    is_former: bool = False
 
 
 @dataclass(frozen=True, slots=True)
