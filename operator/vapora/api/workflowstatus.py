@@ -123,6 +123,21 @@ class ActiveItem(StatusModel):
     """The pool its task went to."""
 
 
+class OpenItems(StatusModel):
+    """Ended items of a forEach of whose last effect the outcome is not known: a further try repeats it."""
+
+    items: Annotated[str, StringConstraints(max_length=65536)]
+    """Their indices, as ranges."""
+    effect: Integer | None = None
+    """The number of that effect."""
+    calls: Integer | None = None
+    """The number of the last call to the outside."""
+    memory: JsonMap | None = None
+    """What they keep in mind to go on, where it does not stand in `memories`."""
+    assignment: Assignment | None = None
+    """The pool their tasks went to."""
+
+
 class FailedItem(StatusModel):
     """One item of a forEach that failed for good."""
 
@@ -152,7 +167,7 @@ class ItemsStatus(StatusModel):
     memory_refs: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """The ConfigMaps that hold the others."""
+    """The ConfigMaps that hold those for which there is no room here."""
     failed_indices: Annotated[str, StringConstraints(max_length=65536)] | None = None
     """The indices that failed, as ranges."""
     failed: tuple[FailedItem, ...] = Field(
@@ -163,10 +178,12 @@ class ItemsStatus(StatusModel):
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
     """Items that run or wait for their next try."""
-    open: tuple[ActiveItem, ...] = Field(
+    open: dict[str, OpenItems] = Field(default_factory=dict, max_length=10_000)
+    """Ended items of whose last effect the outcome is not known, by the first of those that stand alike."""
+    open_refs: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """Ended items of whose last effect the outcome is not known; a further try repeats it."""
+    """The ConfigMaps that hold those for which there is no room here."""
 
 
 class MlEvidence(StatusModel):

@@ -1,6 +1,10 @@
 """Steps with forEach: how many items run at once, how many may fail, what they cost."""
 
+import pytest
 from tests.unit.workflow.world import World, run_step
+
+from vapora.core.calls import Answer, ReadCall
+from vapora.core.workflow.outputs import MAX_ALL_BYTES, measure
 
 
 def test_for_each_runs_every_item_within_its_own_limit() -> None:
@@ -51,3 +55,49 @@ def test_a_thousand_items_cost_what_changed_not_what_is_there() -> None:
     assert len(world.created) == 1000
     key = world.child("f", 500)
     assert world.plan(changed=frozenset({key.name})).looked_at == 1
+
+
+def fan(kind: str, body: dict[str, object], count: int) -> World:
+    """A world in which every item of a forEach has asked for its first call."""
+    items = {"items": list(range(count)), "maxParallel": 1000, "failureTolerance": "100%"}
+    retry = {"maxAttempts": 1, "infrastructureAttempts": 1}
+    world = World({"maxParallel": 1000, "steps": [{"name": "f", kind: body, "forEach": items, "retry": retry}]})
+    world.settle()
+    return world
+
+
+def answer_all(world: World, answer: Answer) -> list[str]:
+    """Answers every call that waits, and returns the keys of their effects."""
+    names = world.waiting_calls()
+    world.called |= dict.fromkeys(names, answer)
+    world.settle()
+    return [name.rpartition("/")[0] for name in names]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_however_many_items_end_without_a_known_outcome_all_of_them_repeat_their_effect(is_restarted: bool) -> None:
+    world = fan("http", {"url": "x"}, 1200)
+    silence = Answer(reason="HttpTimeout", message="no answer", is_definite=False)
+    first = [*answer_all(world, silence), *answer_all(world, silence)]
+    assert (len(first), str(world.status.phase)) == (1200, "Succeeded")
+    if is_restarted:
+        world.calls.clear()
+        world.restart()
+    world.ask("retry/f 1")
+    again = [*answer_all(world, Answer({})), *answer_all(world, Answer({}))]
+    assert sorted(again) == sorted(first)
+    assert world.step("f").items.open == {}
+
+
+def test_what_items_keep_to_be_undone_is_limited_however_little_each_keeps() -> None:
+    world = fan("apply", {"manifests": [{"kind": "ConfigMap"}]}, 1500)
+    for _ in range(2):
+        while any(isinstance(world.calls[name], ReadCall) for name in world.waiting_calls()):
+            answer_all(world, Answer("x" * 3000))
+        answer_all(world, Answer({}))
+    items = world.step("f").items
+    kept = sum(measure(memory) for memory in items.memories.values())
+    assert MAX_ALL_BYTES - 4096 < kept <= MAX_ALL_BYTES
+    assert (len(items.succeeded), items.failures[0].reason) == (len(items.memories), "OutputTooLarge")
+    world.restart()
+    assert world.frontier.memory_bytes == kept

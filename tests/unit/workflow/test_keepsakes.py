@@ -55,6 +55,11 @@ STATUSES: dict[str, tuple[Json, int]] = {
     "the memory of an active item": ({"steps": {"a": {"items": {"active": [{"i": 3, "memory": of(9000)}]}}}}, 1),
     "small memories of a few items stay": ({"steps": {"a": {"items": {"memories": {"7": of(60), "8": of(60)}}}}}, 0),
     "those of many go block by block": ({"steps": {"a": {"items": {"memories": MEMORIES}}}}, 2),
+    "items whose effects are open": (
+        {"steps": {"a": {"items": {"open": {"0": {"items": "0-99999,7", "effect": 1}}}}}},
+        0,
+    ),
+    "those of many go block by block too": ({"steps": {"a": {"items": {"open": MEMORIES, "memories": MEMORIES}}}}, 2),
     "a block that is too large for one ConfigMap is cut": (
         {"steps": {"a": {"items": {"memories": {"1": of(CHUNK, "a"), "2": of(CHUNK, "b"), "3": of(90)}}}}},
         3,

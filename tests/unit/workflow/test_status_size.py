@@ -8,7 +8,8 @@ import pytest
 from tests.unit.workflow.world import START, World, run_step
 
 from vapora.core.plan import Key
-from vapora.core.workflow.keepsakes import keep_apart
+from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.keepsakes import keep_apart, put_back
 from vapora.core.workflow.ranges import Ranges
 from vapora.core.workflow.status import (
     Approval,
@@ -80,6 +81,42 @@ SIZES = {
             ),
         )
     ],
+    "ten thousand items of whose last calls the outcome is not known": [
+        StepStatus(
+            FAILED,
+            Items(
+                total=10_000,
+                succeeded=ALTERNATING,
+                failed=ALTERNATING,
+                failures=FAILURES,
+                open={index: Unit(effect=1 + index % 3, is_open=True, calls=2, pool="p") for index in range(10_000)},
+            ),
+        )
+    ],
+    "ten thousand items that wait, remember and do not know": [
+        StepStatus(
+            replace(DONE, state=State.RUNNING),
+            Items(
+                total=10_000,
+                failed=ALTERNATING,
+                again=ALTERNATING,
+                failures=FAILURES,
+                active={index: replace(ACTIVE, effect=1, calls=3, memory={"i": index}) for index in range(1, 2001, 2)},
+                memories={index: {"i": index, **SMALL_MEMORY} for index in range(10_000)},
+                open={
+                    index: Unit(effect=1, is_open=True, calls=index % 9, memory={"i": index, **SMALL_MEMORY})
+                    for index in range(10_000)
+                },
+            ),
+        )
+    ],
+    "a thousand fans of ten items that remember a size": [
+        StepStatus(
+            replace(DONE, memory={}),
+            Items(total=10, succeeded=Ranges(((0, 9),)), memories=dict.fromkeys(range(10), SMALL_MEMORY)),
+        )
+    ]
+    * 1000,
     "a thousand active items that call": [
         StepStatus(
             replace(DONE, state=State.RUNNING),
@@ -122,10 +159,23 @@ def test_a_status_has_at_most_256_kibibytes(case: str) -> None:
     assert measure_status(world, WorkflowStatus(steps=steps)) <= LIMIT
 
 
+def rest_on(step: StepStatus) -> object:
+    """What of a step's items decisions rest on."""
+    items = step.items
+    if items is None:
+        return None
+    active = {index: (unit.state, unit.tries, unit.effect, dict(unit.memory)) for index, unit in items.active.items()}
+    return active, items.memories, items.open, items.succeeded, items.failed, items.again
+
+
 def measure_status(world: World, status: WorkflowStatus) -> int:
     """The bytes of a status as it is written."""
     raw = build_status(world.observe(), status, {}, START, is_recorded=False)
-    return len(json.dumps(keep_apart(RUN, raw).status, separators=(",", ":")))
+    apart = keep_apart(RUN, raw)
+    values = {name: json.loads(written) for name, written in apart.texts.items()}
+    again = decode_status(RUN, put_back(json.loads(json.dumps(apart.status)), values))
+    assert list(map(rest_on, again.steps.values())) == list(map(rest_on, status.steps.values()))
+    return len(json.dumps(apart.status, separators=(",", ":")))
 
 
 def test_a_rollback_of_five_hundred_steps_with_its_approvals_has_at_most_256_kibibytes() -> None:

@@ -95,7 +95,7 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
 
 
 def _follow(draft: Draft, place: Place, unit: Unit, what: Next, *, was_answered: bool) -> Standing | None:
-    if not isinstance(what, Failed) and (excess := find_excess(unit.memory, what.memory, draft.steps)):
+    if not isinstance(what, Failed) and (excess := find_excess(unit.memory, what.memory, draft.frontier.memory_bytes)):
         return Broken(excess)
     match what:
         case Ask():

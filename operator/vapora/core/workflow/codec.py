@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from vapora.core import naming
 from vapora.core.plan import Key
 from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.limits import FULL, Limits
-from vapora.core.workflow.ranges import parse_ranges
+from vapora.core.workflow.ranges import list_ranges, parse_ranges
 from vapora.core.workflow.status import (
     Approval,
     Identity,
@@ -43,7 +45,7 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "tries": unit.tries,
         "attempt": unit.attempt,
         "infrastructureAttempt": unit.infrastructure_failures,
-        "startedAt": None if limits.is_dense and unit.state is State.RETRYING else encode_time(unit.started_at),
+        "startedAt": _encode_start(unit, limits),
         "finishedAt": encode_time(unit.finished_at),
         "timeoutAt": encode_time(unit.until),
         "pendingTimeoutAt": encode_time(unit.pending_until),
@@ -62,6 +64,10 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "items": encode_items(step.items, limits) if step.items else None,
     }
     return {name: value for name, value in row.items() if value not in (None, "", 0, {}) or name == "state"}
+
+
+def _encode_start(unit: Unit, limits: Limits) -> str | None:
+    return None if limits.is_dense and unit.state is State.RETRYING else encode_time(unit.started_at)
 
 
 def _encode_child(unit: Unit, limits: Limits) -> Json | None:
@@ -109,22 +115,22 @@ def encode_items(items: Items, limits: Limits) -> Json:
             {"i": failure.index, "reason": failure.reason, "message": limits.cut(failure.message)}
             for failure in items.failures[: limits.failures]
         ],
-        "active": [_encode_active(index, unit) for index, unit in sorted(items.active.items())],
+        "active": [_encode_active(index, unit, limits) for index, unit in sorted(items.active.items())],
         "memories": {str(index): dict(memory) for index, memory in sorted(items.memories.items())},
-        "open": [_encode_active(index, unit) for index, unit in sorted(items.open.items())],
+        "open": _encode_open(items),
     }
     return {
         name: value for name, value in row.items() if value not in ("", [], {}) and (name, value) != ("formerTries", 0)
     }
 
 
-def _encode_active(index: int, unit: Unit) -> Json:
+def _encode_active(index: int, unit: Unit, limits: Limits) -> Json:
     row: Json = {
         "state": str(unit.state),
         "try": unit.tries,
         "attempt": unit.attempt,
         "infrastructureAttempt": unit.infrastructure_failures,
-        "at": encode_time(unit.started_at),
+        "at": _encode_start(unit, limits),
         "until": encode_time(unit.until),
         "pendingUntil": encode_time(unit.pending_until),
         "next": encode_time(unit.next_attempt_at),
@@ -134,6 +140,40 @@ def _encode_active(index: int, unit: Unit) -> Json:
         "assignment": {"pool": unit.pool, "taskType": unit.task_type} if unit.pool else None,
     }
     return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0, {})}}
+
+
+def _encode_open(items: Items) -> Json:
+    """Returns `items.open`: by the first of them, the items whose effects stand alike."""
+    alike: dict[tuple[int, int, str, str, str], list[int]] = {}
+    for index, unit in sorted(items.open.items()):
+        stands_there = not unit.memory or unit.memory == items.memories.get(index)
+        memory = "" if stands_there else json.dumps(dict(unit.memory), sort_keys=True)
+        alike.setdefault((unit.effect, unit.calls, unit.pool, unit.task_type, memory), []).append(index)
+    rows: Json = {}
+    for (effect, calls, pool, task_type, memory), indices in alike.items():
+        row: Json = {"items": str(list_ranges(indices)), "effect": effect, "calls": calls}
+        row["memory"] = json.loads(memory) if memory else None
+        row["assignment"] = {"pool": pool, "taskType": task_type} if pool else None
+        rows[str(indices[0])] = {name: value for name, value in row.items() if value not in (None, 0)}
+    return rows
+
+
+def _decode_open(row: Mapping[str, object], memories: Mapping[int, Mapping[str, object]]) -> dict[int, Unit]:
+    found: dict[int, Unit] = {}
+    for entry in child(row, "open").values():
+        if not isinstance(entry, Mapping):
+            continue
+        unit = Unit(
+            effect=number(entry, "effect"),
+            is_open=True,
+            calls=number(entry, "calls"),
+            memory=child(entry, "memory"),
+            pool=text(child(entry, "assignment"), "pool"),
+            task_type=text(child(entry, "assignment"), "taskType"),
+        )
+        for index in parse_ranges(text(entry, "items")):
+            found[index] = unit if unit.memory else replace(unit, memory=memories.get(index, {}))
+    return dict(sorted(found.items()))
 
 
 def encode_rollback(status: WorkflowStatus, limits: Limits = FULL) -> Json | None:
@@ -268,6 +308,7 @@ def _decode_child(identity: Identity, step: str, tries: int, row: Mapping[str, o
 
 
 def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> Items:
+    memories = {int(index): child(child(row, "memories"), index) for index in child(row, "memories")}
     return Items(
         total=number(row, "total"),
         former=number(row, "formerTries"),
@@ -280,8 +321,8 @@ def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> I
             for entry in rows(row, "failed")
         ),
         active={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "active")},
-        memories={int(index): child(child(row, "memories"), index) for index in child(row, "memories")},
-        open={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "open")},
+        memories=memories,
+        open=_decode_open(row, memories),
     )
 
 

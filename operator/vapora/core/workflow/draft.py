@@ -25,8 +25,16 @@ ROLLBACK_REQUESTED = "RollbackRequested"
 ENDING_REASONS = frozenset({DEADLINE_EXCEEDED, ROLLBACK_REQUESTED})
 UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task"})
 """Kinds whose result cannot be read back: it is durable before a dependent starts."""
-MAX_OPEN_ITEMS = 500  # ended ones that keep a row
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
+
+
+@dataclass(slots=True)
+class Fan:
+    """Is what changes of a forEach in one plan: copied once, so that an item costs little however many there are."""
+
+    active: dict[int, Unit]
+    memories: dict[int, Mapping[str, object]]
+    open: dict[int, Unit]
 
 
 @dataclass(slots=True)
@@ -54,7 +62,7 @@ class Draft:
     unwritten_ends: int = 0  # tries whose end only this process knows: their places are free once it is written
     next_look: datetime | None = None
     looked_at: int = 0  # units evaluated: the cost of this plan
-    _items: dict[int, dict[int, Unit]] = field(default_factory=dict)
+    _fans: dict[int, Fan] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -91,7 +99,7 @@ class Draft:
     def enter(self, status: WorkflowStatus) -> None:
         """Goes on with the stage that this status begins."""
         self.fold_items()
-        self._items.clear()
+        self._fans.clear()
         self.standing = replace(status, steps=dict(self.steps))
         self.definition = build_stage(self.whole, self.standing)
         self.frontier = build_frontier(self.graph, self.standing, self.observed.identity)
@@ -128,12 +136,16 @@ class Draft:
         unit = self.status(step).unit.renew()
         return replace(unit, state=state, finished_at=self.now, reason=reason, message=message)
 
+    def fan(self, step: int) -> Fan:
+        """Returns what changes of a forEach, free to be changed until it is folded into the step's row."""
+        if step not in self._fans:
+            items = self.status(step).items or Items(total=0)
+            self._fans[step] = Fan(dict(items.active), dict(items.memories), dict(items.open))
+        return self._fans[step]
+
     def active_items(self, step: int) -> dict[int, Unit]:
-        """Returns the active items of a forEach, free to change until `finish`."""
-        if step not in self._items:
-            items = self.status(step).items
-            self._items[step] = dict(items.active) if items else {}
-        return self._items[step]
+        """Returns the active items of a forEach."""
+        return self.fan(step).active
 
     def put_unit(self, place: Place, unit: Unit) -> None:
         """Replaces a unit that goes on."""
@@ -149,6 +161,7 @@ class Draft:
     def _track(self, place: Place, before: Unit | None, after: Unit | None, effect_id: str | None) -> None:
         ends = before is not None and before.state.is_working and (after is None or not after.state.is_working)
         self.unwritten_ends += ends and self.step(place[0]).kind in UNREADABLE - {"agent"}
+        self.frontier.remember(before.memory if before else {}, after.memory if after else {})
         self.frontier.track(place, before, after, effect_id)
 
     def end_item(self, place: Place, unit: Unit) -> None:
@@ -157,14 +170,17 @@ class Draft:
         The step's own `tries` are the most that an item had, so that one that starts anew repeats no name.
         """
         step, item = place
-        self._track(place, self.active_items(step).pop(item, None), None, None)
+        fan = self.fan(step)
+        self._track(place, fan.active.pop(item, None), None, None)
+        kept = unit.memory if self.standing.stage is Stage.STEPS else {}
+        self.frontier.remember(fan.memories.pop(item, {}), kept)
+        fan.open.pop(item, None)
+        if kept:
+            fan.memories[item] = kept
+        if unit.is_open:
+            fan.open[item] = replace(unit.renew(), tries=0, cost_cents=0)
         status = self.status(step)
         items = status.items or Items(total=0)
-        if self.standing.stage is Stage.STEPS and (unit.memory or item in items.memories):
-            kept = {item: unit.memory} if unit.memory else {}
-            items = replace(items, memories={**{i: m for i, m in items.memories.items() if i != item}, **kept})
-        if unit.is_open and len(items.open) < MAX_OPEN_ITEMS:
-            items = replace(items, open={**items.open, item: unit.renew()})
         match unit.state:
             case State.SUCCEEDED:
                 items = replace(items, succeeded=items.succeeded.add(item))
@@ -245,11 +261,14 @@ class Draft:
         }
 
     def fold_items(self) -> None:
-        """Puts the active items into the rows of their steps."""
-        for step, active in self._items.items():
+        """Puts what changed of items into the rows of their steps."""
+        for step, fan in self._fans.items():
             before = self.status(step)
-            if before.items is not None and before.items.active != active:
-                self.set_status(step, replace(before, items=replace(before.items, active=dict(active))))
+            if (items := before.items) is None:
+                continue
+            if (items.active, items.memories, items.open) != (fan.active, fan.memories, fan.open):
+                after = replace(items, active=dict(fan.active), memories=dict(fan.memories), open=dict(fan.open))
+                self.set_status(step, replace(before, items=after))
 
 
 _WAITING = StepStatus()

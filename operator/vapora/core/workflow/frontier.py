@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,6 +37,7 @@ class Frontier:
     working: int = 0  # units that take a place among maxParallel
     states: Counter[State] = field(default_factory=Counter)  # of settled steps
     output_bytes: int = 0
+    memory_bytes: int = 0  # that units and ended items keep in mind
 
     def copy(self) -> Frontier:
         """Returns an independent copy, so that a plan leaves what it was given as it was."""
@@ -54,6 +56,7 @@ class Frontier:
             working=self.working,
             states=self.states.copy(),
             output_bytes=self.output_bytes,
+            memory_bytes=self.memory_bytes,
         )
 
     def settle(self, graph: Graph, step: int) -> None:
@@ -62,6 +65,11 @@ class Frontier:
             self.waiting[later] -= 1
             if self.waiting[later] == 0:
                 self.gates.append(later)
+
+    def remember(self, before: Mapping[str, object], after: Mapping[str, object]) -> None:
+        """Counts what is kept in mind instead of something else."""
+        if before is not after:
+            self.memory_bytes += (measure(after) if after else 0) - (measure(before) if before else 0)
 
     def look_again(self, place: Place, moment: datetime | None) -> None:
         """Notes when a unit must be looked at again."""
@@ -102,6 +110,9 @@ class Frontier:
 def build_frontier(graph: Graph, status: WorkflowStatus, identity: Identity) -> Frontier:
     """Makes the frontier of a run from its status alone."""
     frontier = Frontier(waiting=[len(needs) for needs in graph.needs])
+    for step in status.steps.values():
+        for memory in step.memories:
+            frontier.remember({}, memory)
     ended = [place for place, name in enumerate(graph.names) if status.step(name).state.is_final]
     for place in ended:
         frontier.states[status.step(graph.names[place]).state] += 1

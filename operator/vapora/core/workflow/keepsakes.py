@@ -27,6 +27,7 @@ CHUNK = 512 * 1024  # of one ConfigMap, which may have 1 MiB
 LABEL_KEEPSAKE = f"{naming.GROUP}/keepsake"
 _DATA = "value.json"
 _REFERENCES = {"outputs": "outputRef", "memory": "memoryRef"}
+_BLOCKS = {"memories": "memoryRefs", "open": "openRefs"}  # of items, by index
 
 Json = dict[str, object]
 
@@ -52,8 +53,9 @@ def keep_apart(identity: Identity, status: Mapping[str, object]) -> Apart:
         for name in _REFERENCES:
             if value := holder.row.get(name):
                 _keep(identity, apart, holder, name, value, room, small)
-        if memories := child(holder.row, "memories"):
-            _keep_memories(identity, apart, holder.row, memories, room)
+        for name in _BLOCKS:
+            if values := child(holder.row, name):
+                _keep_of_items(identity, apart, holder, name, values, room, small)
     if small:
         apart.status["keepsakes"] = [_put(identity, apart, part) for part in _split(small, BUNDLE)]
     return apart
@@ -80,10 +82,11 @@ def put_back(status: Mapping[str, object], values: Mapping[str, object]) -> Json
         for name, reference in _REFERENCES.items():
             if known := text(row, reference):
                 row[name] = values[known]
-        if names := row.pop("memoryRefs", None):
-            blocks = [values[known] for known in names] if isinstance(names, list) else []
-            parts = [child(row, "memories"), *(block for block in blocks if isinstance(block, Mapping))]
-            row["memories"] = {index: memory for part in parts for index, memory in part.items()}
+        for name, reference in _BLOCKS.items():
+            if names := row.pop(reference, None):
+                blocks = [values[known] for known in names] if isinstance(names, list) else []
+                parts = [child(row, name), *(block for block in blocks if isinstance(block, Mapping))]
+                row[name] = {index: value for part in parts for index, value in part.items()}
         for reference in _REFERENCES.values():
             row.pop(reference, None)
     return whole
@@ -215,28 +218,52 @@ def _keep(
         holder.row[_REFERENCES[name]] = _put(identity, apart, value)
 
 
-def _keep_memories(
-    identity: Identity, apart: Apart, row: Json, memories: Mapping[str, object], room: dict[str, int]
-) -> None:
-    """Keeps the memories of items block by block: those of a block that has ended change no more."""
+def _divide(values: Mapping[str, object]) -> list[Json]:
+    """Divides what is kept of items by their indices: a block whose items have ended changes no more."""
     blocks: dict[int, Json] = {}
-    for index, memory in memories.items():
-        blocks.setdefault(int(index) // BLOCK, {})[index] = memory
+    for index, value in values.items():
+        blocks.setdefault(int(index) // BLOCK, {})[index] = value
+    return [block for _, block in sorted(blocks.items())]
+
+
+def _keep_of_items(
+    identity: Identity,
+    apart: Apart,
+    holder: _Holder,
+    name: str,
+    values: Mapping[str, object],
+    room: dict[str, int],
+    small: Json,
+) -> None:
+    """Keeps what there is of few items as any small value, of many in blocks."""
+    blocks = [(block, measure(block)) for block in _divide(values)]
+    if sum(size for _, size in blocks) > INLINE:
+        _keep_blocks(identity, apart, holder.row, name, blocks, room)
+    elif (size := measure(values)) <= room["memory"]:
+        room["memory"] -= size
+    else:
+        small[f"{holder.name}/{name}"] = holder.row.pop(name)
+
+
+def _keep_blocks(
+    identity: Identity, apart: Apart, row: Json, name: str, blocks: list[tuple[Json, int]], room: dict[str, int]
+) -> None:
     inline: Json = {}
     names: list[str] = []
-    for _, block in sorted(blocks.items()):
-        size = measure(block)
+    for block, size in blocks:
         if size <= INLINE and size <= room["memory"]:
             room["memory"] -= size
             inline |= block
+        elif size <= CHUNK:
+            names.append(_put(identity, apart, block))
         else:
             ordered = dict(sorted(block.items(), key=lambda row: int(row[0])))
             names += [_put(identity, apart, part) for part in _split(ordered, CHUNK)]
-    row["memories"] = inline
-    if not inline:
-        del row["memories"]
+    del row[name]
+    if inline:
+        row[name] = inline
     if names:
-        row["memoryRefs"] = names
+        row[_BLOCKS[name]] = names
 
 
 def _split(block: Json, most: int) -> Iterator[Json]:
@@ -262,5 +289,5 @@ def _put(identity: Identity, apart: Apart, value: object) -> str:
 
 def _list_names(row: Mapping[str, object]) -> Iterator[str]:
     yield from (known for reference in _REFERENCES.values() if (known := text(row, reference)))
-    names = row.get("memoryRefs")
-    yield from (str(name) for name in names) if isinstance(names, list) else ()
+    for names in map(row.get, _BLOCKS.values()):
+        yield from (str(name) for name in names) if isinstance(names, list) else ()

@@ -36,12 +36,13 @@ def find_limits(steps: Iterable[StepStatus]) -> Limits:
     failures = [len(step.items.failures) for step in rows if step.items is not None and step.items.failures]
     told = sum(bool(step.unit.message) for step in rows) + min(sum(failures), _FAILURES)
     kept = sum(bool(step.outputs or step.unit.memory) for step in rows)
+    active = sum(len(step.items.active) for step in rows if step.items is not None)
     explained = sum(bool(step.operands or step.ml or step.unit.pool) for step in rows)
     return Limits(
         message=_share_out(told),
         failures=100 if sum(failures) <= _FAILURES else max(1, _FAILURES // len(failures)),
         has_explanations=explained <= LONG_ROWS,
-        is_dense=max(told, explained, kept) > _DENSE,
+        is_dense=max(told, explained, kept, active) > _DENSE,
     )
 
 

@@ -9,13 +9,10 @@ from vapora.core.expressions import Expression, ExpressionError
 from vapora.core.procedures.http import describe_no_json
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.failure import Failure
-from vapora.core.workflow.status import StepStatus
 
 MAX_OUTPUT_BYTES = 512 * 1024  # one output
 MAX_STEP_BYTES = 960 * 1024  # all outputs of a step, or all that it keeps in mind: one ConfigMap has 1 MiB
 MAX_ALL_BYTES = 4 * 1024 * 1024  # all outputs of a workflow; and what all its steps keep in mind
-
-_LARGE = 4 * 1024
 
 
 def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[str, object] | Failure | None:
@@ -43,20 +40,14 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
     return outputs
 
 
-def find_excess(
-    before: Mapping[str, object], memory: Mapping[str, object], steps: Mapping[str, StepStatus]
-) -> Failure | None:
-    """Returns why a step cannot keep so much in mind; None where it can. All is measured only for what is large."""
-    size = 0 if memory == before else measure(memory)
+def find_excess(before: Mapping[str, object], memory: Mapping[str, object], used: int) -> Failure | None:
+    """Returns why a step cannot keep so much in mind; None where it can. `used` is what all keep, `before` included."""
+    if memory == before:
+        return None
+    size = measure(memory)
     if size > MAX_STEP_BYTES:
         return Failure("OutputTooLarge", f"what it keeps to be undone has {size} bytes; allowed are {MAX_STEP_BYTES}")
-    if size <= _LARGE:
-        return None
-    kept = [step.unit.memory for step in steps.values()]
-    for step in steps.values():
-        if step.items is not None:
-            kept += [*step.items.memories.values(), *(unit.memory for unit in step.items.active.values())]
-    if size + sum(measure(other) for other in kept if other) - measure(before) > MAX_ALL_BYTES:
+    if size > measure(before) and used + size - measure(before) > MAX_ALL_BYTES:
         return Failure("OutputTooLarge", f"what all steps keep to be undone would pass {MAX_ALL_BYTES} bytes")
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -64,6 +64,17 @@ def join_ranges(*sets: Ranges) -> Ranges:
             spans[-1] = (spans[-1][0], max(spans[-1][1], last))
         else:
             spans.append((first, last))
+    return Ranges(tuple(spans))
+
+
+def list_ranges(numbers: Iterable[int]) -> Ranges:
+    """Returns a set of numbers that are given in ascending order."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and number <= spans[-1][1] + 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
     return Ranges(tuple(spans))
 
 

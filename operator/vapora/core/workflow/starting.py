@@ -113,7 +113,8 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
             _say_waiting(draft, place[0], refused.reason)
         return False
     if isinstance(refused, Failure):
-        fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now))
+        # What is not known of an effect before stays so.
+        fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now, is_open=unit.is_open))
         return True
     if place[1] != NO_ITEM:
         _say_waiting(draft, place[0], "")
@@ -194,6 +195,8 @@ def _begin_items(draft: Draft, place: int) -> bool:
     kept = before.items is not None and before.unit.input_digest == digest
     left = before.items.open if before.items else {}
     items = before.items if kept else Items(total=total, former=before.unit.tries, open=left)
+    for memory in () if kept or before.items is None else before.items.memories.values():
+        draft.frontier.remember(memory, {})
     draft.set_status(place, replace(before, unit=unit, items=items))
     if total == 0:
         draft.settle(place, replace(unit, state=State.SUCCEEDED, finished_at=draft.now))
@@ -215,23 +218,22 @@ def _start_items(draft: Draft, place: int, may_start: MayStart) -> None:
         index = next(iter(items.again), items.ended + len(active) + len(items.again))
         if index >= items.total or not may_start(draft, (place, index)):
             return
-        if not _try(draft, (place, index), _find_item(items, index)):
+        if not _try(draft, (place, index), _find_item(draft, place, items.former, index)):
             return
+        if index in active:
+            draft.fan(place).open.pop(index, None)  # it goes on with that effect
         started = draft.status(place)
-        if started.items is not None and (index in items.again or index in items.open):
-            left = {
-                known: unit for known, unit in started.items.open.items() if known != index or unit.is_open is False
-            }
-            rest = replace(started.items, again=started.items.again.remove(index), open=left)
+        if started.items is not None and index in items.again:
+            rest = replace(started.items, again=started.items.again.remove(index))
             draft.set_status(place, replace(started, items=rest))
 
 
-def _find_item(items: Items, index: int) -> Unit:
+def _find_item(draft: Draft, place: int, former: int, index: int) -> Unit:
     """Returns the unit of an item at its start; what an earlier run began and left open, it goes on with."""
-    if (left := items.open.get(index)) is not None:
-        return replace(left, tries=items.former)
-    memory = items.memories.get(index, {})
-    return Unit(tries=items.former, effect=items.former, calls=items.former, memory=memory)
+    fan = draft.fan(place)
+    if (left := fan.open.get(index)) is not None:
+        return replace(left, tries=former)
+    return Unit(tries=former, effect=former, calls=former, memory=fan.memories.get(index, {}))
 
 
 def tolerance(draft: Draft, place: int, total: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -207,6 +207,14 @@ class StepStatus:
     outputs: Mapping[str, object] | None = None
     operands: Mapping[str, object] | None = None
     ml: Mapping[str, object] | None = None
+
+    @property
+    def memories(self) -> Iterator[Mapping[str, object]]:
+        """Yields what it and its items keep in mind."""
+        yield self.unit.memory
+        if self.items is not None:
+            yield from self.items.memories.values()
+            yield from (unit.memory for unit in self.items.active.values())
 
     @property
     def state(self) -> State:
