@@ -15,8 +15,9 @@ from vapora.api.base import (
     Quantity,
     Text,
 )
+from vapora.api.itemsstatus import ItemsStatus
 from vapora.api.steps import CompletionStep, OnFailure, Retry, Step
-from vapora.api.workflowstatus import ItemsStatus, StepStatus, WorkflowStatus
+from vapora.api.workflowstatus import StepStatus, WorkflowStatus
 
 __all__ = [
     "STEPS_MAX",

@@ -22,10 +22,8 @@ class Outstanding:
         """Replaces what is known of one run; None where it is gone or at rest."""
         for name, count in self._by_run.pop(run, Counter()).items():
             self._total[run.namespace, name] -= count
-        given: Counter[str] = Counter()
-        for step in status.steps.values() if status else ():
-            units = step.items.active.values() if step.items else (step.unit,)
-            given.update(unit.pool for unit in units if unit.pool and unit.state.is_working)
+        units = status.units() if status else ()
+        given = Counter(unit.pool for _, _, unit in units if unit.pool and unit.state.is_working)
         if given:
             self._by_run[run] = given
             self._total.update({(run.namespace, name): count for name, count in given.items()})

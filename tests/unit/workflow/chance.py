@@ -23,7 +23,7 @@ from vapora.core.workflow.observed import Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.release import find_settled, is_finished, read_labels
 from vapora.core.workflow.results import AgentResult, find_answered
-from vapora.core.workflow.status import State, Unit
+from vapora.core.workflow.status import State
 
 ENDS = {  # how a child ends: weight
     "success": 70,
@@ -284,9 +284,8 @@ class Run(World):
         self._tell(name)
 
     def _is_seen_running(self, name: str) -> bool:
-        steps = self.written.steps.values()
-        units = [unit for step in steps for unit in (step.items.active.values() if step.items else [step.unit])]
-        return any(unit.child is not None and unit.child.name == name and unit.state is State.RUNNING for unit in units)
+        units = [unit for _, _, unit in self.written.units() if unit.state is State.RUNNING]
+        return any(unit.child is not None and unit.child.name == name for unit in units)
 
     def _answer_task(self, task: str) -> None:
         _, step, item, effect = task.split("/")
@@ -327,17 +326,11 @@ class Run(World):
         for key, view in list(self.children.items()):
             if view.meta.is_deleting and not any(h.name == key.name and h.kind == "end_child" for h in self.happenings):
                 self._expect("end_child", key.name, self.chance.uniform(0, 3))
-        working = sum(unit.state.is_working for unit in self._units())
+        working = sum(unit.state.is_working for _, _, unit in self.status.units())
         assert working <= self.definition.spec.max_parallel, "more than maxParallel at once"
         assert decided.frontier.working == working, "the count of what runs is wrong"
         living = sum(not view.meta.is_deleting and not is_finished(view) for view in self.children.values())
         assert living <= self.definition.spec.max_parallel, "more children than maxParallel at once"
-
-    def _units(self) -> list[Unit]:
-        found = list[Unit]()
-        for step in self.status.steps.values():
-            found += [step.unit] if step.items is None else step.items.active.values()
-        return found
 
     def _check_dependencies(self, step: str) -> None:
         """A step may begin once all that it waits for has ended, as it is written where it cannot be read back."""
@@ -356,8 +349,7 @@ class Run(World):
     def _check_publish(self, publish: Publish) -> None:
         uid, step, item, effect = publish.message_id.split("/")
         self._check_dependencies(step)
-        written = self.written.step(step)
-        units = [written.unit] if written.items is None else written.items.active.values()
+        units = self.written.step(step).units.values()
         assert any(unit.effect == int(effect) for unit in units), "a task was given out before that was written"
         for former in range(1, int(effect)):
             known = f"{uid}/{step}/{item}/{former}"

@@ -83,9 +83,7 @@ class Course(World):
 
     def _check(self) -> None:
         assert isinstance(self.definition, Definition)
-        rows = self.status.steps.values()
-        units = [unit for row in rows for unit in ([row.unit] if row.items is None else row.items.active.values())]
-        assert sum(unit.state.is_working for unit in units) <= self.definition.spec.max_parallel
+        assert sum(unit.state.is_working for _, _, unit in self.status.units()) <= self.definition.spec.max_parallel
         for name, row in self.status.steps.items():
             if name.endswith("_undo") and row.unit.state.is_working:
                 original = self.status.step(name.removesuffix("_undo")).state

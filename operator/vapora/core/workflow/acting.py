@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from vapora.core.calls import Account, Answer, Call, Perform, ReadCall
 from vapora.core.conditions import cut
-from vapora.core.naming import NO_ITEM
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
 from vapora.core.workflow.draft import Draft
@@ -52,13 +51,11 @@ def effect_key(draft: Draft, place: Place, unit: Unit) -> str:
 
 def find_asked(status: WorkflowStatus, identity: Identity) -> frozenset[str]:
     """Returns the ids of the calls whose answers are still of use."""
-    asked = set()
-    for name, step in status.steps.items():
-        units = {NO_ITEM: step.unit} if step.items is None else step.items.active
-        for item, unit in units.items():
-            if unit.calls and not unit.state.is_final and (key := identity.effect_of(name, item, unit)):
-                asked.add(f"{key}/{unit.calls}")
-    return frozenset(asked)
+    return frozenset(
+        f"{key}/{unit.calls}"
+        for name, item, unit in status.units()
+        if unit.calls and not unit.state.is_final and (key := identity.effect_of(name, item, unit))
+    )
 
 
 def _rests(draft: Draft, place: Place, unit: Unit) -> bool:
@@ -151,7 +148,6 @@ def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | N
 
 def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
     written = draft.observed.written.step(draft.graph.names[place[0]])
-    items = written.items.active if written.items else {}
-    known = written.unit if place[1] == NO_ITEM else items.get(place[1])
+    known = written.units.get(place[1])
     facts = (unit.effect, unit.tries, unit.calls, unit.memory)
     return known is not None and (known.effect, known.tries, known.calls, known.memory) == facts

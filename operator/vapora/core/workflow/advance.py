@@ -170,8 +170,7 @@ def _wait_to_publish(draft: Draft, place: Place, unit: Unit, reason: str, messag
 
 def _is_durable(draft: Draft, place: Place, unit: Unit) -> bool:
     step, item = place
-    written = draft.observed.written.step(draft.graph.names[step])
-    known = written.unit if item == NO_ITEM else (written.items.active.get(item) if written.items else None)
+    known = draft.observed.written.step(draft.graph.names[step]).units.get(item)
     return known is not None and (known.effect, known.pool, known.tries) == (unit.effect, unit.pool, unit.tries)
 
 

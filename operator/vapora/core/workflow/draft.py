@@ -147,6 +147,15 @@ class Draft:
         """Returns the active items of a forEach."""
         return self.fan(step).active
 
+    def active_places(self) -> list[Place]:
+        """Returns every unit that is under way: of a forEach its items, else the step itself."""
+        fans = self.frontier.fans
+        return [
+            (step, item)
+            for step in sorted(self.frontier.active)
+            for item in (sorted(self.active_items(step)) if step in fans else (NO_ITEM,))
+        ]
+
     def put_unit(self, place: Place, unit: Unit) -> None:
         """Replaces a unit that goes on."""
         step, item = place

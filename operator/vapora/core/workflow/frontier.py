@@ -134,6 +134,5 @@ def build_frontier(graph: Graph, status: WorkflowStatus, identity: Identity) -> 
 
 
 def _track_step(frontier: Frontier, place: int, name: str, step: StepStatus, identity: Identity) -> None:
-    units = {NO_ITEM: step.unit} if step.items is None else step.items.active
-    for item, unit in units.items():
+    for item, unit in step.units.items():
         frontier.track((place, item), None, unit, identity.effect_of(name, item, unit))

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from vapora.core.conditions import cut
-from vapora.core.naming import NO_ITEM
 from vapora.core.plan import CancelTask, EventType, Key
 from vapora.core.workflow.draft import ROLLBACK_REQUESTED, STOP_REQUESTED, Draft
 from vapora.core.workflow.requests import Request, find_mistake, read_request
@@ -81,15 +80,11 @@ def heed_pause(draft: Draft) -> None:
 def _take_back(draft: Draft) -> None:
     """Takes back the tasks that no agent has claimed; those that are worked on go on."""
     identity = draft.observed.identity
-    for step in sorted(draft.frontier.active):
-        if draft.step(step).kind != "agent":
-            continue
-        for item in sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]:
-            unit = draft.unit((step, item))
-            if unit is not None and unit.state is State.RUNNING and unit.pool:
-                task = identity.effect_of(draft.graph.names[step], item, unit) or ""
-                pool = Key("AgentPool", identity.namespace, unit.pool)
-                draft.actions.append(CancelTask(pool, task, also_claimed=False))
+    for step, item in draft.active_places():
+        unit = draft.unit((step, item))
+        if unit is not None and unit.state is State.RUNNING and unit.pool:
+            task = identity.effect_of(draft.graph.names[step], item, unit) or ""
+            draft.actions.append(CancelTask(Key("AgentPool", identity.namespace, unit.pool), task, also_claimed=False))
 
 
 def _is_pause_wanted(draft: Draft) -> bool:
@@ -103,11 +98,10 @@ def _is_pause_wanted(draft: Draft) -> bool:
 
 def shift_waits(draft: Draft, span: timedelta) -> None:
     """Puts off every next try by the time that a pause took."""
-    for step in sorted(draft.frontier.active):
-        for item in sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]:
-            unit = draft.unit((step, item))
-            if unit is not None and unit.state is State.RETRYING and unit.next_attempt_at is not None:
-                later = unit.next_attempt_at + span
-                draft.put_unit((step, item), replace(unit, next_attempt_at=later))
-                if later > draft.now and (step, item) in draft.frontier.retrying:
-                    draft.frontier.retrying.remove((step, item))
+    for place in draft.active_places():
+        unit = draft.unit(place)
+        if unit is not None and unit.state is State.RETRYING and unit.next_attempt_at is not None:
+            later = unit.next_attempt_at + span
+            draft.put_unit(place, replace(unit, next_attempt_at=later))
+            if later > draft.now and place in draft.frontier.retrying:
+                draft.frontier.retrying.remove(place)

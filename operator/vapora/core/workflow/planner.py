@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from vapora.core.conditions import cut
-from vapora.core.naming import APPROVE_ROLLBACK, FINALIZER_CLEANUP, NO_ITEM
+from vapora.core.naming import APPROVE_ROLLBACK, FINALIZER_CLEANUP
 from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
 from vapora.core.workflow.advance import CANCELLING, advance, cancel, fail_step
@@ -79,12 +79,10 @@ def plan_deletion(observed: Observed, now: datetime) -> WorkflowPlan:
     if FINALIZER_CLEANUP not in observed.finalizers:
         return WorkflowPlan(Plan(), observed.status, observed.frontier)
     actions: list[CancelTask | Patch] = []
-    for name, step in observed.status.steps.items():
-        units = {NO_ITEM: step.unit} if step.items is None else step.items.active
-        for item, unit in units.items():
-            task = observed.identity.effect_of(name, item, unit)
-            if task and unit.pool and unit.state.is_working:
-                actions.append(CancelTask(Key("AgentPool", observed.identity.namespace, unit.pool), task))
+    for name, item, unit in observed.status.units():
+        task = observed.identity.effect_of(name, item, unit)
+        if task and unit.pool and unit.state.is_working:
+            actions.append(CancelTask(Key("AgentPool", observed.identity.namespace, unit.pool), task))
     if actions and observed.surroundings.broker_problem and now < (observed.deleted_at or now) + BROKER_PATIENCE:
         return WorkflowPlan(Plan(requeue_after=BROKER_RETRY), observed.status, observed.frontier)
     kept = [name for name in observed.finalizers if name != FINALIZER_CLEANUP]
@@ -193,10 +191,8 @@ def _find_places(draft: Draft) -> set[Place]:
     """Returns the units to look at: those with news, those that are due, those that wait for their effect."""
     frontier, observed = draft.frontier, draft.observed
     if observed.changed is None:
-        places = {(step, NO_ITEM) for step in frontier.active if step not in frontier.fans}
-        places |= {(step, item) for step in frontier.fans for item in draft.active_items(step)}
         frontier.pop_due(draft.now)
-        return places
+        return set(draft.active_places())
     named = {place for name in observed.changed if (place := _find_place(draft, name)) is not None}
     problems = {frontier.units[name] for name in observed.problems if name in frontier.units}
     return named | problems | frontier.starting | frontier.people | frontier.pop_due(draft.now)
@@ -244,12 +240,10 @@ def _cancel_rest(draft: Draft) -> None:
     draft.frontier.ready.clear()
     draft.frontier.retrying.clear()
     grace = timedelta(0) if draft.is_terminating else CANCEL_GRACE
-    for step in sorted(draft.frontier.active):
-        items = sorted(draft.active_items(step)) if step in draft.frontier.fans else [NO_ITEM]
-        for place in ((step, item) for item in items):
-            unit = draft.unit(place)
-            if draft.stops_siblings or unit is None or not unit.state.is_working or unit.reason == CANCELLING:
-                cancel(draft, place, grace=grace)
+    for place in draft.active_places():
+        unit = draft.unit(place)
+        if draft.stops_siblings or unit is None or not unit.state.is_working or unit.reason == CANCELLING:
+            cancel(draft, place, grace=grace)
 
 
 def _close_fans(draft: Draft) -> None:

@@ -209,12 +209,16 @@ class StepStatus:
     ml: Mapping[str, object] | None = None
 
     @property
+    def units(self) -> Mapping[int, Unit]:
+        """Returns what is tried, by item: of a forEach the active items, else the step itself."""
+        return {naming.NO_ITEM: self.unit} if self.items is None else self.items.active
+
+    @property
     def memories(self) -> Iterator[Mapping[str, object]]:
         """Yields what it and its items keep in mind."""
-        yield self.unit.memory
+        yield from (unit.memory for unit in self.units.values())
         if self.items is not None:
             yield from self.items.memories.values()
-            yield from (unit.memory for unit in self.items.active.values())
 
     @property
     def state(self) -> State:
@@ -282,6 +286,11 @@ class WorkflowStatus:
             return Stage.COMPLETION
         is_undoing = self.rollback is not None and self.rollback.finished_at is None
         return Stage.ROLLBACK if is_undoing else Stage.STEPS
+
+    def units(self) -> Iterator[tuple[str, int, Unit]]:
+        """Yields every unit with its step and item: of a forEach the active items, else the step itself."""
+        for name, step in self.steps.items():
+            yield from ((name, item, unit) for item, unit in step.units.items())
 
     def step(self, name: str) -> StepStatus:
         """Returns the step's status; a step that is not there simply waits."""
