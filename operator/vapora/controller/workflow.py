@@ -18,7 +18,7 @@ from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
 from vapora.controller.store import RUN_KIND
-from vapora.controller.writer import build_merge_patch
+from vapora.controller.writer import is_same
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
@@ -256,7 +256,7 @@ class WorkflowReconciler:
             raise Conflict("another process wrote the status while this one decided", status=409, reason="Conflict")
         await self._kit.writer.write(key, status, urgent=True)
         found = child(self._kit.store.get(key) or {}, "status")
-        run.rests_on = None if build_merge_patch(found, status) else found
+        run.rests_on = found if is_same(found, status) else None
         run.written, run.published = run.status, basis
         self._places.note(key, build_contender(observed, run.status))
         asked = find_asked(run.written, run.identity)

@@ -31,6 +31,11 @@ def build_merge_patch(before: Mapping[str, object], wanted: Mapping[str, object]
     return patch
 
 
+def is_same(found: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Returns whether a status stands as it was wanted, but for a None, which it cannot hold."""
+    return found == wanted or not build_merge_patch(found, wanted)
+
+
 class StatusWriter:
     """Writes statuses: an urgent one now, progress when the pacer lets it."""
 

@@ -10,7 +10,7 @@ from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.builders import Engine, build_workflow, workflow_key
 
 from vapora.controller.ports import Conflict
-from vapora.controller.writer import build_merge_patch
+from vapora.controller.writer import build_merge_patch, is_same
 
 A = workflow_key("a")
 scalars = st.sampled_from([0, 1, 2, True, False, "", "a", "b"])
@@ -40,6 +40,20 @@ PATCHES = {
 def test_the_patch_says_only_what_differs(case: str):
     before, wanted, patch = PATCHES[case]
     assert build_merge_patch(before, wanted) == patch
+
+
+SAME = {
+    "the same": ({"a": {"b": 1}}, {"a": {"b": 1}}, True),
+    "a null that was not written": ({"a": {}}, {"a": {"b": None}}, True),
+    "a field that was left out": ({"a": {}}, {"a": {"b": 1}}, False),
+    "a field that another wrote": ({"a": {"b": 1}}, {"a": {}}, False),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_whether_a_status_stands_as_it_was_wanted(case: str):
+    found, wanted, want = SAME[case]
+    assert is_same(found, wanted) is want
 
 
 @given(before=statuses, wanted=statuses)
