@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -128,38 +129,22 @@ def watch(
     raise typer.Exit(watch_one(target, name, timeout=timeout))
 
 
-@workflow.command(epilog="Example: vapora workflow approve deploy gate --comment fine")
-def approve(
-    name: Name,
-    step: StepArgument = None,
-    comment: Comment = "",
-    namespace: Namespace = None,
-    dry_run: DryRun = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Approve a step that waits for people. It is never taken back."""
-    target = choose_target(kubeconfig, context, namespace)
-    from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
+def _build_decision(*, is_approval: bool) -> Callable[..., None]:
+    def decide(
+        name: Name,
+        step: StepArgument = None,
+        comment: Comment = "",
+        namespace: Namespace = None,
+        dry_run: DryRun = False,
+        kubeconfig: Kubeconfig = None,
+        context: Context = None,
+    ) -> None:
+        target = choose_target(kubeconfig, context, namespace)
+        from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
 
-    raise typer.Exit(decide_step(target, name, step, is_approval=True, comment=comment, is_dry_run=dry_run))
+        raise typer.Exit(decide_step(target, name, step, is_approval=is_approval, comment=comment, is_dry_run=dry_run))
 
-
-@workflow.command(epilog="Example: vapora workflow reject deploy gate --comment later")
-def reject(
-    name: Name,
-    step: StepArgument = None,
-    comment: Comment = "",
-    namespace: Namespace = None,
-    dry_run: DryRun = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
-    """Reject a step that waits for people: it fails for good."""
-    target = choose_target(kubeconfig, context, namespace)
-    from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
-
-    raise typer.Exit(decide_step(target, name, step, is_approval=False, comment=comment, is_dry_run=dry_run))
+    return decide
 
 
 def _read_source(file: str) -> str:
@@ -171,4 +156,14 @@ def _read_source(file: str) -> str:
         raise BadFile(f"cannot be read: {problem}") from problem
 
 
+workflow.command(
+    "approve",
+    help="Approve a step that waits for people. It is never taken back.",
+    epilog="Example: vapora workflow approve deploy gate --comment fine",
+)(_build_decision(is_approval=True))
+workflow.command(
+    "reject",
+    help="Reject a step that waits for people: it fails for good.",
+    epilog="Example: vapora workflow reject deploy gate --comment later",
+)(_build_decision(is_approval=False))
 add_requests(workflow)
