@@ -66,10 +66,10 @@ def make(here: Stage, name: str, *steps: Json, author: str = "alice", **spec: ob
     wait_until(created, f"{author} may create workflows")
 
 
-def say(here: Stage, name: str, user: str, word: str, step: str = "gate", **notes: str) -> None:
+def say(here: Stage, name: str, user: str, word: str, step: str = "gate", *, key: str = "", **notes: str) -> None:
     """Approve or reject as a user."""
-    said = {f"{PREFIX}{user}": f"{word} {step} {user}"}
-    said |= {f"{PREFIX}{user}.{note}": value for note, value in notes.items()}
+    said = {f"{PREFIX}{key or user}": f"{word} {step} {user}"}
+    said |= {f"{PREFIX}{key or user}.{note}": value for note, value in notes.items()}
     groups = {"Impersonate-Group": notes["group"]} if "group" in notes else {}
     headers = {"Impersonate-User": user, **groups, **MERGE}
     body = {"metadata": {"annotations": said}}
@@ -121,6 +121,19 @@ def test_a_rejection_fails_the_step_for_good(people: Stage) -> None:
     step = people.ended("no", "Failed")["steps"]["gate"]
     assert (step["reason"], step["message"]) == ("ApprovalRejected", "rejected by bob: not on a Friday")
     assert people.created("pods") == []
+
+
+def test_who_rejected_may_approve_once_the_workflow_is_started_again(people: Stage) -> None:
+    make(people, "anew", gate(**by("bob")))
+    people.await_status("Workflow", "anew", phase="WaitingApproval")
+    say(people, "anew", "bob", "reject")
+    people.ended("anew", "Failed")
+    people.ask("anew", "retry")
+    people.await_status("Workflow", "anew", phase="WaitingApproval")
+    people.crash()
+    say(people, "anew", "bob", "approve", key="later")
+    words = people.ended("anew", "Succeeded")["approvals"]
+    assert [(word["decision"], word.get("former", False)) for word in words] == [("reject", True), ("approve", False)]
 
 
 def test_a_step_is_approved_before_it_waits_and_after_a_crash(people: Stage) -> None:
