@@ -11,9 +11,10 @@ import pytest
 from tests.unit.workflow.world import World, finished, run_step
 
 from vapora.core.calls import Answer, DeleteCall, HttpCall
-from vapora.core.plan import Action, Create
-from vapora.core.views import PodView, WorkflowView
+from vapora.core.plan import Action, Create, Key
+from vapora.core.views import ChildView, PodView, WorkflowView
 from vapora.core.workflow.definition import Definition
+from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.status import State
 
 SEEDS = range(int(os.environ.get("VAPORA_COURSES", "150")))
@@ -59,6 +60,8 @@ class Course(World):
         self.open_keys: dict[str, str] = {}  # key of the last call of each unit that may have had its effect
         self.undone: set[str] = set()
         self.number = 0
+        self.must_look_at_all = True
+        self.seen: tuple[dict[Key, ChildView], set[str]] = ({}, set())
         self.refuse = self._note
 
     def _note(self, action: Action) -> None:
@@ -74,12 +77,30 @@ class Course(World):
             self.ever.add(child)
 
     def look(self) -> None:
-        """One reconcile, perhaps killed before or after its write."""
+        """One reconcile of what changed, perhaps killed before or after its write; one of everything decides alike."""
         is_killed = self.draw.random() < 0.15
-        self.plan(write=not is_killed or self.draw.random() < 0.5)
+        changed = self._take_changes()
+        whole, part = (plan_workflow(self.observe(named), self.now) for named in (None, changed))
+        assert part.plan.actions == whole.plan.actions, f"of {changed} alone other actions follow"
+        assert part.status == whole.status, f"of {changed} alone another status follows"
+        assert sorted(part.plan.events, key=repr) == sorted(whole.plan.events, key=repr)
+        self.plan(write=not is_killed or self.draw.random() < 0.5, changed=changed)
         if is_killed:
             self.restart()
+            self.must_look_at_all = True
         self._check()
+
+    def _take_changes(self) -> frozenset[str] | None:
+        """The children that are not as they were at the last look, and the effects that were answered since."""
+        children, answered = dict(self.children), set(self.called)
+        seen, known = self.seen
+        self.seen = (children, answered)
+        if self.must_look_at_all:
+            self.must_look_at_all = False
+            return None
+        keys = children.keys() | seen.keys()
+        changed = {key.name for key in keys if children.get(key) != seen.get(key)}
+        return frozenset(changed | (answered - known))
 
     def _check(self) -> None:
         assert isinstance(self.definition, Definition)
