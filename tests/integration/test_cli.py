@@ -128,6 +128,14 @@ def test_a_workflow_is_run_watched_and_shown(cli: CommandLine) -> None:
         assert "managedFields" not in found["metadata"]
 
 
+def test_outputs_that_lie_in_a_config_map_are_shown_and_where_they_lie(cli: CommandLine) -> None:
+    give = step("give", message=json.dumps({"big": "z" * 3000, "more": "y" * 900}))
+    steps = [{**give, "name": f"give{number}", "outputs": ["big", "more"]} for number in range(12)]
+    assert cli.call("run", "-", "--watch", source=build("gives", *steps)).code == DONE
+    shown = cli.call("get", "gives", "--tree").out
+    assert shown.count("big = ") == 12
+
+
 def test_a_failed_workflow_ends_with_1_and_says_why(cli: CommandLine) -> None:
     broken = build("broken", step("bad", exit_code="3", message="no such table"), step("after", "bad"))
     said = cli.call("run", "-", "--watch", source=broken)

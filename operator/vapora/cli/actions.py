@@ -23,7 +23,9 @@ from vapora.core.naming import ANNOTATION_REQUEST
 from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, text
 from vapora.core.workflow.approvals import Word, build_annotations
+from vapora.core.workflow.keepsakes import find_outputs, keepsake_key, put_outputs_back, read_keepsake
 from vapora.core.workflow.requests import write_request
+from vapora.core.workflow.status import Identity
 
 LATEST = "@latest"
 _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
@@ -70,7 +72,8 @@ def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
     async def work() -> Exit:
         key = await _resolve(target, name)
         async with open_api(target) as api:
-            obj = await api.get(key)
+            found = await api.get(key)
+            obj = await _read_outputs(api, found) if is_tree else found
         if is_tree:
             print_tree(obj, _now())
         elif output == "name":
@@ -133,6 +136,19 @@ def decide_step(
         return Exit.DONE
 
     return _run(work())
+
+
+async def _read_outputs(api: UserApi, workflow: JsonObject) -> JsonObject:
+    """Returns a workflow with the outputs that its status only refers to; what cannot be read is told of."""
+    meta, status = child(workflow, "metadata"), child(workflow, "status")
+    identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
+    values: dict[str, object] = {}
+    for name in sorted(find_outputs(status)):
+        try:
+            values[name] = read_keepsake(identity, name, await api.get(keepsake_key(identity, name)))
+        except (ApiError, ValueError) as problem:
+            typer.echo(f"vapora: outputs in ConfigMap {name} cannot be read: {problem}", err=True)
+    return {**workflow, "status": put_outputs_back(status, values)}
 
 
 async def _read_steps(api: UserApi, workflow: JsonObject) -> Mapping[str, object]:

@@ -13,8 +13,10 @@ from vapora.core.workflow.keepsakes import (
     Apart,
     build_keepsake,
     find_keepsakes,
+    find_outputs,
     keep_apart,
     put_back,
+    put_outputs_back,
     read_keepsake,
 )
 from vapora.core.workflow.outputs import measure
@@ -94,6 +96,21 @@ def test_small_ones_without_room_stand_together() -> None:
     apart = keep_apart(RUN, status)
     assert len(apart.texts) < 10
     assert put_back(apart.status, read_all(apart)) == status
+
+
+def test_outputs_are_put_back_as_far_as_they_are_known() -> None:
+    small = {f"s{n}": row(outputs=of(2000), memory=of(100)) for n in range(20)}
+    status = {"steps": {"large": row(outputs=of(9000), memory=of(9500)), **small}}
+    apart = keep_apart(RUN, status)
+    names = find_outputs(apart.status)
+    assert names < find_keepsakes(apart.status), "not the memory"
+    values = {name: value for name, value in read_all(apart).items() if name in names}
+    shown = put_outputs_back(apart.status, values)["steps"]
+    assert {name: step["outputs"] for name, step in shown.items()} == {
+        name: step["outputs"] for name, step in status["steps"].items()
+    }
+    assert put_outputs_back(apart.status, {}) == apart.status
+    assert put_outputs_back({}, {}) == {}
 
 
 def test_a_block_of_ended_items_keeps_its_place_as_others_end() -> None:

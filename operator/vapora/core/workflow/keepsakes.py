@@ -92,6 +92,30 @@ def put_back(status: Mapping[str, object], values: Mapping[str, object]) -> Json
     return whole
 
 
+def find_outputs(status: Mapping[str, object]) -> frozenset[str]:
+    """Returns the names of the keepsakes that hold outputs, or may."""
+    bundles = status.get("keepsakes")
+    large = (known for holder in _list_holders(status) if (known := text(holder.row, "outputRef")))
+    return frozenset((*large, *(bundles if isinstance(bundles, list) else ())))
+
+
+def put_outputs_back(status: Mapping[str, object], values: Mapping[str, object]) -> Json:
+    """Returns the status with those outputs that the given keepsakes hold, for people; references stay."""
+    whole = _copy_rows(status)
+    bundles = whole.get("keepsakes")
+    small = {
+        place.removesuffix("/outputs"): value
+        for name in (bundles if isinstance(bundles, list) else ())
+        for place, value in child(values, name).items()
+        if place.endswith("/outputs")
+    }
+    for holder in _list_holders(whole):
+        value = values.get(text(holder.row, "outputRef"), small.get(holder.name))
+        if value is not None:
+            holder.row["outputs"] = value
+    return whole
+
+
 def name_keepsake(identity: Identity, written: str) -> str:
     """Names the keepsake of a text: `<workflow, at most 30>-<32 hexadecimal digits>`."""
     prefix = naming.child_name(identity.name, "", "", 0, 0).rpartition("-")[0]
