@@ -12,7 +12,7 @@ from vapora.core.expressions import ExpressionError, compile_expression
 from vapora.core.procedures.answers import fail_call, read_body
 from vapora.core.views import child, number, text
 from vapora.core.workflow.failure import Failure
-from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Situation
+from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Situation, Variables, know_nothing
 
 DEFAULT_TIMEOUT = 30.0  # seconds
 MAX_SHOWN_BYTES = 256  # of an answer, in a message
@@ -31,7 +31,7 @@ def call_http(situation: Situation) -> Next:
         return body
     if situation.answer is None:
         return Ask(_build_call(body, situation.key))
-    return judge_answer(situation.answer, body.expect)
+    return judge_answer(situation.answer, body.expect, situation.variables)
 
 
 def _build_call(body: HttpBody, key: str) -> HttpCall:
@@ -47,12 +47,12 @@ def _build_call(body: HttpBody, key: str) -> HttpCall:
     )
 
 
-def judge_answer(answer: Answer, expect: str | None = None) -> Finished | Failed:
+def judge_answer(answer: Answer, expect: str | None = None, variables: Variables = know_nothing) -> Finished | Failed:
     """Says whether an answer is a success: a status below 400, or what `expect` says of `response`."""
     if answer.is_failure:
         return fail_call(answer)
     response = answer.value if isinstance(answer.value, Mapping) else {}
-    failure = _find_failure(response, expect)
+    failure = _find_failure(response, expect, variables)
     if failure is None:
         return Finished(_build_result(response))
     if _is_passing(number(response, "status")):
@@ -60,12 +60,13 @@ def judge_answer(answer: Answer, expect: str | None = None) -> Finished | Failed
     return Failed(failure)
 
 
-def _find_failure(response: Json, expect: str | None) -> Failure | None:
+def _find_failure(response: Json, expect: str | None, variables: Variables) -> Failure | None:
     status = number(response, "status")
     if expect is None:
         return None if status < 400 else Failure("HttpRefused", f"status {status}{_show(response)}")
     try:
-        is_expected = compile_expression(expect).holds({"response": response})
+        expression = compile_expression(expect)
+        is_expected = expression.holds({**variables(expression), "response": response})
     except ExpressionError as problem:
         found = describe_no_json(_build_result(response)) or f"status {status}{_show(response)}"
         return Failure("HttpAnswerInvalid", cut(f"{found}; expect: {problem}"))

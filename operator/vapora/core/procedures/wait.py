@@ -11,7 +11,7 @@ from vapora.core.calls import Answer, ObjectRef, ReadCall
 from vapora.core.conditions import cut
 from vapora.core.expressions import Expression, ExpressionError, MissingKey, compile_expression
 from vapora.core.procedures.answers import fail, fail_call, name_object, read_body
-from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Rest, Situation
+from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Rest, Situation
 
 DEFAULT_EVERY = 10.0  # seconds
 MAX_SHOWN_BYTES = 128  # of a message of the API server, in a sentence
@@ -44,14 +44,14 @@ def _wait_until(situation: Situation, body: WaitBody, target: WaitObject, until:
     ref = ObjectRef(target.api_version, target.kind, situation.namespace, target.name)
     if situation.answer is None:
         return Ask(ReadCall((ref,)))
-    standing = _judge(situation.answer, ref, expression)
+    standing = _judge(situation.answer, ref, expression, situation.variables(expression))
     if not isinstance(standing, str):
         return standing
     every = DEFAULT_EVERY if body.every is None else parse_duration(body.every)
     return Rest(situation.now + timedelta(seconds=every), standing)
 
 
-def _judge(answer: Answer, ref: ObjectRef, expression: Expression) -> Finished | Failed | str:
+def _judge(answer: Answer, ref: ObjectRef, expression: Expression, variables: Json) -> Finished | Failed | str:
     """Returns the end, or the sentence that says why not yet."""
     if answer.reason in _PASSING:
         return f"waits for {name_object(ref)}: {cut(answer.message, MAX_SHOWN_BYTES)}"
@@ -59,7 +59,7 @@ def _judge(answer: Answer, ref: ObjectRef, expression: Expression) -> Finished |
         return fail_call(answer)
     observed = answer.value[0] if isinstance(answer.value, list) and answer.value else None
     try:
-        value = expression.evaluate({"object": observed})
+        value = expression.evaluate({**variables, "object": observed})
     except ExpressionError as problem:
         return _explain(problem, ref, expression, is_there=observed is not None)
     if not isinstance(value, bool):

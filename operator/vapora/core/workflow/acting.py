@@ -14,7 +14,7 @@ from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.outputs import find_excess
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Rest, Situation
-from vapora.core.workflow.resolve import resolve_body
+from vapora.core.workflow.resolve import build_variables, resolve_body
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
 from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
 from vapora.core.workflow.tries import describe_timeout
@@ -88,6 +88,7 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         answer=answer,
         undoes=draft.undone(place),
         decisions=draft.decisions.get(step.name, ()),
+        variables=build_variables(draft, place),
     )
 
 

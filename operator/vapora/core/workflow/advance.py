@@ -18,6 +18,7 @@ from vapora.core.workflow.failure import Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
+from vapora.core.workflow.resolve import build_variables
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import PAUSE_BEFORE, Phase, State, Unit
@@ -178,7 +179,8 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
     step, item = place
     outputs: Mapping[str, object] | None = None
     if item == NO_ITEM:
-        found = compute_outputs(draft.step(step), done.result, draft.frontier.output_bytes)
+        look, used = build_variables(draft, place), draft.frontier.output_bytes
+        found = compute_outputs(draft.step(step), done.result, used, look)
         if isinstance(found, Failure):
             return fail(draft, place, unit, Broken(found, done.at, agent=done.agent))
         outputs = found

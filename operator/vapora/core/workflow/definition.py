@@ -127,6 +127,7 @@ class StepDefinition:
     on_failure: str
     timeout: float | None
     pending_timeout: float | None
+    looks_at: tuple[tuple[str, str], ...] = ()  # steps that its expressions name, each with the field that does
     undoes: str = ""
     indices: tuple[int, ...] | None = None
 
@@ -172,7 +173,7 @@ def _compile_definition(spec: WorkflowSpec, raw: Manifest) -> Definition:
     steps = tuple(_read_step(spec, step, body) for step, body in zip(spec.steps, rows(raw, "steps"), strict=True))
     last = zip(spec.on_completion, rows(raw, "onCompletion"), strict=True)
     completion = tuple(_read_completion(spec, step, body) for step, body in last)
-    graph = build_graph(spec, [step.when.steps if step.when else () for step in steps])
+    graph = build_graph(spec, [step.looks_at for step in steps])
     deadline = None if spec.deadline is None else parse_duration(spec.deadline)
     digest = compute_digest(raw)
     return Definition(
@@ -195,17 +196,20 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
             raise InvalidSpec(f"{where}.run.{clash}")
     if step.agent is not None and step.pending_timeout is not None:
         raise InvalidSpec(f"{where}.pendingTimeout: a task has none; its timeout counts from when it is given out")
-    _check_conditions(step, where)
+    conditions = _read_conditions(step, where)
     if step.for_each is not None and (step.outputs or step.outputs_from):
         raise InvalidSpec(f"{where}.outputs: a step with forEach has none; its items' results are not kept")
     outputs = [(name, f'result["{name}"]', f"{where}.outputs") for name in step.outputs]  # a name may have a dash
     outputs += [(row.name, row.from_, f"{where}.outputsFrom[{row.name}]") for row in step.outputs_from]
+    compiled = [(name, _compile(source, place)) for name, source, place in outputs]
+    expressions = [*conditions, *(("outputsFrom", expression) for _, expression in compiled)]
     return StepDefinition(
         spec=step,
         body=body,
         has_references="${" in json.dumps(body),
-        when=_compile(step.when, f"{where}.when") if step.when is not None else None,
-        outputs=tuple((name, _compile(source, place)) for name, source, place in outputs),
+        when=next((expression for place, expression in conditions if place == "when"), None),
+        outputs=tuple(compiled),
+        looks_at=tuple((name, place) for place, expression in expressions for name in expression.steps),
         retry=read_policy(step.retry or spec.retry),
         on_failure=step.on_failure or spec.on_failure,
         timeout=TASK_TIMEOUT if step.timeout is None and step.task is not None else _read_duration(step.timeout),
@@ -213,15 +217,14 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
     )
 
 
-def _check_conditions(step: Step, where: str) -> None:
-    """Compiles what a body looks at; an expression with `${...}` only says what it is when the step starts."""
-    conditions = {
+def _read_conditions(step: Step, where: str) -> list[tuple[str, Expression]]:
+    """Compiles what a step looks at; a body's expression with `${...}` only says what it is when the step starts."""
+    body = {
         "wait.until": step.wait.until if step.wait else None,
         "http.expect": step.http.expect if step.http else None,
     }
-    for place, source in conditions.items():
-        if source is not None and "${" not in source:
-            _compile(source, f"{where}.{place}")
+    sources = {"when": step.when, **{place: source for place, source in body.items() if source and "${" not in source}}
+    return [(place, _compile(source, f"{where}.{place}")) for place, source in sources.items() if source is not None]
 
 
 def _read_completion(spec: WorkflowSpec, step: Step, body: Manifest) -> StepDefinition:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from vapora.core.conditions import timestamp
 from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
 from vapora.core.learning.execution import Execution
@@ -264,9 +265,13 @@ class Draft:
         """Returns the variables of a CEL expression: of the steps those that it looks at."""
         identity = self.observed.identity
         return {
-            "params": dict(self.definition.spec.params),
+            "params": dict(self.definition.spec.params) if "params" in expression.source else {},
             "steps": {name: describe_step(self.steps.get(name, _WAITING)) for name in expression.steps},
-            "workflow": {"name": identity.name, "namespace": identity.namespace},
+            "workflow": {
+                "name": identity.name,
+                "namespace": identity.namespace,
+                "startedAt": timestamp(self.standing.started_at or self.now),
+            },
         }
 
     def fold_items(self) -> None:

@@ -47,8 +47,8 @@ class Graph:
         return bool(self.earlier[place] >> self.index[step] & 1)
 
 
-def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[str]]) -> Graph:
-    """Builds the graph of a spec; `looks_at` has for each step the steps that its `when` reads.
+def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[tuple[str, str]]]) -> Graph:
+    """Builds the graph of a spec; `looks_at` has for each step those that its expressions read, and in which field.
 
     Raises InvalidSpec for a duplicate name, an unknown step, or a cycle (with its path).
     """
@@ -109,7 +109,7 @@ def _find_needs(
     place: int,
     index: Mapping[str, int],
     produced_by: Mapping[str, str],
-    looks_at: Iterable[str],
+    looks_at: Iterable[tuple[str, str]],
 ) -> dict[int, Need]:
     step = spec.steps[place]
     needs = _Needs(f"spec.steps[{step.name}]", index)
@@ -129,8 +129,8 @@ def _find_needs(
         producer = referred_step(name, produced_by)
         if producer is not None and producer != step.name:
             needs.add(producer, "hard", f"${{{name}}}")
-    for name in looks_at:
-        needs.add(name, "soft", "when")
+    for name, source in looks_at:
+        needs.add(name, "soft", source)
     return needs.found
 
 

@@ -9,13 +9,16 @@ from vapora.core.expressions import Expression, ExpressionError
 from vapora.core.procedures.http import describe_no_json
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.procedure import Variables, know_nothing
 
 MAX_OUTPUT_BYTES = 512 * 1024  # one output
 MAX_STEP_BYTES = 960 * 1024  # all outputs of a step, or all that it keeps in mind: one ConfigMap has 1 MiB
 MAX_ALL_BYTES = 4 * 1024 * 1024  # all outputs of a workflow; and what all its steps keep in mind
 
 
-def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[str, object] | Failure | None:
+def compute_outputs(
+    step: StepDefinition, result: object, used: int, variables: Variables = know_nothing
+) -> Mapping[str, object] | Failure | None:
     """Returns the step's outputs, why there are none, or None where it declares none.
 
     `result` is any JSON or None; `used` are the bytes that other steps' outputs take already.
@@ -28,7 +31,7 @@ def compute_outputs(step: StepDefinition, result: object, used: int) -> Mapping[
         return Failure("OutputInvalid", f"outputs {_names(step)} are taken from a JSON object; the result was {found}")
     outputs: dict[str, object] = {}
     for name, expression in step.outputs:
-        value = _compute_output(name, expression, result)
+        value = _compute_output(name, expression, {**variables(expression), "result": result})
         if isinstance(value, Failure):
             return _blame_answer(step, expression, result, value)
         outputs[name] = value
@@ -52,9 +55,9 @@ def find_excess(before: Mapping[str, object], memory: Mapping[str, object], used
     return None
 
 
-def _compute_output(name: str, expression: Expression, result: object) -> object | Failure:
+def _compute_output(name: str, expression: Expression, variables: Mapping[str, object]) -> object | Failure:
     try:
-        value = _as_json(expression.evaluate({"result": result}))
+        value = _as_json(expression.evaluate(variables))
     except ExpressionError as problem:
         return Failure("OutputInvalid", f"output {name!r}: {problem}")
     except (TypeError, ValueError, RecursionError) as problem:

@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core.calls import Account, Answer, Call
+from vapora.core.expressions import Expression
 from vapora.core.workflow.failure import Failure
 
 Json = Mapping[str, object]
+Variables = Callable[[Expression], Json]
+"""Gives what an expression may look at, beside what its field is about."""
+
+
+def know_nothing(_: Expression) -> Json:
+    """Is the variables of an expression that looks at nothing else."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Situation:
     answer: Answer | None = None
     undoes: Json | None = None
     decisions: tuple[Decision, ...] = ()
+    variables: Variables = know_nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from vapora.core.expressions import Expression
 from vapora.core.interpolation import ReferenceProblem, Scope, interpolate, references
 from vapora.core.naming import NO_ITEM
+from vapora.core.views import child
 from vapora.core.workflow.definition import compute_digest
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.procedure import Variables
 
 MAX_ITEMS = 10_000  # of one forEach, as in the schema
 
@@ -21,6 +26,23 @@ def resolve_body(draft: Draft, place: Place) -> object:
         return interpolate(body, draft.scope(place[0]))
     original = place[1] if step.indices is None else step.indices[place[1]]
     return interpolate(body, draft.scope(place[0], read_items(draft, place[0])[place[1]], original))
+
+
+def build_variables(draft: Draft, place: Place) -> Variables:
+    """Builds what the expressions in the body and the outputs of a unit see: of steps those that ended before."""
+    (index, item), step = place, draft.step(place[0])
+
+    def look(expression: Expression) -> Mapping[str, object]:
+        found = draft.variables(expression)
+        steps, graph = child(found, "steps"), draft.graph
+        if draft.definition is draft.whole:
+            steps = {name: row for name, row in steps.items() if name in graph.index and graph.is_earlier(name, index)}
+        if item == NO_ITEM:
+            return {**found, "steps": steps}
+        original = item if step.indices is None else step.indices[item]
+        return {**found, "steps": steps, "item": read_items(draft, index)[item], "index": original}
+
+    return look
 
 
 def compute_input(draft: Draft, place: int) -> str:
