@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, JsonValue
 
+from vapora.api.conditiontypes import CONDITION_TYPES
 from vapora.api.kinds import API_VERSION, CATEGORY, KINDS, Kind
 from vapora.api.reasons import Reason
 from vapora.api.schema import Schema, resolve
@@ -33,7 +34,8 @@ _LIMITS = {
 
 def build_reference() -> str:
     """Return the page."""
-    parts = [_INTRODUCTION, *(_describe_kind(kind) for kind in KINDS), _describe_shared(), _describe_reasons()]
+    kinds = [_describe_kind(kind) for kind in KINDS]
+    parts = [_INTRODUCTION, *kinds, _describe_shared(), _describe_conditions(), _describe_reasons()]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
@@ -167,6 +169,13 @@ def _describe_limits(node: Schema) -> str:
     if "pattern" in node:
         limits.append(f"`{_escape(str(node['pattern']))}`")
     return ", ".join(limits)
+
+
+def _describe_conditions() -> str:
+    lines = ["## Conditions", "", "What it means that a condition is true.", "", "| condition | of | meaning |"]
+    lines += ["|---|---|---|"]
+    lines += [f"| {name} | {', '.join(kinds)} | {meaning} |" for name, (kinds, meaning) in CONDITION_TYPES.items()]
+    return "\n".join(lines)
 
 
 def _describe_reasons() -> str:

@@ -1,0 +1,36 @@
+"""The types of conditions, and what it means that one is true."""
+
+from collections.abc import Mapping
+
+CONDITION_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "Ready": (
+        ("Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"),
+        "It does what its spec says: a workflow ended as asked, a template can be run, a pool or service is up.",
+    ),
+    "Reconciling": (
+        ("Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"),
+        "The operator still works towards the spec. Left out once that is done, as kstatus reads it.",
+    ),
+    "Stalled": (
+        ("Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"),
+        "It goes no further until somebody changes something; the message says what. Left out where that is not so.",
+    ),
+    "Succeeded": (("Workflow",), "Every step has ended and none failed that counts; Unknown until the end."),
+    "Paused": (("Workflow", "AgentPool"), "Nothing new starts: the spec or a request says so."),
+    "SpecOutdated": (
+        ("Workflow",),
+        "The spec was changed, and the run, or a step that has started, does not follow it.",
+    ),
+    "Recorded": (("Workflow",), "Every try stands in the knowledge graph; only where there is one."),
+    "LearningAvailable": (
+        ("Workflow",),
+        "Only as False: the knowledge graph cannot be reached; tries are recorded later.",
+    ),
+    "Suspended": (("WorkflowTemplate",), "Its schedule rests."),
+    "ScalingActive": (("AgentPool",), "The operator sets the size by the queue; else the reason says what does."),
+    "MetricsAvailable": (("AgentPool",), "Every queue and number that the size follows could be read."),
+    "WithinBudget": (("AgentPool",), "What its agents cost is within its budget."),
+    "Degraded": (("Taskserv",), "It serves with less than it should: fewer replicas, or a dependency that is away."),
+    "DependenciesReady": (("Taskserv",), "Every required service is as it is required to be."),
+    "ResourcesSufficient": (("Taskserv",), "The cluster has what it needs at the least."),
+}
