@@ -146,6 +146,18 @@ SIZES = {
     "ten thousand items of which every other failed": [
         StepStatus(FAILED, Items(total=10_000, succeeded=ALTERNATING, failed=ALTERNATING, failures=FAILURES))
     ],
+    "ten thousand items of which every other failed and a thousand are tried again": [
+        StepStatus(
+            replace(ENDED, state=State.RUNNING),
+            Items(
+                total=10_000,
+                succeeded=ALTERNATING,
+                failed=ALTERNATING,
+                failures=FAILURES,
+                active=dict.fromkeys(range(1000), ACTIVE),
+            ),
+        )
+    ],
     "a thousand items that are tried again": [
         StepStatus(replace(ENDED, state=State.RUNNING), Items(total=10_000, active=dict.fromkeys(range(1000), ACTIVE)))
     ],
@@ -216,10 +228,10 @@ def test_all_steps_together_have_at_most_a_thousand_active_items() -> None:
         run_step(f"f{number}", forEach={"items": list(range(400))}, retry={"initialDelay": 60}) for number in range(4)
     ]
     world = World({"maxParallel": 1000, "steps": steps})
-    world.plan()
+    world.settle()
     for _ in range(3):
         for key, view in list(world.children.items()):
             world.children[key] = replace(view, phase="Failed")
-        world.plan()
+        world.settle()
     active = [len(step.items.active) for step in world.status.steps.values() if step.items is not None]
     assert sum(active) == 1000
