@@ -54,7 +54,7 @@ def _judge(view: PodView | JobView, unit: Unit, try_: int) -> tuple[str, str]:
     if failure is not None:
         return "failure", failure.reason
     if not view_succeeded(view):
-        return "cancelled", ""
+        return ("failure", "ChildLost") if try_ < unit.tries else ("cancelled", "")
     return ("failure", "OutputInvalid") if try_ < unit.tries else ("success", "")
 
 
@@ -64,6 +64,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
     Of an item that has ended the status keeps no row, so pool and task type stay empty: the graph keeps what it knows.
     """
     unit, answer = answered.unit, answered.answer
+    outcome, reason = _judge_answer(answered)
     item = None if answered.item == NO_ITEM else answered.item
     try_ = unit.tries if unit.effect == answered.effect else answered.effect
     return Execution(
@@ -76,8 +77,8 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
         role="",
         task_type=unit.task_type,
-        outcome=answer.outcome,
-        reason="" if answer.outcome == "success" else "TaskFailed",
+        outcome=outcome,
+        reason=reason,
         started=answer.started_at or now,
         finished=answer.finished_at or now,
         quality=answer.quality,
@@ -86,6 +87,19 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         provider=answer.provider,
         cost_cents=answer.cost_cents,
     )
+
+
+def _judge_answer(answered: Answered) -> tuple[str, str]:
+    """Returns outcome and reason of an effect: an answer that its step could not use made another try needed."""
+    unit, outcome = answered.unit, answered.answer.outcome
+    is_latest = answered.effect == unit.effect
+    if is_latest and unit.state in {State.FAILED, State.RETRYING}:
+        return "failure", unit.reason
+    if outcome == "cancelled" and answered.effect < unit.effect:
+        return "failure", "TaskCancelled"
+    if outcome != "success":
+        return outcome, "TaskFailed"
+    return ("failure", "OutputInvalid") if answered.effect < unit.effect else ("success", "")
 
 
 def view_succeeded(view: PodView | JobView) -> bool:

@@ -265,9 +265,9 @@ def _close_fans(draft: Draft) -> None:
             first = items.failures[0] if items.failures else None
             words = f"{len(items.failed)} of {items.total} items failed" + (f"; {first.message}" if first else "")
             fail_step(draft, step, replace(ended, state=State.FAILED, reason="ItemsFailed", message=words))
-        elif items.ended == items.total:
+        elif items.ended == items.total and not items.cancelled:
             draft.settle(step, replace(ended, state=State.SUCCEEDED))
-        elif draft.is_ending:
+        elif draft.is_ending or items.cancelled:
             draft.settle(step, replace(ended, state=State.CANCELLED, reason="Cancelled"))
 
 

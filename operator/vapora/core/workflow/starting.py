@@ -42,13 +42,20 @@ def take_over(draft: Draft) -> None:
 
 
 def _find_last_items(draft: Draft) -> dict[int, int]:
-    """Returns for each step the last item that has a child."""
+    """Returns for each step the last item that has a child of its first try in this run."""
     last: dict[int, int] = {}
     for view in draft.observed.children.values():
-        name, item, _ = read_labels(view)
-        if item != NO_ITEM and (step := draft.graph.index.get(name)) is not None:
+        name, item, try_ = read_labels(view)
+        step = draft.graph.index.get(name)
+        if step is not None and item != NO_ITEM and try_ == _count_former(draft, step) + 1:
             last[step] = max(item, last.get(step, NO_ITEM))
     return last
+
+
+def _count_former(draft: Draft, step: int) -> int:
+    """Returns the tries that an item which has not started had before: those of an earlier round of the step."""
+    items = draft.status(step).items
+    return items.former if items else draft.status(step).unit.tries
 
 
 def start_what_may(draft: Draft) -> None:
@@ -77,9 +84,7 @@ def _has_room(draft: Draft, _: Place) -> bool:
 
 def _has_child(draft: Draft, place: Place) -> bool:
     """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
-    items = draft.status(place[0]).items
-    anew = Unit(tries=items.former if items else draft.status(place[0]).unit.tries)  # an item that has not started
-    unit, name = draft.unit(place) or anew, draft.graph.names[place[0]]
+    unit, name = draft.unit(place) or Unit(tries=_count_former(draft, place[0])), draft.graph.names[place[0]]
     identity = draft.observed.identity
     keys = (identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job", "Workflow"))
     return any(find_child(draft.observed, key) is not None for key in keys)

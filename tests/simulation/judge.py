@@ -1,0 +1,145 @@
+"""The last word on a run: whether it ended as its fate says it must, and whether everything was recorded once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tests.simulation.kinds import KINDS, Json, Verdict
+from tests.simulation.loop import Violation
+from tests.simulation.oracle import Foretold, Oracle
+from tests.simulation.run import Run
+from tests.simulation.weather import Weather
+
+from vapora.core.workflow.ranges import parse_ranges
+
+# A leader that leads no more, and a clock that says a time is over: both may tell of a failure that was none.
+_HASTY = {"usurped", "clock_forward", "clock_back"}
+# A child that was deleted when its time was over, by an operator that could not write that down.
+_STOPPED = {"ChildLost", "Disrupted"}
+_ALSO = {"PendingTimeout": "ChildLost", "ImagePullFailed": "Disrupted"}
+
+
+COMPARED = 32  # of so many seeds one is compared with the same run in calm weather
+
+
+def judge(run: Run) -> None:
+    """Raises Violation for the first thing that is not as it must be."""
+    status = run.guard.status
+    for words in _check_tasks(run):
+        raise Violation(words)
+    if status:
+        for words in (*_check_ends(run, status), *_check_records(run, status), *_check_likeness(run)):
+            raise Violation(words)
+
+
+def _check_likeness(run: Run) -> Iterator[str]:
+    """Compares with the undisturbed run: all that does not depend on who was faster must be the same."""
+    plot = run.plot
+    if run.seed % COMPARED or plot.weather.is_clear or not _is_comparable(run) or plot.drawn.spec["failFast"]:
+        return
+    calm = Run(run.seed, replace(plot, weather=Weather([], [])))
+    calm.play()
+    found, wanted = _tell(run), _tell(calm)
+    if any(row.get("reason") == "ItemsFailed" for row in calm.guard.status["steps"].values()):
+        return  # which of its items were begun before depends on who was faster
+    for name, value in wanted.items():
+        if found[name] != value:
+            yield f"{name} are {found[name]}; undisturbed they are {value}"
+
+
+def _tell(run: Run) -> Json:
+    fields = ("state", "tries", "attempt", "infrastructureAttempt", "effect", "outputs")
+    steps = run.guard.status["steps"]
+    return {
+        "steps": {name: {field: row.get(field) for field in fields} for name, row in sorted(steps.items())},
+        "children": sorted((made.unit, made.number) for made in run.nodes.tries.values()),
+        "tasks": sorted(run.broker.published),
+        "executions": sorted((name, row.outcome) for name, row in run.graph.rows.items()),
+    }
+
+
+def _check_ends(run: Run, status: Json) -> Iterator[str]:
+    """Compares with what the oracle says, as far as it does not depend on who was faster."""
+    if not _is_comparable(run):
+        return
+    oracle = Oracle(run.plot.drawn, run.plot.fate)
+    if status["phase"] != oracle.phase:
+        yield f"it ended {status['phase']}; it must end {oracle.phase}"
+    is_cut_short = oracle.phase == "Failed" and run.plot.drawn.spec["failFast"]
+    for name, foretold in oracle.steps.items():
+        row = status["steps"].get(name, {"state": "Waiting"})
+        if not (
+            is_cut_short and (row["state"] in {"Waiting", "Cancelled", "Skipped"} or row.get("reason") in _STOPPED)
+        ):
+            yield from (f"step {name} {words}" for words in _compare(row, foretold, is_cut_short=is_cut_short))
+
+
+def _compare(row: Json, foretold: Foretold, *, is_cut_short: bool) -> Iterator[str]:
+    if row["state"] != foretold.state:
+        yield f"ended {row['state']} ({row.get('reason')}); it must end {foretold.state} ({foretold.reason})"
+    if row.get("reason", "") not in {foretold.reason, _ALSO.get(foretold.reason)}:
+        yield f"ended for {row.get('reason')}; it must end for {foretold.reason}"
+    if foretold.tries is not None and "items" not in row:
+        found = (row.get("tries", 0), row.get("attempt", 0), row.get("infrastructureAttempt", 0))
+        wanted = (foretold.tries, foretold.attempt, foretold.infrastructure)
+        if found != wanted:
+            yield f"took {found} tries, attempts and infrastructure failures; it must take {wanted}"
+    if ("v" in row.get("outputs", {})) != foretold.has_output:
+        yield f"gave {row.get('outputs')}; an output must be there: {foretold.has_output}"
+    if foretold.failed_items is not None and not is_cut_short:
+        failed = tuple(parse_ranges(row.get("items", {}).get("failedIndices", "")))
+        if failed != foretold.failed_items:
+            yield f"has the failed items {failed}; they must be {foretold.failed_items}"
+
+
+def _is_comparable(run: Run) -> bool:
+    """Says whether the end must be as if nothing had struck.
+
+    Why a Job failed only its Pod tells: whoever did not see the Pod in time takes it for disrupted.
+    """
+    weather, kinds = run.plot.weather, {step.kind for step in run.plot.drawn.steps.values()}
+    is_blind = any(name in {"watch_lost", "watch_late"} for _, name in weather.moments)
+    return weather.is_harmless and not (is_blind and "job" in kinds)
+
+
+def _check_records(run: Run, status: Json) -> Iterator[str]:
+    """Every try that was made stands in the knowledge graph, under one id and with one outcome.
+
+    Of one that left no child behind nobody can tell any more, if the operator was killed before it was recorded.
+    """
+    is_raced = any(name in _HASTY for _, name in run.plot.weather.moments)
+    recorded = {name.partition("/")[2]: row.outcome for name, row in run.graph.rows.items()}
+    for made in run.nodes.tries.values():
+        name, item = made.unit
+        found = recorded.get(f"{name}/{'' if item < 0 else item}/{made.number}")
+        if found is None and made.outcome not in {"refused", "gone"}:
+            yield f"try {made.number} of {made.unit} was never recorded"
+        is_well = _is_success(run, name, made.outcome)
+        if is_raced:
+            continue
+        if (
+            _is_comparable(run)
+            and found not in {None, "cancelled"}
+            and (found == "success") != is_well
+            and status["phase"] != "Failed"
+        ):
+            yield f"try {made.number} of {made.unit} ended {made.outcome} and is recorded as {found}"
+    for name, outcomes in run.graph.outcomes.items():
+        if len(outcomes - {"cancelled"}) > 1 and not is_raced:
+            yield f"{name} was recorded as {sorted(outcomes)}"
+
+
+def _check_tasks(run: Run) -> Iterator[str]:
+    """Nobody works for a workflow that is gone, as far as anybody could be told."""
+    weather = run.plot.weather
+    if weather.requests or any(name in {"broker_away", "usurped"} for _, name in weather.moments):
+        return
+    for task in sorted(run.broker.open_tasks - run.broker.called_back):
+        yield f"task {task} is still to be done, and was never called back"
+
+
+def _is_success(run: Run, name: str, outcome: str) -> bool:
+    step = run.plot.drawn.steps[name]
+    if outcome == "no words":
+        return "outputs" not in step.fields
+    ends = KINDS[step.kind].ends
+    return outcome in ends and ends[outcome].verdict is Verdict.SUCCESS
