@@ -70,6 +70,6 @@ ANSWERS: Mapping[str, tuple[Unit, int, str, tuple[str, str]]] = {
 
 @pytest.mark.parametrize(("unit", "effect", "outcome", "want"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_what_an_answer_is_recorded_as(unit: Unit, effect: int, outcome: str, want: tuple[str, str]) -> None:
-    answered = Answered("a", naming.NO_ITEM, effect, f"{UID}/a/0/{effect}", AgentResult(outcome), unit)
+    answered = Answered(f"{UID}/a/0/{effect}", "a", naming.NO_ITEM, effect, unit, AgentResult(outcome))
     found = execution_of_answer(IDENTITY, answered, NOW)
     assert (found.outcome, found.reason) == want
