@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.simulation.kinds import Fate, Json
+from tests.simulation.kinds import Json
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.nodes import next_beat
-from tests.simulation.specs import Drawn
+from tests.simulation.plays import Plays
 
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery, QueueDepth
 from vapora.core.agentpool.depth import Known
@@ -48,8 +48,7 @@ class Broker:
 
     loop: SimulatedLoop
     chance: random.Random
-    fate: Fate
-    drawn: Drawn
+    plays: Plays
     strike: Callable[[str], None]
     is_down: bool = False
     published: dict[str, float] = field(default_factory=dict)
@@ -60,6 +59,8 @@ class Broker:
     undelivered: deque[str] = field(default_factory=deque)
     called_back: set[str] = field(default_factory=set)
     loses_acks: bool = False
+    watch: Callable[[str], None] = lambda _: None  # hears of each task before it is taken in
+    hear: Callable[[str, str], None] = lambda _, __: None  # and how it was answered
 
     def check(self) -> None:
         if self.is_down:
@@ -69,6 +70,7 @@ class Broker:
         if self.loop.time() - self.published.get(task, -DEDUP_SECONDS) < DEDUP_SECONDS:
             self.strike("dedup")
             return
+        self.watch(task)
         self.published[task] = self.loop.time()
         self.open_tasks.add(task)
         self.loop.call_at(next_beat(self.loop.time() + self.chance.random() * 2.5), self._answer, task)
@@ -81,20 +83,20 @@ class Broker:
     def _answer(self, task: str) -> None:
         if task in self.open_tasks:
             end = self._draw(task)
-            self.strike(f"end {self.drawn.steps[task.split('/')[1]].kind} {end}")
+            self.strike(f"end agent {end}")
             if end != "silence":
                 self._settle(task, end)
 
     def _draw(self, task: str) -> str:
-        _, name, item, effect = task.split("/")
-        step = self.drawn.steps[name]
-        return self.fate.end(step.kind, step.fields, int(item), int(effect))
+        uid, name, item, effect = task.split("/")
+        return self.plays.draw((uid, name, int(item)), int(effect))
 
     def _settle(self, task: str, end: str) -> None:
         """Keeps the first answer to a task; an agent cannot answer one that was taken back."""
         if task in self.open_tasks:
             self.open_tasks.discard(task)
             self.results[task] = self.answers[task] = end
+            self.hear(task, end)
             self._deliver(task)
 
     def _deliver(self, task: str) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from tests.simulation.kinds import KINDS, Json, Verdict
 from tests.simulation.loop import Violation
 from tests.simulation.oracle import Foretold, Oracle
+from tests.simulation.outside import is_there_before
 from tests.simulation.run import Run
+from tests.simulation.specs import read_rows
 from tests.simulation.weather import Weather
 
 from vapora.core.workflow.ranges import parse_ranges
@@ -16,6 +18,7 @@ _HASTY = {"usurped", "clock_forward", "clock_back"}
 # A child that was deleted when its time was over, by an operator that could not write that down.
 _STOPPED = {"ChildLost", "Disrupted"}
 _ALSO = {"PendingTimeout": "ChildLost", "ImagePullFailed": "Disrupted"}
+_UNDOING = {"Compensating", "Compensated", "CompensationFailed"}
 
 
 COMPARED = 32  # of so many seeds one is compared with the same run in calm weather
@@ -23,11 +26,16 @@ COMPARED = 32  # of so many seeds one is compared with the same run in calm weat
 
 def judge(run: Run) -> None:
     """Raises Violation for the first thing that is not as it must be."""
-    status = run.guard.status
+    status = run.status
     for words in _check_tasks(run):
         raise Violation(words)
     if status:
-        for words in (*_check_ends(run, status), *_check_records(run, status), *_check_likeness(run)):
+        for words in (
+            *_check_ends(run, status),
+            *_check_cluster(run, status),
+            *_check_records(run, status),
+            *_check_likeness(run),
+        ):
             raise Violation(words)
 
 
@@ -39,7 +47,7 @@ def _check_likeness(run: Run) -> Iterator[str]:
     calm = Run(run.seed, replace(plot, weather=Weather([], [])))
     calm.play()
     found, wanted = _tell(run), _tell(calm)
-    if any(row.get("reason") == "ItemsFailed" for row in calm.guard.status["steps"].values()):
+    if any(row.get("reason") == "ItemsFailed" for row in calm.status["steps"].values()):
         return  # which of its items were begun before depends on who was faster
     for name, value in wanted.items():
         if found[name] != value:
@@ -48,11 +56,13 @@ def _check_likeness(run: Run) -> Iterator[str]:
 
 def _tell(run: Run) -> Json:
     fields = ("state", "tries", "attempt", "infrastructureAttempt", "effect", "outputs")
-    steps = run.guard.status["steps"]
+    rows = read_rows(run.status)
     return {
-        "steps": {name: {field: row.get(field) for field in fields} for name, row in sorted(steps.items())},
+        "phase": run.status["phase"],
+        "steps": {name: {field: row.get(field) for field in fields} for name, row in sorted(rows.items())},
         "children": sorted((made.unit, made.number) for made in run.nodes.tries.values()),
         "tasks": sorted(run.broker.published),
+        "posts": sorted(run.outside.acted),
         "executions": sorted((name, row.outcome) for name, row in run.graph.rows.items()),
     }
 
@@ -62,20 +72,20 @@ def _check_ends(run: Run, status: Json) -> Iterator[str]:
     if not _is_comparable(run):
         return
     oracle = Oracle(run.plot.drawn, run.plot.fate)
-    if status["phase"] != oracle.phase:
-        yield f"it ended {status['phase']}; it must end {oracle.phase}"
-    is_cut_short = oracle.phase == "Failed" and run.plot.drawn.spec["failFast"]
+    if status["phase"] not in oracle.phases:
+        yield f"it ended {status['phase']}; it must end {sorted(oracle.phases)}"
     for name, foretold in oracle.steps.items():
         row = status["steps"].get(name, {"state": "Waiting"})
-        if not (
-            is_cut_short and (row["state"] in {"Waiting", "Cancelled", "Skipped"} or row.get("reason") in _STOPPED)
-        ):
-            yield from (f"step {name} {words}" for words in _compare(row, foretold, is_cut_short=is_cut_short))
+        is_cut = row["state"] in {"Waiting", "Cancelled", "Skipped"} or row.get("reason") in _STOPPED
+        if not (oracle.is_cut_short and is_cut):
+            undone = None if oracle.undone is None else oracle.undone.get(name, foretold.state)
+            words = _compare(row, foretold, undone, is_cut_short=oracle.is_cut_short)
+            yield from (f"step {name} {word}" for word in words)
 
 
-def _compare(row: Json, foretold: Foretold, *, is_cut_short: bool) -> Iterator[str]:
-    if row["state"] != foretold.state:
-        yield f"ended {row['state']} ({row.get('reason')}); it must end {foretold.state} ({foretold.reason})"
+def _compare(row: Json, foretold: Foretold, state: str | None, *, is_cut_short: bool) -> Iterator[str]:
+    if row["state"] != state and (state is not None or row["state"] not in {*_UNDOING, foretold.state}):
+        yield f"ended {row['state']} ({row.get('reason')}); it must end {state or foretold.state} ({foretold.reason})"
     if row.get("reason", "") not in {foretold.reason, _ALSO.get(foretold.reason)}:
         yield f"ended for {row.get('reason')}; it must end for {foretold.reason}"
     if foretold.tries is not None and "items" not in row:
@@ -91,6 +101,25 @@ def _compare(row: Json, foretold: Foretold, *, is_cut_short: bool) -> Iterator[s
             yield f"has the failed items {failed}; they must be {foretold.failed_items}"
 
 
+def _check_cluster(run: Run, status: Json) -> Iterator[str]:
+    """What was applied or scaled is there; what was undone stands as it did before."""
+    play, cluster = run.plays.main, run.outside.cluster
+    for name, row in status.get("steps", {}).items():
+        step = run.plot.drawn.find(name)
+        is_undone = row["state"] == "Compensated" and step.undone_by == f"undo {step.kind}"
+        if row["state"] != "Succeeded" and not is_undone:
+            continue
+        if step.kind == "apply":
+            wanted: object = ({"old": "1"} if is_there_before(play, name) else {}) | ({} if is_undone else {"by": "w"})
+            found: object = (cluster.get("Thing", name) or {}).get("data", {})
+        elif step.kind == "scale":
+            wanted, found = 1 if is_undone else 3, cluster.objects["AgentPool", name]["spec"]["replicas"]
+        else:
+            continue
+        if found != wanted:
+            yield f"step {name} is {row['state']}, and in the cluster stands {found}; it must be {wanted}"
+
+
 def _is_comparable(run: Run) -> bool:
     """Says whether the end must be as if nothing had struck.
 
@@ -98,7 +127,7 @@ def _is_comparable(run: Run) -> bool:
     """
     weather, kinds = run.plot.weather, {step.kind for step in run.plot.drawn.steps.values()}
     is_blind = any(name in {"watch_lost", "watch_late"} for _, name in weather.moments)
-    return weather.is_harmless and not (is_blind and "job" in kinds)
+    return weather.is_harmless and not (is_blind and kinds & {"job", "ml"})
 
 
 def _check_records(run: Run, status: Json) -> Iterator[str]:
@@ -107,20 +136,20 @@ def _check_records(run: Run, status: Json) -> Iterator[str]:
     Of one that left no child behind nobody can tell any more, if the operator was killed before it was recorded.
     """
     is_raced = any(name in _HASTY for _, name in run.plot.weather.moments)
-    recorded = {name.partition("/")[2]: row.outcome for name, row in run.graph.rows.items()}
+    recorded = {name: row.outcome for name, row in run.graph.rows.items()}
     for made in run.nodes.tries.values():
-        name, item = made.unit
-        found = recorded.get(f"{name}/{'' if item < 0 else item}/{made.number}")
-        if found is None and made.outcome not in {"refused", "gone"}:
+        uid, name, item = made.unit
+        found = recorded.get(f"{uid}/{name}/{'' if item < 0 else item}/{made.number}")
+        if found is None and made.outcome not in {"refused", "gone"} and run.plays.status(uid):
             yield f"try {made.number} of {made.unit} was never recorded"
-        is_well = _is_success(run, name, made.outcome)
+        is_well = _is_success(run, made.unit[:2], made.outcome)
         if is_raced:
             continue
         if (
             _is_comparable(run)
             and found not in {None, "cancelled"}
             and (found == "success") != is_well
-            and status["phase"] != "Failed"
+            and status["phase"] not in {"Failed", "RolledBack"}
         ):
             yield f"try {made.number} of {made.unit} ended {made.outcome} and is recorded as {found}"
     for name, outcomes in run.graph.outcomes.items():
@@ -137,9 +166,9 @@ def _check_tasks(run: Run) -> Iterator[str]:
         yield f"task {task} is still to be done, and was never called back"
 
 
-def _is_success(run: Run, name: str, outcome: str) -> bool:
-    step = run.plot.drawn.steps[name]
+def _is_success(run: Run, unit: tuple[str, str], outcome: str) -> bool:
+    step = run.plays.plays[unit[0]].drawn.find(unit[1])
     if outcome == "no words":
-        return "outputs" not in step.fields
+        return not step.wants_output
     ends = KINDS[step.kind].ends
     return outcome in ends and ends[outcome].verdict is Verdict.SUCCESS

@@ -10,6 +10,7 @@ from tests.fakes.kube_objects import KubeObjects, key_of
 from tests.simulation.broker import Broker, BrokerPort
 from tests.simulation.graph import Graph, GraphPort
 from tests.simulation.loop import SimulatedLoop
+from tests.simulation.outside import CallerPort, Outside
 from tests.simulation.watches import Watches
 
 from vapora import composition
@@ -30,14 +31,13 @@ from vapora.controller.runner import Runner
 from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
-from vapora.core.calls import Account, Answer, Call
 from vapora.core.plan import Key
 from vapora.core.workflow.definition import compute_digest
 from vapora.settings import Settings
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 POOLS = ["developers", "masters"]
-_WATCHED = ("Workflow", "AgentPool")
+_WATCHED = ("Workflow", "WorkflowTemplate", "AgentPool")
 _SETTINGS = Settings(workers=2, identity="simulated", progress_writes_per_second=1.0)
 
 # All are pure and cost much: what was read once is remembered.
@@ -137,13 +137,6 @@ class ApiPort:
             yield obj
 
 
-class _Caller:
-    """Is Caller; no step of a drawn kind calls anything outside."""
-
-    async def call(self, call: Call, account: Account) -> Answer:
-        raise AssertionError(f"nobody asked for {call}")
-
-
 class _Meter:
     """Is Meter; nobody reads it."""
 
@@ -166,13 +159,23 @@ class Life:
     """Is the operator from its start to its end. `is_dead` from its kill on: nothing of it reaches the outside."""
 
     def __init__(
-        self, loop: SimulatedLoop, objects: KubeObjects, broker: Broker, graph: Graph, watches: Watches, around: Around
+        self,
+        loop: SimulatedLoop,
+        objects: KubeObjects,
+        broker: Broker,
+        graph: Graph,
+        outside: Outside,
+        watches: Watches,
+        around: Around,
     ) -> None:
         async def through(verb: str, kind: str, when: str) -> None:
             await around(self, verb, kind, when)
 
         async def to_broker(verb: str, when: str) -> None:
             await around(self, verb, "broker", when)
+
+        async def to_outside(verb: str, when: str) -> None:
+            await around(self, verb, "outside", when)
 
         self.is_dead = False
         self.has_led = False
@@ -183,7 +186,10 @@ class Life:
         queue.close()
         self._pacer = Pacer(clock, queue.add, per_second=_SETTINGS.progress_writes_per_second)
         self._events = EventRecorder(api, clock, meter, identity=_SETTINGS.identity)
-        port, performer = BrokerPort(broker, to_broker, POOLS), Performer(_Caller(), wake=self._wake)
+        port, performer = (
+            BrokerPort(broker, to_broker, POOLS),
+            Performer(CallerPort(outside, to_outside), wake=self._wake),
+        )
         kit = Kit(
             store=store,
             executor=Executor(api, port, store, wake=queue.add, perform=performer.perform),

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.fakes.kube_objects import KubeObjects, key_of
-from tests.simulation.kinds import Fate, Json
+from tests.simulation.kinds import Json
 from tests.simulation.loop import SimulatedLoop
-from tests.simulation.specs import Drawn
+from tests.simulation.plays import Plays, Unit, count_tries
 
 from vapora.controller.ports import ApiError
 from vapora.core.plan import Key
-
-Unit = tuple[str, int]  # a step, and the item or -1
 
 _ENDS: Mapping[str, Json] = {
     "success": {"exitCode": 0, "reason": "Completed", "message": '{"v": 1}'},
@@ -51,11 +49,12 @@ class Nodes:
     objects: KubeObjects
     loop: SimulatedLoop
     chance: random.Random
-    fate: Fate
-    drawn: Drawn
+    plays: Plays
     now: Callable[[], datetime]
     strike: Callable[[str], None]
     tries: dict[str, Try] = field(default_factory=dict)
+    units: dict[Unit, list[Try]] = field(default_factory=dict)
+    at_work: dict[str, dict[str, Try]] = field(default_factory=dict)  # by workflow, those that have not ended
     _owners: dict[str, Try] = field(default_factory=dict)  # by the name of a Pod: whose fate it has
 
     def on_change(self, change: str, obj: Json, former: Json | None) -> None:
@@ -78,7 +77,8 @@ class Nodes:
         made = self._draw(manifest)
         if made.end == "refused":
             if made.key.name not in self.tries:
-                self.strike(f"end {self.drawn.steps[made.unit[0]].kind} refused")
+                self._tell(made)
+                self.units.setdefault(made.unit, []).append(made)
             made.outcome = "refused"
             self.tries[made.key.name] = made
             raise ApiError("exceeded quota", status=403, reason="Forbidden")
@@ -88,20 +88,22 @@ class Nodes:
 
     def _draw(self, manifest: Mapping[str, Json]) -> Try:
         labels = manifest["metadata"]["labels"]
-        name, item = labels["vapora.dev/step"], int(labels.get("vapora.dev/item", -1))
-        step, number = self.drawn.steps[name], int(labels["vapora.dev/try"])
-        return Try(key_of(manifest), (name, item), number, self.fate.end(step.kind, step.fields, item, number))
+        unit = (labels["vapora.dev/workflow"], labels["vapora.dev/step"], int(labels.get("vapora.dev/item", -1)))
+        number = int(labels["vapora.dev/try"])
+        return Try(key_of(manifest), unit, number, self.plays.draw(unit, number))
 
-    def find(self, unit: Unit) -> list[Try]:
-        """Returns the tries of a unit."""
-        return [row for row in self.tries.values() if row.unit == unit]
+    def _tell(self, made: Try) -> None:
+        step = self.plays.plays[made.unit[0]].drawn.find(made.unit[1])
+        self.strike(f"end {step.kind} {made.end}")
 
     def _begin(self, kind: str, obj: Json) -> None:
         if self._is_pod_of_job(obj):
             return
         made = self._draw(obj)
         key, self.tries[made.key.name] = made.key, made
-        self.strike(f"end {self.drawn.steps[made.unit[0]].kind} {made.end}")
+        self.units.setdefault(made.unit, []).append(made)
+        self.at_work.setdefault(made.unit[0], {})[key.name] = made
+        self._tell(made)
         if kind == "Pod":
             self._owners[key.name] = made
             self._later(0.5, self._start, made, key)
@@ -219,6 +221,7 @@ class Nodes:
     def _note_end(self, made: Try | None, outcome: str) -> None:
         if made is not None and not made.outcome:
             made.outcome = outcome
+            self.at_work[made.unit[0]].pop(made.key.name, None)
 
     def _is_stopped(self, pod: Key) -> bool:
         found = self.objects.find(pod)
@@ -228,17 +231,8 @@ class Nodes:
 
     def _is_written_running(self, made: Try) -> bool:
         """A child that goes without a trace before it was seen would be made again, and nobody could tell."""
-        step, item = made.unit
-        for workflow in self.objects.select("Workflow"):
-            row = workflow.get("status", {}).get("steps", {}).get(step, {})
-            if item < 0:
-                return row.get("state") == "Running" and row.get("tries") == made.number
-            active = row.get("items", {}).get("active", ())
-            return any(
-                entry["i"] == item and entry.get("try") == made.number and entry.get("state") == "Running"
-                for entry in active
-            )
-        return False
+        row = self.plays.read_unit(made.unit)
+        return row.get("state") == "Running" and count_tries(row) == made.number
 
     def _later(self, most: float, what: Callable[..., None], *args: object) -> None:
         """Does something within `most` seconds, at the next beat: much of a cluster happens at once."""

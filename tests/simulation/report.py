@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from tests.simulation.guard import FINAL
 from tests.simulation.judge import judge
 from tests.simulation.kinds import KINDS
 from tests.simulation.run import Run, draw_plot
 from tests.simulation.specs import EDGES
-from tests.simulation.weather import MOMENTS, REQUESTS
+from tests.simulation.weather import AGAIN, MOMENTS, REQUESTS
 
 _COLLECT_EVERY = 100  # runs; cycles are many, and looking for them at each turn costs a fifth of the time
 
@@ -38,10 +39,11 @@ class Report:
 
     def find_rare(self, least: int) -> dict[str, int]:
         """Returns what happened less often than it should."""
-        names = [f"kind {kind}" for kind in KINDS]
+        names = [f"kind {kind}" for kind, row in KINDS.items() if row.weight]
         names += [f"end {kind} {end}" for kind, row in KINDS.items() for end in row.ends]
         names += [f"edge {how}" for how in EDGES] + ["forEach"]
-        names += [f"fault {name}" for name in (*REQUESTS, *MOMENTS)]
+        names += [f"fault {name}" for name in (*REQUESTS, *MOMENTS, "slow_answer")]
+        names += [f"again {verb}" for verb in AGAIN] + [f"phase {phase}" for phase in (*sorted(FINAL), "Deleted")]
         return {name: self.counts[name] for name in names if self.counts[name] < least}
 
     def render(self, wall: float) -> str:
@@ -51,7 +53,7 @@ class Report:
             f"{self.seeds} seeds in {wall:.0f} s, {rate:.0f} a minute, {self.seconds / self.seeds * 1e3:.1f} ms each"
         ]
         lines.append(f"{self.counts['steps'] / self.seeds:.1f} steps a workflow, {len(self.failures)} seeds failed")
-        for group in ("kind", "edge", "end", "fault", "phase"):
+        for group in ("kind", "type", "edge", "feature", "end", "fault", "again", "phase"):
             found = {name: count for name, count in sorted(self.counts.items()) if name.startswith(f"{group} ")}
             lines.append(f"{group}: " + ", ".join(f"{name.removeprefix(group)[1:]} {n}" for name, n in found.items()))
         lines.append(f"forEach: {self.counts['forEach']}")

@@ -1,15 +1,13 @@
-"""Workflows drawn from a seed: graphs with edges of every sort, items, retries, limits, of twelve steps on average."""
+"""A workflow as it was drawn: its spec as JSON, its steps, and what undoes them or follows its end."""
 
-import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from tests.simulation.chance import pick
-from tests.simulation.kinds import KINDS, Json
+from tests.simulation.kinds import Json
 
-STEPS = (4, 20)
+UNDO, APPROVE_ROLLBACK = "_undo", "approve_rollback"
+EDGES = {"hard": 6, "soft": 2, "optional": 1, "hard if": 1, "soft if": 1, "when": 1, "output": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +25,19 @@ TESTS: Mapping[str, Callable[[Seen], bool]] = {
     "steps.{0}.state != 'Failed'": lambda seen: seen.state != "Failed",
     "has(steps.{0}.outputs.v)": lambda seen: seen.has_output,
 }
-EDGES = {"hard": 6, "soft": 2, "optional": 1, "hard if": 1, "soft if": 1, "when": 1, "output": 2}
 
 
 @dataclass(slots=True)
 class DrawnStep:
-    """Is a step: its JSON, its kind, and its edges as they were drawn: (how, from which step, under which test)."""
+    """Is a step: its JSON, its kind, and its edges as they were drawn: (how, from which step, under which test).
+
+    `undoing` is the kind of what its `compensate` says, empty where it says nothing, "none" where nothing undoes it.
+    """
 
     kind: str
     fields: Json
     edges: list[tuple[str, str, str]] = field(default_factory=list)
+    undoing: str = ""
 
     @property
     def name(self) -> str:
@@ -46,13 +47,40 @@ class DrawnStep:
     def items(self) -> int | None:
         return len(self.fields["forEach"]["items"]) if "forEach" in self.fields else None
 
+    @property
+    def wants_output(self) -> bool:
+        return "outputs" in self.fields or "outputsFrom" in self.fields
+
+    @property
+    def undone_by(self) -> str:
+        """Returns the kind of what undoes it; "" where nothing does."""
+        if self.undoing or self.fields.get("irreversible"):
+            return "" if self.undoing == "none" or self.fields.get("irreversible") else self.undoing
+        return f"undo {self.kind}" if self.kind in {"apply", "scale", "task", "workflow"} else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Is a workflow: its spec, and its steps in an order in which they could run."""
+    """Is a workflow: its spec, its steps in an order in which they could run, and those that follow its end."""
 
     spec: Json
     steps: dict[str, DrawnStep]
+    completion: dict[str, DrawnStep] = field(default_factory=dict)
+
+    def find(self, name: str) -> DrawnStep:
+        """Returns a step, what follows the end, or what undoes a step."""
+        if name in self.steps or name in self.completion:
+            return self.steps.get(name) or self.completion[name]
+        if name == APPROVE_ROLLBACK:
+            return DrawnStep("gate", {"name": name})
+        undone = self.steps[name.removesuffix(UNDO)]
+        kept = {key: undone.fields[key] for key in ("timeout", "pendingTimeout", "retry") if key in undone.fields}
+        return DrawnStep(undone.undone_by, {"name": name, **kept})
+
+    def read_retry(self, step: DrawnStep) -> Mapping[str, int]:
+        """Returns how often a step is tried."""
+        retry: Mapping[str, int] = step.fields.get("retry", self.spec.get("retry", {}))
+        return {"maxAttempts": 3, "infrastructureAttempts": 5, **retry}
 
     @property
     def features(self) -> Counter[str]:
@@ -62,100 +90,19 @@ class Drawn:
             found[f"kind {step.kind}"] += 1
             found["forEach"] += step.items is not None
             found.update(f"edge {how}" for how, _, _ in step.edges)
+            found.update(f"feature {name}" for name in _TOLD if name in step.fields)
+        found[f"type {self.spec['type']}"] += 1
+        found["feature onCompletion"] += len(self.completion)
         return found
 
 
-def draw_workflow(chance: random.Random) -> Drawn:
-    """Draws a workflow; its list is in an order in which it could run, or shuffled."""
-    made: dict[str, DrawnStep] = {}
-    type_ = chance.choice(("batch", "batch", "batch", "sequential", "parallel"))
-    palette = _draw_palette(chance)
-    for number in range(chance.randint(*STEPS)):
-        step = _draw_step(f"s{number}", made, palette, chance)
-        made[step.name] = step
-    listed = [step.fields for step in made.values()]
-    if type_ != "sequential" and chance.random() < 0.5:
-        chance.shuffle(listed)
-    spec = {
-        "type": type_,
-        "maxParallel": chance.randint(1, 6),
-        "failFast": chance.random() < 0.4,
-        "onFailure": chance.choice(("fail", "continue", "continue")),
-        "retry": _draw_retry(chance),
-        "steps": listed,
-    }
-    return Drawn(spec, made)
+_TOLD = ("compensate", "irreversible", "pauseBefore", "timeout", "pendingTimeout")
 
 
-def _draw_palette(chance: random.Random) -> Mapping[str, float]:
-    """Draws which kinds a workflow has: half of them, each the likelier for it, so that their ways differ more."""
-    palette = {kind: row.weight for kind, row in KINDS.items() if chance.random() < 0.5}
-    return palette or {"pod": 1.0}
-
-
-def _draw_step(
-    name: str, earlier: Mapping[str, DrawnStep], palette: Mapping[str, float], chance: random.Random
-) -> DrawnStep:
-    kind = pick(palette, chance.random())
-    step = DrawnStep(kind, {"name": name})
-    reads: list[str] = []
-    recent = list(earlier.values())[-5:]
-    for other in chance.sample(recent, min(len(recent), chance.choice((0, 1, 1, 1, 2, 2, 3)))):
-        _draw_edge(step, other, reads, chance)
-    fields = step.fields
-    fields |= KINDS[kind].build(reads)
-    if chance.random() < 0.12:
-        fields["forEach"] = _draw_items(chance)
-    elif chance.random() < 0.5:
-        fields["outputs"] = ["v"]
-    if chance.random() < 0.5:
-        fields["timeout"] = chance.choice((30, 60))
-    if not KINDS[kind].has_effects and chance.random() < 0.25:
-        fields["pendingTimeout"] = 15
-    if chance.random() < 0.5:
-        fields["retry"] = _draw_retry(chance)
-    if chance.random() < 0.3:
-        fields["onFailure"] = chance.choice(("fail", "continue"))
-    return step
-
-
-def _draw_edge(step: DrawnStep, other: DrawnStep, reads: list[str], chance: random.Random) -> None:
-    how = pick(EDGES, chance.random())
-    test = chance.choice(list(TESTS)) if how in {"hard if", "soft if", "when"} else ""
-    source = test.format(other.name)
-    fields: dict[str, Any] = step.fields
-    if how == "output" and "outputs" not in other.fields:
-        how = "hard"
-    if how == "when" and "when" in fields:
-        how = "soft"
-    match how:
-        case "hard":
-            fields.setdefault("dependsOn", []).append(other.name)
-        case "soft" | "optional":
-            fields.setdefault("edges", []).append({"name": other.name, "type": how})
-        case "hard if" | "soft if":
-            row = {"name": other.name, "type": how.removesuffix(" if"), "condition": source}
-            fields.setdefault("edges", []).append(row)
-        case "when":
-            fields["when"] = source
-        case "output":
-            reads.append(f"${{steps.{other.name}.outputs.v}}")
-    step.edges.append((how, other.name, test if how in {"hard if", "soft if", "when"} else ""))
-
-
-def _draw_items(chance: random.Random) -> Json:
-    items: Json = {"items": list(range(chance.choice((1, 2, 2, 3, 5)))), "failureTolerance": 0}
-    if chance.random() < 0.5:
-        items["maxParallel"] = chance.randint(1, 3)
-    items["failureTolerance"] = chance.choice((0, 1, "50%"))
-    return items
-
-
-def _draw_retry(chance: random.Random) -> Json:
-    return {
-        "maxAttempts": chance.randint(1, 3),
-        "infrastructureAttempts": chance.randint(1, 4),
-        "initialDelay": chance.choice((0, "500ms", 2)),
-        "backoff": chance.choice(("exponential", "linear")),
-        "jitter": chance.choice((0, 0.5)),
-    }
+def read_rows(status: Json) -> Json:
+    """Returns the rows of a status, those of what undoes steps among them."""
+    steps: Json = status.get("steps", {})
+    undoing = status.get("rollback", {}).get("steps")
+    if not undoing:
+        return steps
+    return {**steps, **{name if name == APPROVE_ROLLBACK else f"{name}{UNDO}": row for name, row in undoing.items()}}

@@ -1,8 +1,10 @@
-"""The faults that strike a run: to a table of them a new one is one entry, and one method where it acts by itself."""
+"""The faults that strike a run: a new one is one entry of a table, and one method of Strikes where it acts by itself."""
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from tests.simulation.chance import pick
 
 from vapora.controller.ports import ApiError, Conflict
 from vapora.core.agentpool.broker import BrokerUnavailable
@@ -33,7 +35,7 @@ REQUESTS: Mapping[str, Fault] = {
     "killed after": Fault(0.2, rate=0.03),
     "slow": Fault(0.1, rate=0.05),
 }
-# Of themselves; each is the method `_strike_<name>` of the run.
+# Of themselves; each is the method `<name>` of Strikes.
 MOMENTS: Mapping[str, Fault] = {
     "watch_lost": Fault(0.2),
     "watch_late": Fault(0.2),
@@ -46,11 +48,20 @@ MOMENTS: Mapping[str, Fault] = {
     "acks_lost": Fault(0.1),
     "clock_forward": Fault(0.04, is_disturbance=False),
     "clock_back": Fault(0.05, is_disturbance=False),
-    "cancelled": Fault(0.06, is_disturbance=False),
+    "cancelled": Fault(0.05, is_disturbance=False),
+    "ended_early": Fault(0.04, is_disturbance=False),
+    "terminated": Fault(0.04, is_disturbance=False),
+    "rollback_asked": Fault(0.05, is_disturbance=False),
+    "paused": Fault(0.06, is_disturbance=False),
     "deleted": Fault(0.05, is_disturbance=False),
+    "child_deleted": Fault(0.06, is_disturbance=False),
+    "rival": Fault(0.06, is_disturbance=False),
     "deadline": Fault(0.05, is_disturbance=False),
     "spec_edited": Fault(0.05),
+    "template_edited": Fault(0.05),
 }
+# What is asked of a run that has ended.
+AGAIN: Mapping[str, float] = {"retry": 0.05, "retry/step": 0.05, "rollback": 0.04}
 
 
 @dataclass(slots=True)
@@ -59,15 +70,16 @@ class Weather:
 
     requests: list[tuple[str, float]]
     moments: list[tuple[float, str]]
+    again: str = ""
 
     @property
     def is_harmless(self) -> bool:
         """Says whether the run must end as if nothing had struck."""
-        return all(MOMENTS[name].is_disturbance for _, name in self.moments)
+        return all(MOMENTS[name].is_disturbance for _, name in self.moments) and not self.again
 
     @property
     def is_clear(self) -> bool:
-        return not self.requests and not self.moments
+        return not self.requests and not self.moments and not self.again
 
 
 def draw_weather(chance: random.Random) -> Weather:
@@ -77,11 +89,12 @@ def draw_weather(chance: random.Random) -> Weather:
         if chance.random() < fault.share:
             times = 1 if not fault.is_disturbance else chance.randint(1, 3)
             moments += [(chance.random() ** 2 * 20, name) for _ in range(times)]
-    return Weather(requests, sorted(moments))
+    again = pick({**AGAIN, "": 1 - sum(AGAIN.values())}, chance.random())
+    return Weather(requests, sorted(moments), again)
 
 
 def is_write(verb: str) -> bool:
-    return verb not in {"get", "list"}
+    return verb not in {"get", "list", "read"}
 
 
 def raise_refusal(name: str, verb: str, kind: str) -> None:
@@ -90,6 +103,8 @@ def raise_refusal(name: str, verb: str, kind: str) -> None:
         if name in {"server error", "reset before", "reset after"}:
             raise BrokerUnavailable("no answer")
         return
+    if kind == "outside":
+        return  # it answers as fate says
     make = _REFUSALS.get(name)
     if make is not None and (name != "conflict" or verb.startswith("patch")):
         raise make()

@@ -123,9 +123,9 @@ def _work(draft: Draft) -> None:
     """Starts what may start in this stage, or ends what must end."""
     while True:
         open_gates(draft)
+        take_over(draft)  # also at the end: what was made is stopped, and its try never used again
         if draft.is_ending:
             break
-        take_over(draft)
         _close_fans(draft)
         if draft.frontier.gates:
             continue
