@@ -146,7 +146,7 @@ class Guard:
         """A step is undone after everything that rested on it, and once a person has allowed it where that is needed."""
         is_asked = rows.get(APPROVE_ROLLBACK, {}).get("state", "Succeeded") != "Succeeded"
         words = (self.plays.objects.find(play.key) or {})["metadata"].get("annotations", {})
-        is_allowed = words.get("approval.vapora.dev/approve-rollback", "").startswith("approve ")
+        is_allowed = any(word.startswith(f"approve {APPROVE_ROLLBACK} ") for word in words.values())
         _demand(is_allowed or not is_asked, f"{name} began although nobody allowed it")
         undone = name.removesuffix(UNDO)
         for other, step in play.drawn.steps.items():
