@@ -76,7 +76,7 @@ def _check_ends(run: Run, status: Json) -> Iterator[str]:
         yield f"it ended {status['phase']}; it must end {sorted(oracle.phases)}"
     for name, foretold in oracle.steps.items():
         row = status["steps"].get(name, {"state": "Waiting"})
-        is_cut = row["state"] in {"Waiting", "Cancelled", "Skipped"} or row.get("reason") in _STOPPED
+        is_cut = row["state"] in {"Waiting", "Cancelled", "Skipped"} or row.get("reason") in {"Cancelled", *_STOPPED}
         if not (oracle.is_cut_short and is_cut):
             undone = None if oracle.undone is None else oracle.undone.get(name, foretold.state)
             words = _compare(row, foretold, undone, is_cut_short=oracle.is_cut_short)

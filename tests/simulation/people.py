@@ -23,6 +23,7 @@ class People:
     plays: Plays
     strike: Callable[[str], None]
     said: set[tuple[str, str, str]] = field(default_factory=set)
+    words: int = 0
 
     def on_change(self, change: str, obj: Json, former: Json | None) -> None:
         if obj["kind"] != "Workflow" or change != "MODIFIED" or former is None:
@@ -39,8 +40,9 @@ class People:
     def _consider(self, play: Play, name: str, row: Json) -> None:
         is_gate = row.get("reason") == "PauseBefore" or name == APPROVE_ROLLBACK
         kind, fields = ("gate", {"name": f"{name}?"}) if is_gate else ("approval", {"name": name})
-        number = 100 + len(self.said) if self._is_asked_again(play) else int(not is_gate)
-        end = play.fate.end(kind, fields, -1, number)
+        end = play.fate.end(kind, fields, -1, int(not is_gate))
+        if self._is_asked_again(play):
+            end = "approved"  # whoever rejected it once cannot say so again, nor take it back
         self.strike(f"end {kind} {end}")
         if end in _WORDS:
             self.loop.call_later(0.2 + self.chance.random() * 3, self._say, play, name, _WORDS[end])
@@ -51,5 +53,6 @@ class People:
     def _say(self, play: Play, name: str, word: str) -> None:
         found = self.objects.find(play.key)
         if found is not None and found["metadata"]["uid"] == play.uid:
-            words = {f"approval.vapora.dev/{len(self.said)}": f"{word} {name} {word}r"}
+            self.words += 1
+            words = {f"approval.vapora.dev/{self.words}": f"{word} {name} {word}r"}
             self.objects.change(play.key, {"metadata": {"annotations": words}})

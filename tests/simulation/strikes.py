@@ -137,7 +137,7 @@ class Strikes:
     def ask(self, verb: str) -> str | None:
         """Writes the request annotation; returns it, or None where nothing is there to be asked."""
         found = self._run.objects.find(self._run.key)
-        if found is None or "deletionTimestamp" in found["metadata"]:
+        if self._run.is_over or found is None or "deletionTimestamp" in found["metadata"]:
             return None
         self._asked += 1
         asked = f"{verb} {self._asked}"
@@ -174,7 +174,7 @@ class Strikes:
             self._run.objects.change(self._run.key, {"spec": {"paused": is_paused}})
 
     def _is_there(self) -> bool:
-        return self._run.objects.find(self._run.key) is not None
+        return not self._run.is_over and self._run.objects.find(self._run.key) is not None
 
     def deleted(self) -> bool:
         if self._is_there():

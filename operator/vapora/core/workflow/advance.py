@@ -22,7 +22,7 @@ from vapora.core.workflow.resolve import build_variables
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import PAUSE_BEFORE, Phase, State, Unit
-from vapora.core.workflow.tries import find_child, look_at_child, look_at_task
+from vapora.core.workflow.tries import find_child, is_next_made, look_at_child, look_at_task
 
 CANCELLING = "Cancelling"
 
@@ -316,6 +316,8 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
     ended = replace(
         unit,
         state=State.CANCELLED,
+        # A child that was made and not written down goes; its name is never used again.
+        tries=unit.tries + is_next_made(draft.observed, draft.graph.names[step], item, unit.tries),
         finished_at=draft.now,
         until=None,
         pending_until=None,

@@ -19,7 +19,7 @@ from vapora.core.workflow.renewal import drop_items
 from vapora.core.workflow.resolve import compute_input, read_items
 from vapora.core.workflow.standing import Broken
 from vapora.core.workflow.status import PAUSE_BEFORE, Items, State, Unit
-from vapora.core.workflow.tries import find_child
+from vapora.core.workflow.tries import find_child, is_next_made
 
 MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
 
@@ -84,10 +84,8 @@ def _has_room(draft: Draft, _: Place) -> bool:
 
 def _has_child(draft: Draft, place: Place) -> bool:
     """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
-    unit, name = draft.unit(place) or Unit(tries=_count_former(draft, place[0])), draft.graph.names[place[0]]
-    identity = draft.observed.identity
-    keys = (identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job", "Workflow"))
-    return any(find_child(draft.observed, key) is not None for key in keys)
+    unit = draft.unit(place) or Unit(tries=_count_former(draft, place[0]))
+    return is_next_made(draft.observed, draft.graph.names[place[0]], place[1], unit.tries)
 
 
 def _start_retries(draft: Draft, may_start: MayStart) -> None:
