@@ -18,6 +18,7 @@ _HASTY = {"usurped", "clock_forward", "clock_back"}
 # A child that was deleted when its time was over, by an operator that could not write that down.
 _STOPPED = {"ChildLost", "Disrupted"}
 _ALSO = {"PendingTimeout": "ChildLost", "ImagePullFailed": "Disrupted"}
+_RECORDED = {"Succeeded": "success", "Failed": "failure"}
 _UNDOING = {"Compensating", "Compensated", "CompensationFailed"}
 
 
@@ -153,8 +154,20 @@ def _check_records(run: Run, status: Json) -> Iterator[str]:
         ):
             yield f"try {made.number} of {made.unit} ended {made.outcome} and is recorded as {found}"
     for name, outcomes in run.graph.outcomes.items():
-        if len(outcomes - {"cancelled"}) > 1 and not is_raced:
+        uid, step, *_ = name.split("/")
+        if len(outcomes - {"cancelled"}) > 1 and not is_raced and not _is_repeated(run, uid, step):
             yield f"{name} was recorded as {sorted(outcomes)}"
+    uid = run.plays.main.uid
+    for name, row in read_rows(status).items():
+        found, wanted = recorded.get(f"{uid}/{name}//{row.get('tries')}"), _RECORDED.get(row["state"])
+        if row.get("tries") and "items" not in row and wanted is not None and found != wanted:
+            yield f"{name} ended {row['state']}, and its last try is recorded as {found}"
+
+
+def _is_repeated(run: Run, uid: str, name: str) -> bool:
+    """Says whether a try may be carried out twice, and end otherwise: what an operator asked for before its end."""
+    kind = KINDS[run.plays.plays[uid].drawn.find(name).kind]
+    return kind.has_effects and not kind.is_task
 
 
 def _check_tasks(run: Run) -> Iterator[str]:

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.simulation.kinds import KINDS, Fate, Verdict
-from tests.simulation.outside import hides_success
 from tests.simulation.specs import APPROVE_ROLLBACK, TESTS, UNDO, Drawn, DrawnStep, Seen
 
 _ACTED = {"success", "no words", "no answer", "hangs"}
 _LEAVES_TRACES = {"apply", "scale", "workflow"}  # also where they fail
-_LOOKS_FIRST = {"scale", "undo scale", "undo apply"}  # and does nothing where it is done
 _HARMLESS = {"wait", "until", "approval"}
 
 
@@ -156,16 +154,14 @@ class Oracle:
         while True:
             attempt = max(attempt + (verdict is not Verdict.INFRASTRUCTURE), 1)
             tries += 1
-            has_acted &= is_open or step.kind in _LOOKS_FIRST
+            has_acted &= is_open
             effect += not is_open
             name = self._fate.end(
                 step.kind, step.fields, max(item, 0) if kind.is_task else item, effect if kind.is_task else tries
             )
             if name == "refused" and has_acted:
                 name = "success"  # what took the call before says so again
-            if name in {"unavailable", "contended"} and has_acted and step.kind in _LOOKS_FIRST:
-                name = "success"  # it finds done what it was to do
-            has_acted |= name in _ACTED or (name == "unavailable" and hides_success(tries))
+            has_acted |= name in _ACTED
             end = kind.ends[name]
             reason, verdict, is_open = end.reason, end.verdict, end.is_open
             if name == "no words" and step.wants_output:

@@ -115,13 +115,14 @@ class Outside:
         return answer
 
     def _refuse(self, call: Call, step: str, number: int, end: str) -> Answer | None:
-        """Returns what is answered instead, once in a try; an answer that is lost may hide a success."""
+        """Returns what is answered instead of what the cluster says."""
         is_read, is_first = isinstance(call, ReadCall), (step, number) not in self._refused
+        kind = self.plays.main.drawn.find(step).kind
         match end:
-            case "unavailable" if is_first and (not is_read or self.plays.main.drawn.find(step).kind == "until"):
+            case "unavailable" if not is_read or (is_first and kind == "until"):
                 self._refused.add((step, number))
-                if not is_read and hides_success(number):
-                    self.cluster(call)
+                if kind == "apply" and number % 2:
+                    self.cluster(call)  # it has its effect all the same
                 return _AWAY
             case "contended" if is_first and isinstance(call, MergeCall):
                 self._refused.add((step, number))
@@ -164,7 +165,6 @@ class Outside:
                 return {**found, "status": {"conditions": [row]}}
         return found
 
-
     def _appears(self, step: str) -> float:
         """Returns when what a step waits for is there: a while after it first looked."""
         began = min(at for (name, _), at in self._began.items() if name == step)
@@ -187,11 +187,6 @@ class CallerPort:
             raise
         await self._around("read" if isinstance(call, ReadCall) else "call", "after")
         return answer
-
-
-def hides_success(number: int) -> bool:
-    """Says whether a write of a try whose answer is lost had its effect all the same."""
-    return number % 2 == 1
 
 
 def is_there_before(play: Play, name: str) -> bool:

@@ -142,13 +142,13 @@ class Run:
         self.strikes.plan()
         self.loop.call_later(CLEARS_UP, setattr, self, "is_calm", True)
         self.begin_life()
-        await self._await_end("")
+        await self._await_end()
         if self.plot.weather.again and self.status:
             await self._play_again()
         await self._end()
 
-    async def _await_end(self, asked: str) -> None:
-        while not self._has_ended(asked):
+    async def _await_end(self) -> None:
+        while not self._has_ended():
             await asyncio.sleep(1)
             if (crash := self.life.find_crash()) is not None:
                 raise crash
@@ -187,8 +187,8 @@ class Run:
             verb = f"retry/{self.schedule.choice(list(self.plot.drawn.steps))}"
         self.note(f"again {self.plot.weather.again}")
         self.is_calm = True
-        if (asked := self.strikes.ask(verb)) is not None:
-            await self._await_end(asked)
+        if self.strikes.ask(verb):
+            await self._await_end()
 
     async def _end(self) -> None:
         """Has another operator look at what is left, of every eighth run: it must find nothing to do.
@@ -208,11 +208,9 @@ class Run:
             raise Violation("an operator that came after the end wrote something")
         self.life.kill()
 
-    def _has_ended(self, asked: str) -> bool:
+    def _has_ended(self) -> bool:
         workflows = list(self.objects.select("Workflow"))
         if self.broker.results or self.held():
-            return False
-        if asked and self.status and self.status.get("handledRequest") != asked:
             return False
         return all(map(_is_final, workflows)) and (bool(self.status) or not self.children())
 
@@ -232,8 +230,8 @@ class Run:
         return key_of(obj)
 
     def _explain(self) -> str:
-        status = json.dumps(self.status, default=str)
-        return f"held {self.held()}, unacknowledged {self.broker.results}, status {status}"
+        left = [obj for obj in self.objects.select("Workflow") if not _is_final(obj)] or [self.objects.find(KEY)]
+        return f"held {self.held()}, unacknowledged {self.broker.results}, {json.dumps(left, default=str)}"
 
     # The operator's lives.
 
@@ -308,4 +306,5 @@ def _is_final(workflow: Json) -> bool:
     status = workflow.get("status", {})
     rows = status.get("conditions", ())
     is_recorded = any(row["type"] == "Recorded" and row["status"] == "True" for row in rows)
-    return status.get("phase") in FINAL and is_recorded
+    asked = workflow["metadata"].get("annotations", {}).get("vapora.dev/request")
+    return status.get("phase") in FINAL and is_recorded and asked == status.get("handledRequest")

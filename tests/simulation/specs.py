@@ -74,7 +74,9 @@ class Drawn:
         if name == APPROVE_ROLLBACK:
             return DrawnStep("gate", {"name": name})
         undone = self.steps[name.removesuffix(UNDO)]
-        kept = {key: undone.fields[key] for key in ("timeout", "pendingTimeout", "retry", "forEach") if key in undone.fields}
+        kept = {
+            key: undone.fields[key] for key in ("timeout", "pendingTimeout", "retry", "forEach") if key in undone.fields
+        }
         return DrawnStep(undone.undone_by, {"name": name, **kept})
 
     def read_retry(self, step: DrawnStep) -> Mapping[str, int]:

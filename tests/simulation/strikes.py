@@ -134,28 +134,28 @@ class Strikes:
 
     # People, and others in the cluster.
 
-    def ask(self, verb: str) -> str | None:
-        """Writes the request annotation; returns it, or None where nothing is there to be asked."""
+    def ask(self, verb: str) -> bool:
+        """Writes the request annotation; returns whether anything is there to be asked."""
         found = self._run.objects.find(self._run.key)
         if self._run.is_over or found is None or "deletionTimestamp" in found["metadata"]:
-            return None
+            return False
         self._asked += 1
         asked = f"{verb} {self._asked}"
         self._run.objects.change(self._run.key, {"metadata": {"annotations": {"vapora.dev/request": asked}}})
         self._run.tell(f"asked: {asked}")
-        return asked
+        return True
 
     def cancelled(self) -> bool:
-        return self.ask("cancel") is not None
+        return self.ask("cancel")
 
     def ended_early(self) -> bool:
-        return self.ask("stop") is not None
+        return self.ask("stop")
 
     def terminated(self) -> bool:
-        return self.ask("terminate") is not None
+        return self.ask("terminate")
 
     def rollback_asked(self) -> bool:
-        return self.ask("rollback") is not None
+        return self.ask("rollback")
 
     def paused(self) -> bool:
         """Somebody pauses it, by the spec or by a request, and lets it go on after a while."""
@@ -164,7 +164,7 @@ class Strikes:
             self._pause(is_paused=True)
             self._loop.call_later(self._chance.random() * 8, lambda: self._pause(is_paused=False))
             return True
-        if not by_spec and self.ask("pause") is not None:
+        if not by_spec and self.ask("pause"):
             self._loop.call_later(self._chance.random() * 8, self.ask, "resume")
             return True
         return False
