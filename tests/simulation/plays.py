@@ -12,6 +12,9 @@ from vapora.core.plan import Key
 Unit = tuple[str, str, int]  # the uid of a workflow, a step, and the item or -1
 
 
+_FORCED = {"failure": {"b": "exit"}, "deleted": {"a": "hangs"}}  # what its steps do where a child ends so
+
+
 @dataclass(slots=True)
 class Play:
     """Is one workflow. `by` is the unit whose child it is, and `end` what fate has in store for it as such."""
@@ -50,7 +53,7 @@ class Plays:
             name, item = labels["vapora.dev/step"], int(labels.get("vapora.dev/item", -1))
             number, step = int(labels["vapora.dev/try"]), parent.drawn.find(name)
             end = parent.fate.end(step.kind, step.fields, item, number)
-            forced = {"b": "exit"} if end == "failure" else {}
+            forced = _FORCED.get(end, {})
             play = Play(
                 key, uid, self.leaf, Fate(parent.fate.seed, key.name, forced), (parent.uid, name, item), number, end
             )

@@ -44,6 +44,7 @@ class Run:
     must_rerun: bool = False
     is_templated: bool = False
     must_look_at_all: bool = True
+    must_tell_rows: bool = False  # what an earlier process wrote, and may not have recorded
     events: list[Event] = field(default_factory=list)
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
@@ -141,6 +142,7 @@ class Runs:
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
+            run.must_tell_rows = True
             _follow(run, raw)
         return run
 
