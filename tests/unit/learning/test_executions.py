@@ -11,15 +11,18 @@ from tests.unit.workflow.world import UID
 
 from vapora.api.stepbodies import RunBody
 from vapora.core import naming
+from vapora.core.plan import Key
 from vapora.core.views import JobView, PodView, project
 from vapora.core.workflow.attempts import Attempt, build_attempt
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
 from vapora.core.workflow.results import AgentResult, Answered
 from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 IDENTITY = Identity("default", "wf", UID)
 RUNNING = Unit(State.RUNNING, tries=2, attempt=2, effect=2)
+ENDED = Unit(State.SUCCEEDED, tries=2, attempt=2, started_at=NOW, finished_at=NOW)
+POD, CHILD = Key("Pod", "default", "a"), Key("Workflow", "default", "a")
 
 
 def build_pod(try_: int, **fields: object) -> PodView | JobView:
@@ -73,3 +76,26 @@ def test_what_an_answer_is_recorded_as(unit: Unit, effect: int, outcome: str, wa
     answered = Answered(f"{UID}/a/0/{effect}", "a", naming.NO_ITEM, effect, unit, AgentResult(outcome))
     found = execution_of_answer(IDENTITY, answered, NOW)
     assert (found.outcome, found.reason) == want
+
+
+ROWS: Mapping[str, tuple[StepStatus, list[tuple[str, str]]]] = {
+    "a call that succeeded": (StepStatus(ENDED), [("success", "")]),
+    "one that is tried again": (StepStatus(replace(ENDED, state=State.RETRYING, reason="X")), [("failure", "X")]),
+    "one that was cancelled": (StepStatus(replace(ENDED, state=State.CANCELLED, reason="X")), [("cancelled", "X")]),
+    "one that is undone": (StepStatus(replace(ENDED, state=State.COMPENSATED)), [("success", "")]),
+    "one that goes on tells nothing": (StepStatus(replace(ENDED, state=State.RUNNING, finished_at=None)), []),
+    "a task's answer tells of it": (StepStatus(replace(ENDED, pool="p")), []),
+    "a Pod tells of itself": (StepStatus(replace(ENDED, child=POD, reason="ExitCode")), []),
+    "a Pod that was refused tells nothing": (
+        StepStatus(replace(ENDED, child=POD, state=State.FAILED, reason="AdmissionRefused")),
+        [("failure", "AdmissionRefused")],
+    ),
+    "a child Workflow is not recorded by itself": (StepStatus(replace(ENDED, child=CHILD)), [("success", "")]),
+}
+
+
+@pytest.mark.parametrize(("row", "want"), ROWS.values(), ids=ROWS.keys())
+def test_what_a_row_alone_tells(row: StepStatus, want: list[tuple[str, str]]) -> None:
+    found = executions_of_rows(IDENTITY, WorkflowStatus(steps={"a": row}), {"a": "http"})
+    assert [(execution.outcome, execution.reason) for execution in found] == want
+    assert [(execution.id, execution.task_type) for execution in found] == [(f"{UID}/a//2", "http")] * len(want)
