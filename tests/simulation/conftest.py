@@ -1,4 +1,4 @@
-"""Adds up what the parts of the simulation found, wherever they ran, and tells it at the end."""
+"""Adds up what the parts of the simulation found, wherever they ran; fails where something happened too seldom."""
 
 import json
 import time
@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.report import Report
 from tests.simulation.test_simulation import PART, SEEDS
 
-LEAST = 200  # how often everything has to happen in ten thousand seeds
+LEAST, AMONG = 200, 10_000  # so often everything has to happen in so many seeds
 _STARTED = pytest.StashKey[float]()
 
 
@@ -20,21 +20,35 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_STARTED] = time.monotonic()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fails a run of all seeds in which something was too rare: no single part of it could tell."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _find_rare(_add_up(reporter)) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    total = sum(_find_reports(terminalreporter), Report())
+    total = _add_up(terminalreporter)
     if total.seeds:
         wall = time.monotonic() - terminalreporter.config.stash[_STARTED]
         terminalreporter.section("simulation")
         terminalreporter.write_line(total.render(wall))
-        if total.seeds == len(SEEDS) and (rare := total.find_rare(LEAST)):
-            terminalreporter.write_line(f"happened less than {LEAST} times: {rare}", red=True)
+        if rare := _find_rare(total):
+            terminalreporter.write_line(f"happened less than {LEAST} times in {AMONG} seeds: {rare}", red=True)
     return (yield)
 
 
-def _find_reports(terminalreporter: pytest.TerminalReporter) -> Iterator[Report]:
+def _find_rare(total: Report) -> dict[str, int]:
+    return total.find_rare(LEAST * total.seeds // AMONG) if total.seeds == len(SEEDS) else {}
+
+
+def _add_up(terminalreporter: pytest.TerminalReporter) -> Report:
+    total = Report()
     for outcome in ("passed", "failed"):
         for row in terminalreporter.stats.get(outcome, ()):
             for name, value in getattr(row, "user_properties", ()):
                 if name == PART:
-                    yield Report.from_json(json.loads(value))
+                    total += Report.from_json(json.loads(value))
+    return total

@@ -86,13 +86,13 @@ class Run:
 
     key = KEY
 
-    def __init__(self, seed: int, plot: Plot, *, tells: bool = False) -> None:
+    def __init__(self, seed: int, plot: Plot, *, tells: bool = False, most_steps: int = MOST_STEPS) -> None:
         self.plot = plot
         self.seen: Counter[str] = Counter()
         self.trace: list[str] | None = [] if tells else None
         self.schedule = stream(seed, "schedule")
         self.seed = seed
-        self.loop = loop = SimulatedLoop(stream(seed, "order"), most_steps=MOST_STEPS)
+        self.loop = loop = SimulatedLoop(stream(seed, "order"), most_steps=most_steps)
         self._cluster_clock = SkewedClock(loop)
         self.objects = objects = KubeObjects(self._cluster_clock.now)
         objects.collect = self._collect
