@@ -20,7 +20,7 @@ _SOFT = {"soft", "optional", "soft if", "when"}
 @dataclass(slots=True)
 class Guard:
     """Watches the workflows. `fail` is told of what must never happen; `is_usurped` while two operators race,
-    `is_rushed` once a clock said that a time was over which was not, `is_unanswered` where answers are lost: whoever
+    `is_rushed` once a clock said that a time was over which was not, or a watch told nothing until it was, `is_unanswered` where answers are lost: whoever
     does not know yet of a child that it asked for may start one too many.
 
     `answers` are those that were given to effects, by their keys: done, failed, or unknown to whoever asked.
@@ -83,7 +83,8 @@ class Guard:
         before, rows = read_rows(was), read_rows(status)
         for name, row in before.items():
             if rows.get(name) is not row:
-                begins_anew = is_asked or (play.uid in self.asked_again and name not in play.drawn.steps)
+                is_later = name not in play.drawn.steps or row["state"] in _UNDOING
+                begins_anew = is_asked or (is_later and play.uid in self.asked_again)
                 _check_step(name, row, rows.get(name, {}), is_asked=begins_anew)
         working = sum(map(_count_working, rows.values()))
         limit = play.drawn.spec["maxParallel"]

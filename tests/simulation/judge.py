@@ -57,14 +57,14 @@ def _check_likeness(run: Run) -> Iterator[str]:
 
 def _tell(run: Run) -> Json:
     fields = ("state", "tries", "attempt", "infrastructureAttempt", "effect", "outputs")
-    rows = read_rows(run.status)
+    rows, tries = read_rows(run.status), run.nodes.tries.values()
     return {
         "phase": run.status["phase"],
         "steps": {name: {field: row.get(field) for field in fields} for name, row in sorted(rows.items())},
-        "children": sorted((made.unit, made.number) for made in run.nodes.tries.values()),
-        "tasks": sorted(run.broker.published),
-        "posts": sorted(run.outside.acted),
-        "executions": sorted((name, row.outcome) for name, row in run.graph.rows.items()),
+        "children": sorted((run.plays.name(u), *rest, made.number) for made in tries for u, *rest in [made.unit]),
+        "tasks": sorted(map(run.plays.name, run.broker.published)),
+        "posts": sorted(map(run.plays.name, run.outside.acted)),
+        "executions": sorted((run.plays.name(name), row.outcome) for name, row in run.graph.rows.items()),
     }
 
 

@@ -67,7 +67,8 @@ class Oracle:
         rollback = {"enabled": True, "onPartialFailure": True, **self._drawn.spec.get("rollback", {})}
         is_wanted = any(self._read_on_failure(step) == "rollback" for step in self._failed())
         is_whole = not any(end.state == "Succeeded" for end in self.steps.values())
-        return self.does_fail and is_wanted and rollback["enabled"] and (rollback["onPartialFailure"] or is_whole)
+        is_partly = rollback["onPartialFailure"] or is_whole or self.is_cut_short
+        return self.does_fail and is_wanted and rollback["enabled"] and is_partly
 
     def _foretell_undoing(self) -> None:
         is_kept = bool(self._drawn.spec.get("rollback", {}).get("preserveSuccessful"))

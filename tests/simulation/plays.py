@@ -60,6 +60,11 @@ class Plays:
         self.plays[uid] = play
         return play
 
+    def name(self, known: str) -> str:
+        """Puts the name of a workflow in the place of its uid, which depends on who was faster."""
+        uid, *rest = known.split("/")
+        return "/".join([self.plays[uid].key.name, *rest])
+
     def status(self, uid: str) -> Json:
         """Returns what is written of a workflow now; nothing once it is gone."""
         found = self.objects.find(self.plays[uid].key)

@@ -85,6 +85,7 @@ class Strikes:
         return self._deafen(self._chance.random() * 4)
 
     def watch_silent(self) -> bool:
+        self._run.guard.is_rushed = True
         return self._deafen(30 + self._chance.random() * 200)
 
     def _deafen(self, seconds: float) -> bool:
