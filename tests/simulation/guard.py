@@ -19,10 +19,11 @@ _SOFT = {"soft", "optional", "soft if", "when"}
 
 @dataclass(slots=True)
 class Guard:
-    """Watches the workflows. `fail` is told of what must never happen; `is_usurped` while two operators race,
-    `is_rushed` once a clock said that a time was over which was not, or a watch told nothing until it was, `is_unanswered` where answers are lost: whoever
-    does not know yet of a child that it asked for may start one too many.
+    """Watches the workflows; `fail` is told of what must never happen.
 
+    `is_usurped` while two operators race. `is_rushed` once a clock said that a time was over which was not, or a watch
+    told nothing until it was. `is_unanswered` where answers are lost: whoever does not know yet of a child that it
+    asked for, whose deletion it asked for, or that a place is taken, may start one too many.
     `answers` are those that were given to effects, by their keys: done, failed, or unknown to whoever asked.
     """
 
@@ -144,7 +145,7 @@ class Guard:
                 _demand(is_over or self._has_ended((play.uid, other)), f"{name} began while {other} is {row['state']}")
 
     def _check_undoing(self, play: Play, name: str, rows: Json) -> None:
-        """A step is undone after everything that rested on it, and once a person has allowed it where that is needed."""
+        """A step is undone after everything that rested on it, and once a person allowed it where that is needed."""
         is_asked = rows.get(APPROVE_ROLLBACK, {}).get("state", "Succeeded") != "Succeeded"
         words = (self.plays.objects.find(play.key) or {})["metadata"].get("annotations", {})
         is_allowed = any(word.startswith(f"approve {APPROVE_ROLLBACK} ") for word in words.values())

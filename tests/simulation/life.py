@@ -184,8 +184,8 @@ class Life:
         api, meter = ApiPort(objects, through), _Meter()
         self.store, self.queue = store, queue = Store(), WorkQueue(clock, lambda: 0.5)
         queue.close()
-        self._pacer = Pacer(clock, queue.add, per_second=_SETTINGS.progress_writes_per_second)
-        self._events = EventRecorder(api, clock, meter, identity=_SETTINGS.identity)
+        self._pacer = Pacer(clock, queue.add, per_second=_SETTINGS.progress_writes_per_second, spare=queue.spare)
+        self._events = EventRecorder(api, clock, meter, identity=_SETTINGS.identity, spare=queue.spare)
         port, performer = (
             BrokerPort(broker, to_broker, POOLS),
             Performer(CallerPort(outside, to_outside), wake=self._wake),

@@ -1,4 +1,4 @@
-"""The faults that strike a run: a new one is one entry of a table, and one method of Strikes where it acts by itself."""
+"""The faults that strike a run: a new one is an entry of a table, and a method of Strikes where it acts by itself."""
 
 import random
 from collections.abc import Callable, Mapping
