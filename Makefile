@@ -43,6 +43,7 @@ verify: setup ## Check that what is generated is current
 .PHONY: test
 test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
+	pytest tests/simulation -n 2
 	pytest tests/integration tests/chaos -n 2 --dist loadfile
 
 .PHONY: chaos-full

@@ -17,6 +17,7 @@ from vapora.adapters.kube_config import Credentials, load_configuration, read_cr
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
+from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.api.kinds import KINDS
 from vapora.composition import Callers, Fleet
 from vapora.controller.collect import Collector
@@ -82,8 +83,16 @@ class Operator:
             clock=clock,
         )
         self._collector = Collector(api, clock)
+        graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
         self._fleet = Fleet(
-            settings, kit, api, queue, broker=self._broker, performer=performer, collector=self._collector
+            settings,
+            kit,
+            api,
+            queue,
+            broker=self._broker,
+            graph=graph,
+            performer=performer,
+            collector=self._collector,
         )
         self._controllers = self._fleet.build(api)
         self._runner = Runner(

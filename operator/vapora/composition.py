@@ -17,9 +17,7 @@ from vapora.adapters.http_caller import HttpCaller
 from vapora.adapters.kube_caller import KubeCaller
 from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
-from vapora.adapters.nats_broker import NatsBroker
 from vapora.adapters.resolver import Resolver
-from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.adapters.task_plugins import load_task_types
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
 from vapora.controller.collect import Collector
@@ -31,7 +29,7 @@ from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KubeApi
+from vapora.controller.ports import KnowledgeGraph, KubeApi, TaskBroker
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Reconciler
@@ -104,13 +102,13 @@ class Fleet:
         api: KubeApi,
         queue: WorkQueue,
         *,
-        broker: NatsBroker | None,
+        broker: TaskBroker | None,
+        graph: KnowledgeGraph | None,
         performer: Performer,
         collector: Collector,
     ) -> None:
-        self._kit, self._queue, self._clock, self._broker = kit, queue, kit.clock, broker
-        self._graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
-        self._recorder = Recorder(self._graph, wake=queue.add) if self._graph else None
+        self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
+        self._recorder = Recorder(graph, wake=queue.add) if graph else None
         self._performer = performer
         self._inbox = Inbox()
         self._outstanding = Outstanding()

@@ -1,33 +1,13 @@
-"""An API server in memory: versions, conflicts, finalizers, merge patch, garbage collection, watches."""
+"""An API server in memory behind the port that the engine calls; a test may delay, refuse or lose any request."""
 
 import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-from tests.fakes.selectors import is_selected
+from tests.fakes.kube_objects import KubeObjects, Subscriber, key_of
 
-from vapora.controller.ports import AlreadyExists, ApiError, Clock, Conflict, JsonObject, NotFound
+from vapora.controller.ports import ApiError, Clock, JsonObject
 from vapora.core.plan import Key
-
-Subscriber = Callable[[str, JsonObject, JsonObject | None], None]
-_OWN = frozenset({"Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"})
-
-
-def merge(before: object, patch: object) -> object:
-    """Applies a JSON merge patch (RFC 7386)."""
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    result = dict(before) if isinstance(before, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merge(result.get(name), value)
-    return result
-
-
-def key_of(obj: Mapping) -> Key:
-    return Key(obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
 
 class FakeKubeApi:
@@ -38,11 +18,7 @@ class FakeKubeApi:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._objects: dict[Key, JsonObject] = {}
-        self._version = 100
-        self._serial = 0
-        self._subscribers: list[Subscriber] = []
+        self._objects = KubeObjects(clock.now)
         self.before: Callable[[str, Key], Awaitable[None]] | None = None
         self.after: Callable[[str, Key], Awaitable[None]] | None = None
         self.writes: Counter[tuple[str, str]] = Counter()
@@ -51,82 +27,67 @@ class FakeKubeApi:
 
     @property
     def version(self) -> int:
-        return self._version
+        return self._objects.version
 
     def find(self, kind: str, name: str, namespace: str = "default") -> JsonObject | None:
-        return copy.deepcopy(self._objects.get(Key(kind, namespace, name)))
+        return copy.deepcopy(self._objects.find(Key(kind, namespace, name)))
 
     def all(self, kind: str, selector: str = "") -> list[JsonObject]:
-        found = [obj for key, obj in sorted(self._objects.items()) if key.kind == kind]
-        return copy.deepcopy([obj for obj in found if is_selected(obj["metadata"].get("labels", {}), selector)])
+        return copy.deepcopy(list(self._objects.select(kind, selector)))
 
     def put(self, obj: JsonObject) -> JsonObject:
         """Creates an object as a user would."""
-        return self._insert(copy.deepcopy(obj))
+        return copy.deepcopy(self._objects.create(copy.deepcopy(obj)))
 
     def change(self, key: Key, patch: JsonObject) -> JsonObject:
         """Merges a patch into an object, status included, as anybody else in the cluster would."""
-        return self._replace(key, merge(self._objects[key], patch))
+        return copy.deepcopy(self._objects.change(key, copy.deepcopy(patch)))
 
     def remove(self, key: Key) -> None:
         """Deletes an object as a user would."""
-        self._delete(key)
+        self._objects.delete(key)
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Calls `subscriber(type, object, former)` at each change; returns how to stop it."""
-        self._subscribers.append(subscriber)
-        return lambda: self._subscribers.remove(subscriber)
+
+        def tell(change: str, obj: JsonObject, former: JsonObject | None) -> None:
+            subscriber(change, copy.deepcopy(obj), copy.deepcopy(former))
+
+        self._objects.subscribers.append(tell)
+        return lambda: self._objects.subscribers.remove(tell)
 
     # KubeApi.
 
     async def get(self, key: Key) -> JsonObject:
         await self._begin("get", key)
-        return copy.deepcopy(self._find(key))
+        return copy.deepcopy(self._objects.read(key))
 
     async def create(self, manifest: Mapping, *, is_dry_run: bool = False) -> JsonObject:
-        key = key_of(manifest)
+        meta = manifest["metadata"]
+        key = Key(manifest["kind"], meta.get("namespace", ""), meta.get("name", ""))
         await self._begin("create", key)
-        if key in self._objects:
-            raise AlreadyExists(f"{key} already exists", status=409, reason="AlreadyExists")
         if is_dry_run:
             return copy.deepcopy(dict(manifest))
-        created = self._insert(copy.deepcopy(dict(manifest)))
-        return await self._end("create", key, created)
+        return await self._end("create", key, self._objects.create(copy.deepcopy(manifest)))
 
     async def apply(self, manifest: Mapping, *, force: bool = False) -> JsonObject:
         key = key_of(manifest)
         await self._begin("patch", key)
-        if key in self._objects:
-            applied = self._replace(key, merge(self._objects[key], manifest))
-        else:
-            applied = self._insert(copy.deepcopy(dict(manifest)))
-        return await self._end("patch", key, applied)
+        return await self._end("patch", key, self._objects.apply(copy.deepcopy(manifest)))
 
     async def patch(self, key: Key, body: Mapping, *, subresource: str | None = None) -> JsonObject:
         await self._begin("patch", key)
-        known = self._find(key)
-        for field in ("resourceVersion", "uid"):
-            wanted = body.get("metadata", {}).get(field)
-            if wanted is not None and wanted != known["metadata"][field]:
-                raise Conflict(f"{key}: {field} is not {wanted}", status=409, reason="Conflict")
-        if subresource == "status":
-            body = {"status": body.get("status", {})}
-        elif key.kind in _OWN:
-            body = {name: value for name, value in body.items() if name != "status"}
-        return await self._end("patch", key, self._replace(key, merge(known, body)))
+        patched = self._objects.patch(key, copy.deepcopy(body), subresource=subresource)
+        return await self._end("patch", key, patched)
 
     async def delete(self, key: Key, *, uid: str | None = None) -> None:
         await self._begin("delete", key)
-        if uid is not None and self._find(key)["metadata"]["uid"] != uid:
-            raise Conflict(f"{key}: uid is not {uid}", status=409, reason="Conflict")
-        self._delete(key)
+        self._objects.delete(key, uid=uid)
         await self._end("delete", key, {})
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:
         await self._begin("deletecollection", Key(kind, namespace, ""))
-        for obj in self.all(kind, selector):
-            if obj["metadata"].get("namespace") == namespace:
-                self._delete(key_of(obj))
+        self._objects.delete_collection(kind, namespace, selector=selector)
         await self._end("deletecollection", Key(kind, namespace, ""), {})
 
     async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
@@ -145,67 +106,6 @@ class FakeKubeApi:
         if self.after is not None:
             await self.after(verb, key)
         return copy.deepcopy(answer)
-
-    def _find(self, key: Key) -> JsonObject:
-        if key not in self._objects:
-            raise NotFound(f"{key} not found", status=404, reason="NotFound")
-        return self._objects[key]
-
-    def _insert(self, obj: JsonObject) -> JsonObject:
-        meta = obj.setdefault("metadata", {})
-        self._serial += 1
-        if "generateName" in meta and "name" not in meta:
-            meta["name"] = f"{meta['generateName']}{self._serial:05d}"
-        meta.setdefault("uid", f"uid-{self._serial}")
-        meta["generation"] = 1
-        meta["creationTimestamp"] = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        if obj["kind"] in _OWN:
-            obj.pop("status", None)
-        return self._keep("ADDED", key_of(obj), obj, None)
-
-    def _replace(self, key: Key, obj: JsonObject) -> JsonObject:
-        former = self._objects[key]
-        obj["metadata"] = {**obj["metadata"], "uid": former["metadata"]["uid"]}
-        obj["metadata"]["resourceVersion"] = former["metadata"]["resourceVersion"]
-        if not obj["metadata"].get("finalizers"):
-            obj["metadata"].pop("finalizers", None)
-        if obj == former:
-            return former
-        if obj.get("spec") != former.get("spec"):
-            obj["metadata"]["generation"] = former["metadata"]["generation"] + 1
-        if "deletionTimestamp" in obj["metadata"] and "finalizers" not in obj["metadata"]:
-            self._drop(key)
-            return obj
-        return self._keep("MODIFIED", key, obj, former)
-
-    def _delete(self, key: Key) -> None:
-        obj = self._find(key)
-        if not obj["metadata"].get("finalizers"):
-            self._drop(key)
-        elif "deletionTimestamp" not in obj["metadata"]:
-            self.change(key, {"metadata": {"deletionTimestamp": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")}})
-
-    def _drop(self, key: Key) -> None:
-        obj = self._objects.pop(key)
-        self._keep("DELETED", key, obj, obj)
-        uid = obj["metadata"]["uid"]
-        for owned in [k for k, o in self._objects.items() if _is_owned(o, uid)]:
-            if owned in self._objects:
-                self._delete(owned)
-
-    def _keep(self, change: str, key: Key, obj: JsonObject, former: JsonObject | None) -> JsonObject:
-        self._version += 1
-        obj = copy.deepcopy(obj)
-        obj["metadata"]["resourceVersion"] = str(self._version)
-        if change != "DELETED":
-            self._objects[key] = obj
-        for subscriber in list(self._subscribers):
-            subscriber(change, copy.deepcopy(obj), copy.deepcopy(former))
-        return obj
-
-
-def _is_owned(obj: JsonObject, uid: str) -> bool:
-    return any(owner["uid"] == uid for owner in obj["metadata"].get("ownerReferences", []))
 
 
 def refuse(status: int, reason: str = "", *, retry_after: float | None = None) -> ApiError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -127,7 +127,7 @@ class TaskBroker(Protocol):
         """Returns every pool's depth, by (namespace, pool)."""
         ...
 
-    def results(self) -> AsyncIterator[Delivery]:
+    def results(self) -> AsyncGenerator[Delivery, None]:
         """Yields results for ever; one that is not acked comes again."""
         ...
 

@@ -30,7 +30,7 @@ from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
@@ -145,7 +145,7 @@ class WorkflowReconciler:
             run.status, run.frontier = decided.status, decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
-            await self._record(run, decided.executions, wait=_find_patience(decided))
+            await self._record(run, (*self._list_rows(run), *decided.executions), wait=_find_patience(decided))
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
             self._note_tasks(key, run)
             if written:
@@ -242,6 +242,15 @@ class WorkflowReconciler:
             await recorder.record(list(fresh.values()), wait=wait)
         known = {**run.unrecorded, **fresh}
         run.unrecorded = {name: row for name, row in known.items() if not recorder.is_durable(name)}
+
+    def _list_rows(self, run: Run) -> list[Execution]:
+        """Returns, once, the executions that only the rows which an earlier process wrote tell of."""
+        if not run.must_tell_rows or isinstance(run.definition, SpecProblem):
+            return []
+        run.must_tell_rows = False
+        kinds = {step.name: step.kind for step in (*run.definition.steps, *run.definition.completion)}
+        rows = executions_of_rows(run.identity, run.written, kinds)
+        return [row for row in rows if not self._is_durable(row.id)]
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""

@@ -18,11 +18,11 @@ def parse_time(value: object) -> datetime | None:
 
 
 def child(source: Mapping[str, object], *path: str) -> Mapping[str, object]:
-    """Follows a path of nested objects; a missing one is empty."""
+    """Follows a path of nested objects; a missing one is empty."""  # a dict is told at once, any Mapping slowly
     node: object = source
     for name in path:
-        node = node.get(name) if isinstance(node, Mapping) else None
-    return node if isinstance(node, Mapping) else {}
+        node = node.get(name) if type(node) is dict or isinstance(node, Mapping) else None
+    return node if type(node) is dict or isinstance(node, Mapping) else {}
 
 
 def rows(source: Mapping[str, object], name: str) -> list[Mapping[str, object]]:

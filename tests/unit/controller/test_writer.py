@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.kube_api import merge
+from tests.fakes.kube_objects import merge
 from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.builders import Engine, build_workflow, workflow_key
 

@@ -1,6 +1,9 @@
 """How runs end: by a failure, the deadline or a request, with what still runs then."""
 
+import pytest
 from tests.unit.workflow.world import World, finished, run_step
+
+from vapora.core.calls import Answer
 
 
 def test_the_deadline_also_ends_a_run_that_goes_on_after_a_failure() -> None:
@@ -115,3 +118,59 @@ def test_a_request_made_for_another_object_of_the_name_is_ignored() -> None:
     world.request = "cancel 99999999-2222-3333-4444-555555555555 1"
     world.settle()
     assert str(world.status.phase) == "Running"
+
+
+def kill_before_writing(world: World, request: str) -> None:
+    """Plans and carries out without a word in the status, then starts anew, asked to end."""
+    world.plan(write=False)
+    world.request = request
+    world.restart()
+    world.settle()
+
+
+def test_a_child_that_nobody_wrote_down_is_stopped_too_and_its_name_never_used_again() -> None:
+    world = World({"steps": [run_step("a")]})
+    kill_before_writing(world, "cancel 1")
+    assert world.children[world.child("a")].meta.is_deleting
+    world.finish("a", exit_code=143)
+    world.ask("retry 2")
+    assert (str(world.status.phase), len(set(world.created))) == ("Running", 2)
+
+
+def test_a_next_try_that_nobody_wrote_down_is_counted_where_the_run_ends_first() -> None:
+    world = World({"steps": [run_step("a", retry={"initialDelay": 0})]})
+    world.settle()
+    world.children[world.child("a")] = finished(world.children[world.child("a")], world.now, exit_code=1)
+    kill_before_writing(world, "cancel 1")
+    assert (world.states(), world.step("a").unit.tries, len(world.created)) == ({"a": "Cancelled"}, 2, 2)
+
+
+def test_nothing_is_called_for_a_step_that_is_cancelled_as_it_is_seen_again() -> None:
+    world = World({"steps": [{"name": "a", "http": {"url": "http://x"}}]})
+    world.plan()
+    world.request = "terminate 1"
+    world.restart()
+    world.settle()
+    assert (str(world.status.phase), world.calls) == ("Cancelled", {})
+    assert world.step("a").unit.is_open, "whether it was called before is not known"
+
+
+STAGES = {
+    "what follows the end": {"onCompletion": [run_step("after")]},
+    "what undoes a step": {"onFailure": "rollback"},
+}
+
+
+@pytest.mark.parametrize("case", STAGES)
+def test_a_stage_rests_on_an_end_that_cannot_be_read_back_only_once_it_is_written(case: str) -> None:
+    call = {"name": "call", "http": {"url": "http://x"}, "dependsOn": ["a"], "retry": {"maxAttempts": 1}}
+    world = World({"steps": [run_step("a", compensate={"run": {"image": "x"}}), call], **STAGES[case]})
+    world.settle()
+    world.finish("a")
+    [name] = world.waiting_calls()
+    world.called[name] = Answer(None, "HttpRefused", "status 404")
+    before = len(world.created)
+    decided = world.plan()
+    assert (decided.durable_first, len(world.created)) == (True, before)
+    world.plan()
+    assert len(world.created) == before + 1

@@ -101,3 +101,28 @@ def test_what_items_keep_to_be_undone_is_limited_however_little_each_keeps() -> 
     assert (len(items.succeeded), items.failures[0].reason) == (len(items.memories), "OutputTooLarge")
     world.restart()
     assert world.frontier.memory_bytes == kept
+
+
+def test_a_for_each_whose_items_were_cancelled_is_cancelled() -> None:
+    step = {"name": "f", "forEach": {"items": list("ab"), "maxParallel": 2}, "run": {"image": "x"}}
+    world = World({"steps": [step]})
+    world.settle()
+    world.finish("f", 0)
+    world.ask("cancel 1")
+    world.finish("f", 1, exit_code=143)
+    items = world.step("f").items
+    assert items is not None
+    assert (str(world.step("f").state), str(items.succeeded), str(items.cancelled)) == ("Cancelled", "0", "1")
+
+
+def test_children_of_an_earlier_round_start_no_items_of_the_next() -> None:
+    fan = {"name": "f", "dependsOn": ["a"], "forEach": {"items": list("abc")}, "run": {"image": "x"}}
+    world = World({"maxParallel": 1, "steps": [run_step("a"), run_step("b", dependsOn=["a"]), fan]})
+    world.settle()
+    for name in ("a", "b"):
+        world.finish(name)
+    for item in range(3):
+        world.finish("f", item)
+    world.ask("retry/a 1")
+    world.finish("a")
+    assert world.running() == [world.child("b")]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from vapora.core.calls import Perform
 from vapora.core.conditions import cut
 from vapora.core.naming import FINALIZER_CLEANUP, NO_ITEM
-from vapora.core.plan import CancelTask, Delete, EventType, Key, Look, Problem, Publish
-from vapora.core.views import WorkflowView
+from vapora.core.plan import Action, CancelTask, Create, Delete, EventType, Key, Look, Problem, Publish
+from vapora.core.views import WorkflowView, child
 from vapora.core.workflow.acting import OUTCOME_UNKNOWN, act, call_id, effect_key
 from vapora.core.workflow.children import build_request, list_children, look_at_undoing, request_rollback
 from vapora.core.workflow.draft import Draft
@@ -22,7 +23,7 @@ from vapora.core.workflow.resolve import build_variables
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import PAUSE_BEFORE, Phase, State, Unit
-from vapora.core.workflow.tries import find_child, look_at_child, look_at_task
+from vapora.core.workflow.tries import find_child, is_next_made, look_at_child, look_at_task
 
 CANCELLING = "Cancelling"
 
@@ -274,12 +275,31 @@ def cancel(draft: Draft, place: Place, *, grace: timedelta) -> None:
     if not unit.state.is_working:
         return _end_cancelled(draft, place, unit, "")
     if unit.reason != CANCELLING:
+        _withdraw(draft, place, unit)
         _ask_to_stop(draft, place, unit)
         unit = replace(unit, reason=CANCELLING, until=None, pending_until=draft.now + grace)
         draft.put_unit(place, unit)
     elif grace == timedelta(0):
         unit = replace(unit, pending_until=draft.now)
     return _finish_cancel(draft, place, unit)
+
+
+def _withdraw(draft: Draft, place: Place, unit: Unit) -> None:
+    """Takes back what this very plan wants done for a unit: nothing is started only to be stopped."""
+    effect, child_name = effect_key(draft, place, unit), unit.child.name if unit.child is not None else ""
+
+    def is_of_unit(action: Action) -> bool:
+        match action:
+            case Perform():
+                return action.id.rpartition("/")[0] == effect
+            case Publish():
+                return action.message_id == effect
+            case Create(manifest):
+                return bool(child_name) and child(manifest, "metadata").get("name") == child_name
+            case _:
+                return False
+
+    draft.actions = [action for action in draft.actions if not is_of_unit(action)]
 
 
 def _ask_to_stop(draft: Draft, place: Place, unit: Unit) -> None:
@@ -316,6 +336,8 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
     ended = replace(
         unit,
         state=State.CANCELLED,
+        # A child that was made and not written down goes; its name is never used again.
+        tries=unit.tries + is_next_made(draft.observed, draft.graph.names[step], item, unit.tries),
         finished_at=draft.now,
         until=None,
         pending_until=None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from vapora.core.learning.execution import Execution, execution_id
-from vapora.core.naming import NO_ITEM
+from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.views import JobView, PodView
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import find_job_failure, find_pod_failure
@@ -54,8 +55,48 @@ def _judge(view: PodView | JobView, unit: Unit, try_: int) -> tuple[str, str]:
     if failure is not None:
         return "failure", failure.reason
     if not view_succeeded(view):
-        return "cancelled", ""
+        return ("failure", "ChildLost") if try_ < unit.tries else ("cancelled", "")
     return ("failure", "OutputInvalid") if try_ < unit.tries else ("success", "")
+
+
+def executions_of_rows(identity: Identity, written: WorkflowStatus, kinds: Mapping[str, str]) -> list[Execution]:
+    """Builds the executions of last tries that left nothing behind but the rows of their steps; `kinds` names bodies.
+
+    A process that was stopped once it had written such a row may have told the graph nothing of it. Of an item that
+    ended no row is kept.
+    """
+    return [
+        Execution(
+            id=execution_id(identity.uid, name, None, row.unit.tries),
+            namespace=identity.namespace,
+            workflow=identity.name,
+            step=name,
+            item=None,
+            try_=row.unit.tries,
+            pool="",
+            role="",
+            task_type=kinds.get(name.removesuffix(UNDO), ""),
+            outcome=_judge_row(row.unit),
+            reason=row.unit.reason,
+            started=row.unit.started_at or row.unit.finished_at,
+            finished=row.unit.finished_at,
+        )
+        for name, row in written.steps.items()
+        if row.items is None and row.unit.tries > 0 and row.unit.finished_at is not None and _is_traceless(row.unit)
+    ]
+
+
+def _is_traceless(unit: Unit) -> bool:
+    """Returns whether neither a child nor an answer will tell of a try: it was a call, or its child never was."""
+    if unit.child is None or unit.child.kind == "Workflow":
+        return not unit.pool
+    return unit.reason in {"AdmissionRefused", "ChildLost"}
+
+
+def _judge_row(unit: Unit) -> str:
+    if unit.state is State.CANCELLED:
+        return "cancelled"
+    return "failure" if unit.reason else "success"
 
 
 def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -> Execution:
@@ -64,6 +105,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
     Of an item that has ended the status keeps no row, so pool and task type stay empty: the graph keeps what it knows.
     """
     unit, answer = answered.unit, answered.answer
+    outcome, reason = _judge_answer(answered)
     item = None if answered.item == NO_ITEM else answered.item
     try_ = unit.tries if unit.effect == answered.effect else answered.effect
     return Execution(
@@ -76,8 +118,8 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
         role="",
         task_type=unit.task_type,
-        outcome=answer.outcome,
-        reason="" if answer.outcome == "success" else "TaskFailed",
+        outcome=outcome,
+        reason=reason,
         started=answer.started_at or now,
         finished=answer.finished_at or now,
         quality=answer.quality,
@@ -86,6 +128,19 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         provider=answer.provider,
         cost_cents=answer.cost_cents,
     )
+
+
+def _judge_answer(answered: Answered) -> tuple[str, str]:
+    """Returns outcome and reason of an effect: an answer that its step could not use made another try needed."""
+    unit, outcome = answered.unit, answered.answer.outcome
+    is_latest = answered.effect == unit.effect
+    if is_latest and unit.state in {State.FAILED, State.RETRYING}:
+        return "failure", unit.reason
+    if outcome == "cancelled" and answered.effect < unit.effect:
+        return "failure", "TaskCancelled"
+    if outcome != "success":
+        return outcome, "TaskFailed"
+    return ("failure", "OutputInvalid") if answered.effect < unit.effect else ("success", "")
 
 
 def view_succeeded(view: PodView | JobView) -> bool:

@@ -11,7 +11,7 @@ from vapora.core.plan import CancelTask, Event, EventType, Key, Patch, Plan
 from vapora.core.supported import SpecProblem
 from vapora.core.workflow.advance import CANCELLING, advance, cancel, fail_step
 from vapora.core.workflow.definition import Definition
-from vapora.core.workflow.draft import DEADLINE_EXCEEDED, Draft
+from vapora.core.workflow.draft import DEADLINE_EXCEEDED, UNREADABLE, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
 from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_request
@@ -24,7 +24,7 @@ from vapora.core.workflow.restart import restart, restart_changed
 from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
 from vapora.core.workflow.stages import build_stage, build_stage_frontier, list_completion
 from vapora.core.workflow.starting import is_failing, start_what_may, take_over
-from vapora.core.workflow.status import Phase, Stage, State, WorkflowStatus
+from vapora.core.workflow.status import WAITING, Phase, Stage, State, WorkflowStatus
 
 CANCEL_GRACE = timedelta(seconds=30)
 BROKER_PATIENCE = timedelta(minutes=10)
@@ -103,8 +103,14 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
     if heed_rivals(draft):
         return plan_place(draft)
     _work(draft)
-    while _is_over(draft) and (following := find_next_stage(draft)) is not None:
+    while _is_over(draft):
+        rests_on_news = _has_unwritten_end(draft)
+        if (following := find_next_stage(draft)) is None:
+            break
         draft.enter(following)
+        if rests_on_news:
+            draft.durable_first = True  # else a crash could have the same effect end otherwise, and the run with it
+            break
         _work(draft)
     return _conclude(draft)
 
@@ -123,9 +129,9 @@ def _work(draft: Draft) -> None:
     """Starts what may start in this stage, or ends what must end."""
     while True:
         open_gates(draft)
+        take_over(draft)  # also at the end: what was made is stopped, and its try never used again
         if draft.is_ending:
             break
-        take_over(draft)
         _close_fans(draft)
         if draft.frontier.gates:
             continue
@@ -147,6 +153,15 @@ def _is_over(draft: Draft) -> bool:
     if draft.is_ending:
         return not draft.frontier.active
     return sum(draft.frontier.states.values()) == len(draft.graph.names)
+
+
+def _has_unwritten_end(draft: Draft) -> bool:
+    """Returns whether a step of this stage has ended that nobody but this process could tell of."""
+    written = draft.observed.written
+    return any(
+        step.kind in UNREADABLE and draft.steps.get(step.name, WAITING).state is not written.step(step.name).state
+        for step in draft.definition.steps
+    )
 
 
 def find_next_stage(draft: Draft) -> WorkflowStatus | None:
@@ -265,9 +280,9 @@ def _close_fans(draft: Draft) -> None:
             first = items.failures[0] if items.failures else None
             words = f"{len(items.failed)} of {items.total} items failed" + (f"; {first.message}" if first else "")
             fail_step(draft, step, replace(ended, state=State.FAILED, reason="ItemsFailed", message=words))
-        elif items.ended == items.total:
+        elif items.ended == items.total and not items.cancelled:
             draft.settle(step, replace(ended, state=State.SUCCEEDED))
-        elif draft.is_ending:
+        elif draft.is_ending or items.cancelled:
             draft.settle(step, replace(ended, state=State.CANCELLED, reason="Cancelled"))
 
 

@@ -19,7 +19,7 @@ from vapora.core.workflow.renewal import drop_items
 from vapora.core.workflow.resolve import compute_input, read_items
 from vapora.core.workflow.standing import Broken
 from vapora.core.workflow.status import PAUSE_BEFORE, Items, State, Unit
-from vapora.core.workflow.tries import find_child
+from vapora.core.workflow.tries import find_child, is_next_made
 
 MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
 MAX_ACTIONS = 200  # of one plan, so that a run which makes very many children hears what is asked of it meanwhile
@@ -43,13 +43,20 @@ def take_over(draft: Draft) -> None:
 
 
 def _find_last_items(draft: Draft) -> dict[int, int]:
-    """Returns for each step the last item that has a child."""
+    """Returns for each step the last item that has a child of its first try in this run."""
     last: dict[int, int] = {}
     for view in draft.observed.children.values():
-        name, item, _ = read_labels(view)
-        if item != NO_ITEM and (step := draft.graph.index.get(name)) is not None:
+        name, item, try_ = read_labels(view)
+        step = draft.graph.index.get(name)
+        if step is not None and item != NO_ITEM and try_ == _count_former(draft, step) + 1:
             last[step] = max(item, last.get(step, NO_ITEM))
     return last
+
+
+def _count_former(draft: Draft, step: int) -> int:
+    """Returns the tries that an item which has not started had before: those of an earlier round of the step."""
+    items = draft.status(step).items
+    return items.former if items else draft.status(step).unit.tries
 
 
 def start_what_may(draft: Draft) -> None:
@@ -81,12 +88,8 @@ def _has_room(draft: Draft, _: Place) -> bool:
 
 def _has_child(draft: Draft, place: Place) -> bool:
     """Returns whether the child of a unit's next try is there already, and so takes its place whoever else waits."""
-    items = draft.status(place[0]).items
-    anew = Unit(tries=items.former if items else draft.status(place[0]).unit.tries)  # an item that has not started
-    unit, name = draft.unit(place) or anew, draft.graph.names[place[0]]
-    identity = draft.observed.identity
-    keys = (identity.child(kind, name, place[1], unit.tries + 1) for kind in ("Pod", "Job", "Workflow"))
-    return any(find_child(draft.observed, key) is not None for key in keys)
+    unit = draft.unit(place) or Unit(tries=_count_former(draft, place[0]))
+    return is_next_made(draft.observed, draft.graph.names[place[0]], place[1], unit.tries)
 
 
 def _start_retries(draft: Draft, may_start: MayStart) -> None:

@@ -20,6 +20,12 @@ def find_child(observed: Observed, key: Key) -> ChildView | None:
     return view if view is not None and view.meta.controller_uid == observed.identity.uid else None
 
 
+def is_next_made(observed: Observed, step: str, item: int, tries: int) -> bool:
+    """Returns whether the child of a unit's next try is there: a process before this one may have made it unsaid."""
+    keys = (observed.identity.child(kind, step, item, tries + 1) for kind in ("Pod", "Job", "Workflow"))
+    return any(find_child(observed, key) is not None for key in keys)
+
+
 def find_job_pod(observed: Observed, job: JobView) -> PodView | None:
     """Returns the Pod that a Job made."""
     pods = (view for view in observed.children.values() if isinstance(view, PodView))

@@ -1,0 +1,1 @@
+"""Planted bugs: each a one-line patch of the engine that the simulation must find."""
