@@ -43,6 +43,7 @@ class ApiProxy:
         self._watches: dict[aiohttp.ClientResponse, bool] = {}  # whether it has ended with 410
 
     async def __aenter__(self) -> Self:
+        self.view = View(asyncio.get_running_loop())
         trust = ssl.create_default_context(cafile=str(self._cluster.ca))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=0), auto_decompress=False, trust_env=False

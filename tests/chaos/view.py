@@ -2,94 +2,94 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp import web
 
-_POLL = 0.02
-_GONE = {
-    "type": "ERROR",
-    "object": {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "status": "Failure",
-        "code": 410,
-        "reason": "Expired",
-        "message": "too old resource version",
-    },
-}
+_GONE = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired", "message": "old"}
 
 
 class View:
     """Rules lists and watches; single objects are always read as they are. Set from any thread."""
 
-    def __init__(self) -> None:
-        self._streams = 0
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._closed, self._opened, self._current = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._opened.set()
+        self._current.set()
+        self._version, self._plural = "", ""
         self._deaf = 0  # streams up to this number bring nothing more
-        self._is_closed = False
-        self._is_late = False
-        self.version = ""
-        self.lists = 0
+        self.streams = 0
 
     def deafen(self) -> None:
         """Let every watch that is open stay so and say nothing more, as behind a firewall that forgot it."""
-        self._deaf = self._streams
+        self._deaf = self.streams
 
     def close(self) -> None:
         """Show nothing from now on: watches stay silent, lists have no answer."""
-        self._is_closed = True
+        self._call(self._opened.clear, self._closed.set)
 
     def open(self) -> None:
         """Show all again; watches of before are told that what they were to see is forgotten (410)."""
-        self._is_closed = False
+        self._call(self._closed.clear, self._opened.set)
 
-    def go_back(self, version: str) -> None:
-        """Answer lists with what was at that version, and let watches wait, as a cache does that lags behind."""
-        self.version, self._is_late, self.lists = version, True, 0
+    def go_back(self, version: str, plural: str = "") -> None:
+        """Answer lists with what was at that version, and let watches wait, as a cache does that lags behind.
+
+        Where a kind is named only it lags.
+        """
+        self._version, self._plural = version, plural
+        self._call(self._current.clear)
 
     def catch_up(self) -> None:
         """Let the watches tell what has happened since; lists are again of what is."""
-        self.version, self._is_late = "", False
+        self._version = ""
+        self._call(self._current.set)
+
+    def _call(self, *steps: Callable[[], None]) -> None:
+        for step in steps:
+            self._loop.call_soon_threadsafe(step)
 
     async def turn(self, request: web.BaseRequest) -> str:
         """Return the path to ask the API server for, once there is something to see."""
-        if "limit" in request.query:  # every list has one
-            while self._is_closed:
-                await asyncio.sleep(_POLL)
-            if self.version and "continue" not in request.query:
-                self.lists += 1
-                return f"{request.raw_path}&resourceVersion={self.version}&resourceVersionMatch=Exact"
-        return request.raw_path
+        if "limit" not in request.query:  # every list has one
+            return request.raw_path
+        await self._opened.wait()
+        if not self._version or "continue" in request.query or not request.path.endswith(self._plural):
+            return request.raw_path
+        return f"{request.raw_path}&resourceVersion={self._version}&resourceVersionMatch=Exact"
 
     async def pass_on(
         self, request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: dict[str, str]
     ) -> web.StreamResponse:
         """Pass on a watch, as far as it is to be seen."""
-        self._streams += 1
-        number = self._streams
+        self.streams += 1
+        number = self.streams
         response = web.StreamResponse(status=answer.status, headers=headers)
         await response.prepare(request)
-        chunks = answer.content.iter_any()
-        following = asyncio.ensure_future(anext(chunks, b""))
+        closed = asyncio.ensure_future(self._closed.wait())
         try:
-            while not self._is_closed:
-                while self._is_late:
-                    await asyncio.sleep(_POLL)
-                done, _ = await asyncio.wait([following], timeout=_POLL)
-                if self._is_closed or not done or self._is_late:
-                    continue
-                chunk = following.result()
+            while (chunk := await _read(answer, closed)) and not closed.done():
+                if request.path.endswith(self._plural):
+                    await self._current.wait()
                 if number <= self._deaf:
                     await asyncio.Event().wait()  # until the operator hangs up
-                if not chunk:
-                    break
                 await response.write(chunk)
-                following = asyncio.ensure_future(anext(chunks, b""))
-            else:
-                while self._is_closed:
-                    await asyncio.sleep(_POLL)
-                await response.write(json.dumps(_GONE).encode() + b"\n")
+            if closed.done():
+                await self._opened.wait()
+                await response.write(json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n")
         finally:
-            following.cancel()
+            closed.cancel()
         await response.write_eof()
         return response
+
+
+async def _read(answer: aiohttp.ClientResponse, closed: asyncio.Future[bool]) -> bytes:
+    """Read on, unless the view is closed first; what was read then is lost."""
+    reading = asyncio.ensure_future(answer.content.readany())
+    try:
+        await asyncio.wait({reading, closed}, return_when=asyncio.FIRST_COMPLETED)
+        return reading.result() if reading.done() else b""
+    finally:
+        reading.cancel()

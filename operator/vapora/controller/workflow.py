@@ -219,8 +219,18 @@ class WorkflowReconciler:
             found = await self._kit.executor.execute(wanted)
             if not found:
                 return decided, problems
+            if any(isinstance(problem.action, Look) and problem.is_permanent for problem in found):
+                await self._check_loss(observed)
             done += wanted
             problems.update({name_of(problem.action): problem for problem in found})
+
+    async def _check_loss(self, observed: Observed) -> None:
+        """Raises Conflict where what is lost was let go long ago, and only our view of the workflow is older."""
+        key, store = observed.workflow, self._kit.store
+        known = store.version(key)
+        await self._kit.writer.read_anew(key, observed.identity.uid)
+        if store.version(key) != known:
+            raise Conflict("a child that is gone was decided on by a status of before", status=409, reason="Conflict")
 
     async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
         """Hands executions to the recorder, again those that it had no room for; waits a moment for them."""

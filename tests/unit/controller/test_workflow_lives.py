@@ -1,5 +1,7 @@
 """Workflows over their whole life: specs that change, what the graph has to take first, ends and restarts."""
 
+import copy
+
 import pytest
 from tests.fakes.kube_api import refuse
 from tests.fakes.virtual_time import in_virtual_time
@@ -294,3 +296,21 @@ async def test_nothing_that_rests_on_a_revision_is_written_before_it_could_be_ma
         await cluster.end_pod("a")
         await cluster.until(lambda: cluster.phase == "Succeeded")
         assert cluster.count("create", "Pod") == 1
+
+
+@in_virtual_time
+async def test_a_child_that_was_let_go_is_not_lost_to_a_leader_that_sees_the_workflow_as_it_was() -> None:
+    async with Cluster().operated() as cluster:
+        before = copy.deepcopy(cluster.submit(run_step("a")))
+        await cluster.end_pod("a")
+        await cluster.until(lambda: cluster.phase == "Succeeded" and not cluster.held_pods())
+        await cluster.restart()
+        await cluster.clock.sleep(1)
+        store = cluster.operator.store
+        store.remove(W, before["metadata"]["uid"])
+        store.put("Workflow", before)
+        cluster.operator.queue.add(W)
+        await cluster.clock.sleep(60)
+        assert (cluster.phase, cluster.step("a")["tries"], len(cluster.api.all("Pod"))) == ("Succeeded", 1, 1)
+        assert cluster.graph is not None
+        assert cluster.graph.outcomes() == {"a//1": "success"}
