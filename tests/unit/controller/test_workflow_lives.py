@@ -301,7 +301,12 @@ async def test_nothing_that_rests_on_a_revision_is_written_before_it_could_be_ma
 @in_virtual_time
 async def test_a_child_that_was_let_go_is_not_lost_to_a_leader_that_sees_the_workflow_as_it_was() -> None:
     async with Cluster().operated() as cluster:
-        before = copy.deepcopy(cluster.submit(run_step("a")))
+        cluster.submit(run_step("a"))
+        await cluster.until(lambda: cluster.api.all("Pod"))
+        [pod] = cluster.api.all("Pod")
+        cluster.api.change(Key("Pod", "default", pod["metadata"]["name"]), {"status": {"phase": "Running"}})
+        await cluster.until(lambda: cluster.step("a").get("state") == "Running")
+        before = copy.deepcopy(cluster.workflow)
         await cluster.end_pod("a")
         await cluster.until(lambda: cluster.phase == "Succeeded" and not cluster.held_pods())
         await cluster.restart()
