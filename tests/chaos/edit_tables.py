@@ -24,6 +24,7 @@ _POOL: Json = {"role": "worker", "template": {"image": "worker:1"}}
 POOLS = Table(
     bases={
         "": {**_POOL, "replicas": 0},
+        "scaling.mode": {**_POOL, "scaling": {"min": 1}},
         "scaling": {**_POOL, "scaling": {"min": 0, "max": 5, "interval": "1s", "scaleDownStabilization": "1s"}},
     },
     values=_POD,

@@ -49,8 +49,11 @@ class Likenesses:
         """What was made for it, as it is wanted."""
         found = self._found[kind, name]
         rows = []
+        pinned = found.get("status", {}).get("revision")
         for child_kind, row in self._children[found["metadata"]["uid"]]:
             meta = row["metadata"]
+            if child_kind == "ControllerRevision" and meta["name"] != pinned and kind == "Workflow":
+                continue  # of an edit before
             body = {part: row[part] for part in ("spec", "data") if part in row}
             body["phase"] = row.get("status", {}).get("phase")
             kept = {part: meta.get(part, {}) for part in ("name", "labels", "annotations")}
@@ -60,7 +63,8 @@ class Likenesses:
     def is_current(self, kind: str, name: str) -> bool:
         """Whether the operator has seen it as it is, and is not about to do anything more."""
         status = self.status(kind, name)
-        return bool(status["observedGeneration"]) and "Reconciling" not in status["conditions"]
+        is_restless = "Reconciling" in status["conditions"] and kind != "Workflow"  # a run is while it goes on
+        return bool(status["observedGeneration"]) and not is_restless
 
 
 _SAID = ("status", "reason", "message")

@@ -1,50 +1,35 @@
 """Each field of each kind is changed while its object is live, and changed back.
 
 What an object becomes is compared with fresh ones: one that was made with the changed spec, one with that of before.
-A run is pinned to what it has begun with, so a Workflow is held by an approval while its later steps are edited.
+A run is pinned to what it has begun with, so it is held by an approval while what comes later is edited; what it will
+do is its pinned spec.
 """
 
-import json
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from functools import partial
 
 import pytest
-from tests.chaos.edit_tables import FIXED, POOLS, PROVIDER, SERVICES
-from tests.chaos.likeness import Likenesses, tell_difference
+from tests.chaos.edit_tables import FIXED, POOLS, PROVIDER, SERVICES, TEMPLATES, WORKFLOWS
+from tests.chaos.edits import Fate, Json, await_runs_alike, edit_there_and_back, fill_in, make_trios
 from tests.chaos.schema_changes import Change, list_changes, list_leaves, read_spec_schema
+from tests.chaos.wide_edits import is_about_a_step, widen
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
-from tests.cluster.waiting import wait_until
 from tests.integration.engine import Operators, install_definitions, operators
 from tests.integration.objects import Objects
 
+from vapora.adapters.task_plugins import load_task_types
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.supported import SpecProblem
 from vapora.core.taskserv.supported import read_taskserv_spec
+from vapora.core.template.definition import read_template
+from vapora.core.workflow.definition import read_definition
+from vapora.core.workflow.tasks import find_task_problem
 
-Json = dict[str, Any]
-WITHIN = 90.0
-
-
-class Fate(StrEnum):
-    """What a live object makes of a changed spec: it does it, or says why not and stays as it was."""
-
-    DONE = "done"
-    REFUSED = "refused"  # by the operator, as from a fresh object
-    FIXED = "fixed"  # by the API server, which takes it from a fresh object
-
-
-@dataclass(frozen=True, slots=True)
-class Trio:
-    """One change, the object that is edited, and the fresh ones of after and of before."""
-
-    change: Change
-    edited: str
-    after: str
-    before: str
-    fate: Fate
+# What counts only when a run begins; tests/chaos/test_views.py and docs/workflows.md have the rest of it.
+check_tasks = partial(find_task_problem, load_task_types()[0])
+PINNED = frozenset({"templateRef.name", "paused", "workspace.size", "workspace.storageClass"})
 
 
 @pytest.fixture(scope="module")
@@ -62,89 +47,6 @@ def here(cluster: Cluster, namespace: str, operator: Operators) -> Iterator[Obje
     here = Objects(cluster, namespace)
     yield here
     here.kubectl("delete", "agentpools,workflows", "--all", "--timeout=60s")
-
-
-def put(here: Objects, kind: str, name: str, spec: Json) -> None:
-    """Give an object a spec, also without fields that it had."""
-    found = here.get(kind, name)
-    found["spec"] = fill_in(here, name, spec)
-    here.cluster.api.put(here.path(kind, name), json=found).raise_for_status()
-
-
-def fill_in(here: Objects, name: str, spec: Json) -> Json:
-    words = json.dumps(spec).replace('"OBJECT"', f'"{name}"').replace('"NAMESPACE"', f'"{here.namespace}"')
-    return dict(json.loads(words))
-
-
-def make_trios(here: Objects, kind: str, changes: Sequence[Change], judge: Callable[[Change], Fate]) -> list[Trio]:
-    """Make the objects; of those with the same spec before only one stays as it is."""
-    trios, bases = [], dict[str, str]()
-
-    def create(name: str, spec: Json) -> str:
-        here.create(kind, name, fill_in(here, name, spec))
-        return name
-
-    for number, change in enumerate(changes):
-        words = json.dumps(change.before, sort_keys=True)
-        if words not in bases:
-            bases[words] = create(f"before-{len(bases):03}", change.before)
-        edited = create(f"edited-{number:03}", change.before)
-        after = create(f"after-{number:03}", change.after)
-        trios.append(Trio(change, edited, after, bases[words], judge(change)))
-    return trios
-
-
-def await_alike(here: Objects, kind: str, trios: Sequence[Trio], find: Callable[[Likenesses, Trio], str]) -> None:
-    """Wait until no trio has a difference any more; AssertionError with all that are left."""
-    left: dict[str, str] = {}
-
-    def look() -> bool:
-        seen = Likenesses(here, (kind,))
-        found = {str(trio.change): find(seen, trio) for trio in trios}
-        left.clear()
-        left.update({change: difference for change, difference in found.items() if difference})
-        return not left
-
-    try:
-        wait_until(look, "all are alike", within=WITHIN, every=1.0)
-    except TimeoutError:
-        told = "\n".join(f"== {change}\n{difference}" for change, difference in left.items())
-        raise AssertionError(f"{len(left)} of {len(trios)} differ:\n{told}") from None
-
-
-def compare(seen: Likenesses, kind: str, found: str, wanted: str) -> str:
-    """Say how an object differs from one that is to be like it, or that one of them is not done yet."""
-    restless = [name for name in (found, wanted) if not seen.is_current(kind, name)]
-    if restless:
-        return f"not looked at: {restless}"
-    states = [{"status": seen.status(kind, name), "children": seen.children(kind, name)} for name in (found, wanted)]
-    return tell_difference(*states)
-
-
-def compare_edited(seen: Likenesses, kind: str, trio: Trio) -> str:
-    """Say how an edited object differs from what it is to be."""
-    if trio.fate is Fate.DONE:
-        return compare(seen, kind, trio.edited, trio.after)
-    said = seen.status(kind, trio.edited)
-    stayed = tell_difference(*(seen.children(kind, name) for name in (trio.edited, trio.before)))
-    if trio.fate is Fate.FIXED:
-        return stayed if said["conditions"].get("Stalled", [""])[:2] == ["True", "AdmissionRefused"] else "not refused"
-    wanted = seen.status(kind, trio.after)
-    if "Stalled" not in wanted["conditions"]:
-        return "a fresh one is not refused"
-    refusals = [{part: row.get(part) for part in ("conditions", "phase", "message")} for row in (said, wanted)]
-    return tell_difference(*refusals) or stayed
-
-
-def edit_there_and_back(here: Objects, kind: str, trios: Sequence[Trio]) -> None:
-    """Change the objects and change them back, and compare them each time."""
-    await_alike(here, kind, trios, lambda seen, trio: compare(seen, kind, trio.edited, trio.before))
-    for trio in trios:
-        put(here, kind, trio.edited, trio.change.after)
-    await_alike(here, kind, trios, lambda seen, trio: compare_edited(seen, kind, trio))
-    for trio in trios:
-        put(here, kind, trio.edited, trio.change.before)
-    await_alike(here, kind, trios, lambda seen, trio: compare(seen, kind, trio.edited, trio.before))
 
 
 KINDS = {
@@ -168,4 +70,55 @@ def test_a_change_of_each_field_makes_of_a_live_object_what_a_fresh_one_is_and_b
             return Fate.FIXED
         return Fate.REFUSED if isinstance(read(fill_in(here, "x", change.after)), SpecProblem) else Fate.DONE
 
-    edit_there_and_back(here, kind, make_trios(here, kind, changes, judge))
+    edit_there_and_back(here, kind, make_trios(here, kind, [(change, judge(change)) for change in changes]))
+
+
+def is_refused(spec: Json) -> bool:
+    found = read_definition(spec)
+    return isinstance(found, SpecProblem) or check_tasks(found) is not None
+
+
+def gather(changes: Sequence[Change], is_refused: Callable[[Json], bool]) -> list[tuple[Change, Fate]]:
+    """Return the changes with what becomes of them; those of steps are made together where they are done."""
+    refused = [change for change in changes if is_refused(change.after)]
+    done = [change for change in changes if change not in refused]
+    alone = [change for change in done if not is_about_a_step(change)]
+    wide = widen([change for change in done if is_about_a_step(change)])
+    return [*((each, Fate.REFUSED) for each in refused), *((each, Fate.DONE) for each in (*alone, *wide))]
+
+
+def wrap(change: Change) -> Change:
+    return Change(f"workflow.{change.path}", change.value, {"workflow": change.before}, {"workflow": change.after})
+
+
+def test_a_change_of_each_field_makes_of_a_held_run_what_a_fresh_one_is_and_back(here: Objects):
+    schema = read_spec_schema("workflows")
+    changes = list(list_changes(schema, WORKFLOWS))
+    assert {change.path for change in changes} == {leaf.path for leaf in list_leaves(schema)}
+    fates = gather([change for change in changes if change.path not in PINNED], is_refused)
+    edit_there_and_back(here, "Workflow", make_trios(here, "Workflow", fates))
+
+
+def test_a_change_of_each_field_makes_of_a_live_template_what_a_fresh_one_is_and_back(here: Objects):
+    """Its runs tell what it has become."""
+    kind, schema = "WorkflowTemplate", read_spec_schema("workflowtemplates")
+    own = [change for change in list_changes(schema, TEMPLATES) if not change.path.startswith("workflow.")]
+    inner = list(list_changes(read_spec_schema("workflows"), WORKFLOWS))
+    assert {change.path for change in own} | {f"workflow.{change.path}" for change in inner} == {
+        leaf.path for leaf in list_leaves(schema)
+    }
+
+    def judge(spec: Json) -> bool:
+        return isinstance(read_template({"workflow": spec}), SpecProblem)
+
+    fates = [(wrap(change), fate) for change, fate in gather(inner, judge)] + [(change, Fate.DONE) for change in own]
+    numbers = itertools.count()
+
+    def run_both(pairs: Sequence[tuple[str, str]]) -> None:
+        """Run what an edited template has become and a fresh one."""
+        runs = [(f"run-{next(numbers):04}", template) for pair in pairs for template in pair]
+        for name, template in runs:
+            here.create("Workflow", name, {"templateRef": {"name": template}})
+        await_runs_alike(here, list(zip(runs[::2], runs[1::2], strict=True)))
+
+    edit_there_and_back(here, kind, make_trios(here, kind, fates), run_both)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
@@ -16,7 +16,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, child, number, text
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import Definition, compute_digest, read_definition
-from vapora.core.workflow.edits import drop_removed, follow_edit
+from vapora.core.workflow.edits import Check, drop_removed, follow_edit
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
@@ -77,9 +77,7 @@ class Definitions:
 class Runs:
     """Keeps the memo of each run that goes on."""
 
-    def __init__(
-        self, api: KubeApi, keeper: Keeper, templates: Templates, check: Callable[[Definition], SpecProblem | None]
-    ) -> None:
+    def __init__(self, api: KubeApi, keeper: Keeper, templates: Templates, check: Check) -> None:
         self._api = api
         self._keeper = keeper
         self._templates = templates
@@ -118,7 +116,7 @@ class Runs:
         if run.generation != number(meta, "generation"):
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
-            _follow(run, child(obj, "spec"))
+            self._follow(run, child(obj, "spec"))
             run.generation = number(meta, "generation")
         return run
 
@@ -141,7 +139,7 @@ class Runs:
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
-            _follow(run, raw)
+            self._follow(run, raw)
         return run
 
     async def _read_definition(
@@ -160,38 +158,38 @@ class Runs:
             return SpecProblem(Reason.SpecChanged, f"{message}make a new Workflow")
         return self._definitions.read(read_revision(revision))
 
+    def _follow(self, run: Run, raw: Mapping[str, object]) -> None:
+        """Lets a run that has begun follow its edited spec as far as it may."""
+        digest = compute_digest(raw)
+        is_final = run.status.phase.is_final
+        is_templated = bool(child(raw, "templateRef"))
+        if isinstance(run.definition, SpecProblem) or (
+            digest == run.digest and (is_final or is_templated or run.definition.raw == raw)
+        ):
+            run.outdated, run.must_rerun = ("", ""), False
+        elif is_final:
+            self._rerun(run, raw)
+        elif run.status.stage is Stage.STEPS and not is_templated:
+            edited = follow_edit(run.definition, raw, run.status, self._check)
+            if edited.definition.digest != run.definition.digest:
+                status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
+                run.definition, run.status, run.digest = edited.definition, status, digest
+                run.frontier = build_stage_frontier(edited.definition, status, run.identity)
+                run.must_look_at_all = True
+            run.outdated = (edited.reason, edited.message)
+        else:
+            run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
 
-def _follow(run: Run, raw: Mapping[str, object]) -> None:
-    """Lets a run that has begun follow its edited spec as far as it may."""
-    digest = compute_digest(raw)
-    is_final = run.status.phase.is_final
-    is_templated = bool(child(raw, "templateRef"))
-    if isinstance(run.definition, SpecProblem) or (
-        digest == run.digest and (is_final or is_templated or run.definition.raw == raw)
-    ):
-        run.outdated, run.must_rerun = ("", ""), False
-    elif is_final:
-        _rerun(run, raw)
-    elif run.status.stage is Stage.STEPS and not is_templated:
-        edited = follow_edit(run.definition, raw, run.status)
-        if edited.definition.digest != run.definition.digest:
-            status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
-            run.definition, run.status, run.digest = edited.definition, status, digest
-            run.frontier = build_stage_frontier(edited.definition, status, run.identity)
-            run.must_look_at_all = True
-        run.outdated = (edited.reason, edited.message)
-    else:
-        run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
-
-
-def _rerun(run: Run, raw: Mapping[str, object]) -> None:
-    """Takes the changed spec of an ended run over where it says that it then runs again."""
-    definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
-    if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
-        words = f"; {definition.message}" if isinstance(definition, SpecProblem) and definition.message else ""
-        run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
-        return
-    status = replace(run.status, revision="")
-    run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
-    run.frontier = build_stage_frontier(definition, status, run.identity)
-    run.outdated = ("", "")
+    def _rerun(self, run: Run, raw: Mapping[str, object]) -> None:
+        """Takes the changed spec of an ended run over where it says that it then runs again."""
+        definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
+        if isinstance(definition, Definition):
+            definition = self._check(definition) or definition
+        if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
+            words = f"; {definition.message}" if isinstance(definition, SpecProblem) and definition.message else ""
+            run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
+            return
+        status = replace(run.status, revision="")
+        run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
+        run.frontier = build_stage_frontier(definition, status, run.identity)
+        run.outdated = ("", "")

@@ -61,6 +61,19 @@ async def test_a_spec_that_is_changed_back_is_outdated_no_more() -> None:
         await cluster.until(lambda: cluster.condition("SpecOutdated") == "")
 
 
+@in_virtual_time
+async def test_an_edit_to_a_task_that_nobody_knows_is_not_followed() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(run_step("a"), run_step("b", dependsOn=["a"]))
+        await cluster.until(lambda: cluster.step("a"))
+        unknown = {"name": "b", "task": {"type": "no.such"}, "dependsOn": ["a"]}
+        cluster.api.change(W, {"spec": {"steps": [run_step("a"), unknown]}})
+        await cluster.until(lambda: cluster.condition("SpecOutdated") == "True InvalidSpec")
+        await cluster.end_pod("a")
+        await cluster.end_pod("b")
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+
+
 @pytest.mark.parametrize("restarts", [False, True], ids=["in one life", "over a restart"])
 def test_a_finished_workflow_whose_spec_changes_only_says_so(restarts: bool) -> None:
     @in_virtual_time
