@@ -130,16 +130,22 @@ def edit_there_and_back(
 
 
 def await_runs_alike(here: Objects, pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]]) -> None:
-    """Wait until both runs of each pair, named with their templates, are pinned to the same."""
+    """Wait until both runs of each pair, named with their templates, have begun in the same way."""
     left: list[str] = []
 
     def look() -> bool:
         seen = Likenesses(here, ("Workflow",))
-        told = [[[seen.status("Workflow", *run), seen.children("Workflow", *run)] for run in pair] for pair in pairs]
-        left[:] = [tell_difference(*each) or "not pinned" * (not each[0][1]) for each in told]
-        return not any(left)
+        left.clear()
+        for pair in pairs:
+            if restless := [name for name, _ in pair if not seen.is_current("Workflow", name)]:
+                left.append(f"not looked at: {restless}")
+                continue
+            states = [[seen.status("Workflow", *run), seen.children("Workflow", *run)] for run in pair]
+            if difference := tell_difference(*states):
+                left.append(f"== {pair}\n{difference}")
+        return not left
 
     try:
         wait_until(look, "all runs are alike", within=WITHIN, every=1.0)
     except TimeoutError:
-        raise AssertionError("\n".join(filter(None, left))) from None
+        raise AssertionError("\n".join(left)) from None

@@ -27,7 +27,7 @@ from vapora.core.template.definition import read_template
 from vapora.core.workflow.definition import read_definition
 from vapora.core.workflow.tasks import find_task_problem
 
-# What counts only when a run begins; tests/chaos/test_views.py and docs/workflows.md have the rest of it.
+# What counts only when a run begins, or holds a fresh one back before it has begun.
 check_tasks = partial(find_task_problem, load_task_types()[0])
 PINNED = frozenset({"templateRef.name", "paused", "workspace.size", "workspace.storageClass"})
 
@@ -46,7 +46,7 @@ def operator(cluster: Cluster, nats: NatsServer) -> Iterator[Operators]:
 def here(cluster: Cluster, namespace: str, operator: Operators) -> Iterator[Objects]:
     here = Objects(cluster, namespace)
     yield here
-    here.kubectl("delete", "agentpools,workflows", "--all", "--timeout=60s")
+    here.kubectl("delete", "agentpools", "--all", "--timeout=60s")  # while there is an operator to let them go
 
 
 KINDS = {

@@ -87,7 +87,7 @@ def test_it_becomes_what_it_was_last_where_nobody_looked(way: str, stage: Stage)
     await_like(here, pairs)
     wait_until(lambda: here.step(f"{way}-robbed", "a").get("tries") == 2, "what was lost is tried again")
     wait_until(lambda: here.step(f"{way}-robbed", "a").get("state") == "Running", "the next try runs")
-    assert here.step(f"{way}-robbed", "a")["infrastructureAttempt"] == 2
+    assert here.step(f"{way}-robbed", "a")["infrastructureAttempt"] == 1
     wait_until(lambda: not here.pods(f"vapora.dev/workflow={gone['metadata']['uid']}"), "its Pod goes with it")
 
 
