@@ -1,23 +1,26 @@
-"""Runs the command line with a wall clock that can be set, and with short waits for what comes once in minutes.
+"""The supervisor of operators whose wall clock can be set, and that wait shortly for what comes once in minutes.
 
 The clock is that of the system plus the seconds that stand in the file CHAOS_CLOCK names. The monotonic clock is left
 alone, as whoever sets a system's clock leaves it.
 """
 
 import functools
+import gc
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import kopf
+from tests.chaos.forking import ForkingSupervisor
 
 from vapora import app
 from vapora.adapters import kopf_frame
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import KubernetesApi
-from vapora.cli import main
 from vapora.controller import collect, resync
 
+PROGRAM = (sys.executable, "-m", "tests.chaos.launcher")
 SILENCE = 3.0  # seconds; a bookmark comes once a minute, so a quiet watch is made again every time
 RESYNC = 5.0
 
@@ -50,4 +53,5 @@ if __name__ == "__main__":
     if clock := os.environ.get("CHAOS_CLOCK"):
         set_clock(Path(clock))
     shorten_waits()
-    main()
+    gc.freeze()
+    ForkingSupervisor(sys.argv[1]).run()

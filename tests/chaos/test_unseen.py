@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 from tests.chaos.edits import Json, compare, put
+from tests.chaos.launcher import PROGRAM
 from tests.chaos.likeness import Likenesses
-from tests.chaos.stage import LAUNCHER, Stage
+from tests.chaos.stage import Stage
 from tests.cluster.waiting import wait_until
 from tests.integration.objects import Objects, run
 
@@ -17,15 +18,13 @@ QUICK = {"initialDelay": "100ms"}
 
 @pytest.fixture(scope="module")
 def program() -> Sequence[str]:
-    return LAUNCHER
+    return PROGRAM
 
 
 @contextmanager
 def down(stage: Stage) -> Iterator[None]:
     """No operator runs."""
-    process = stage.operator.process
-    process.kill()
-    process.wait(10)
+    stage.end_operator()
     yield
     stage.ensure_operator()
 

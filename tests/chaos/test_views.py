@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pytest
 from tests.chaos.draw import Draw
 from tests.chaos.gate import Write
+from tests.chaos.launcher import PROGRAM
 from tests.chaos.outcome import compare
-from tests.chaos.stage import LAUNCHER, Stage, Undisturbed
-from tests.chaos.workflows import WORKFLOWS
+from tests.chaos.stage import Stage, Undisturbed
 from tests.cluster.waiting import wait_until
 
+KINDS = ("step", "chain", "agent", "outside")
 PASTS_DRAWN = 6
 BEGUN = {Write("create", "pods", 1), Write("publish", "task", 1), Write("call", "tell", 1)}
 # Which lists lag: all of them, or those of one kind while the others are of now.
@@ -20,7 +21,12 @@ LAGS = {"everything": "", "workflows": "workflows", "pods": "pods"}
 
 @pytest.fixture(scope="module")
 def program() -> Sequence[str]:
-    return LAUNCHER
+    return PROGRAM
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stage: Stage) -> Undisturbed:
+    return Undisturbed({kind: stage.perform_undisturbed(kind).outcome for kind in KINDS}, {})
 
 
 def await_begun(stage: Stage) -> None:
@@ -30,8 +36,7 @@ def await_begun(stage: Stage) -> None:
 def stop(stage: Stage) -> None:
     """Kill the operator; the stage starts no other before it is told to."""
     process = stage.operator.process
-    process.kill()
-    process.wait(10)
+    stage.end_operator()
     stage.gate.killed.append(process)
 
 
@@ -52,7 +57,7 @@ def has_looked(stage: Stage) -> bool:
     return any(line.startswith('vapora_reconcile_total{kind="Workflow"') for line in stage.operator.metrics())
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
+@pytest.mark.parametrize("workflow", KINDS)
 def test_it_ends_the_same_where_the_watches_die_without_a_word(workflow: str, stage: Stage, undisturbed: Undisturbed):
     def deafen(name: str) -> None:
         await_begun(stage)
@@ -83,7 +88,7 @@ class Past:
         return f"{self.workflow} {self.moment}, {self.lagging} as before"
 
 
-PASTS = [Past(*each) for each in itertools.product(WORKFLOWS, LAGS, ("begun", "ended"))]
+PASTS = [Past(*each) for each in itertools.product(KINDS, LAGS, ("begun", "ended"))]
 
 
 def test_it_ends_the_same_where_a_new_operator_sees_what_was_so_before(

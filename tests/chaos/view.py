@@ -1,13 +1,12 @@
 """What an operator sees of the cluster through its proxy: what is so, nothing at all, or what was so before."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
 
-_GONE = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired", "message": "old"}
+_GONE = b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","reason":"Expired","code":410}}\n'
 
 
 class View:
@@ -51,23 +50,19 @@ class View:
         for step in steps:
             self._loop.call_soon_threadsafe(step)
 
-    async def turn(self, request: web.BaseRequest) -> str:
+    async def turn(self, request: web.BaseRequest, path: str) -> str:
         """Return the path to ask the API server for, once there is something to see."""
         if "limit" not in request.query:  # every list has one
-            return request.raw_path
+            return path
         await self._opened.wait()
         if not self._version or "continue" in request.query or not request.path.endswith(self._plural):
-            return request.raw_path
-        return f"{request.raw_path}&resourceVersion={self._version}&resourceVersionMatch=Exact"
+            return path
+        return f"{path}&resourceVersion={self._version}&resourceVersionMatch=Exact"
 
-    async def pass_on(
-        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        """Pass on a watch, as far as it is to be seen."""
+    async def watch(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """Yield what a watch brings, as far as it is to be seen."""
         self.streams += 1
         number = self.streams
-        response = web.StreamResponse(status=answer.status, headers=headers)
-        await response.prepare(request)
         closed = asyncio.ensure_future(self._closed.wait())
         try:
             while (chunk := await _read(answer, closed)) and not closed.done():
@@ -75,14 +70,12 @@ class View:
                     await self._current.wait()
                 if number <= self._deaf:
                     await asyncio.Event().wait()  # until the operator hangs up
-                await response.write(chunk)
+                yield chunk
             if closed.done():
                 await self._opened.wait()
-                await response.write(json.dumps({"type": "ERROR", "object": _GONE}).encode() + b"\n")
+                yield _GONE
         finally:
             closed.cancel()
-        await response.write_eof()
-        return response
 
 
 async def _read(answer: aiohttp.ClientResponse, closed: asyncio.Future[bool]) -> bytes:
