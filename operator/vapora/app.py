@@ -26,6 +26,7 @@ from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
+from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
@@ -101,6 +102,7 @@ class Operator:
         self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take)
         self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
         self._resync = Resync(api, store, queue, clock, [kind.name for kind in KINDS])
+        self._jumps = JumpWatch(clock, self._resync.queue_all)
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
@@ -157,8 +159,8 @@ class Operator:
         await self._fleet.prepare()
         try:
             async with asyncio.TaskGroup() as group:
-                beside = (self._pacer.run, self._events.run, self._collector.run, *self._controllers.while_leading)
-                for work in beside:
+                beside = (self._pacer.run, self._events.run, self._collector.run, self._jumps.run)
+                for work in (*beside, *self._controllers.while_leading):
                     group.create_task(_start(work))
                 await self._fleet.drain_results()
                 self._queue.open()

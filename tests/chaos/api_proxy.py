@@ -13,6 +13,7 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 from tests.chaos.gate import Cut, Expire, Fault, Freeze, Gate, Refuse, Side, hold
+from tests.chaos.view import View
 from tests.cluster.access import Cluster
 
 from vapora.adapters.kube_kinds import RESOURCES
@@ -43,6 +44,8 @@ class ApiProxy:
         self._watches: dict[aiohttp.ClientResponse, bool] = {}  # whether it has ended with 410
 
     async def __aenter__(self) -> Self:
+        self.view = View(asyncio.get_running_loop())
+        self.view = View(asyncio.get_running_loop())
         trust = ssl.create_default_context(cafile=str(self._cluster.ca))
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=trust, limit=0), auto_decompress=False, trust_env=False
@@ -112,7 +115,7 @@ class ApiProxy:
         if fault is not None and fault.side is Side.BEFORE:
             return self._strike(fault)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        url = self._cluster.url + self._confine(request)
+        url = self._cluster.url + await self.view.turn(request, self._confine(request))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
         async with (
             self._session.request(request.method, url, data=body or None, headers=headers, timeout=timeout) as answer,
@@ -165,7 +168,7 @@ class ApiProxy:
         await response.prepare(request)
         self._watches[answer], chunk = False, b"\n"
         try:
-            async for chunk in answer.content.iter_any():
+            async for chunk in self.view.watch(request, answer):
                 await response.write(chunk)
         except aiohttp.ClientConnectionError:
             if not (self._watches[answer] and chunk.endswith(b"\n")):

@@ -1,16 +1,18 @@
 """The stages of the chaos tests, what comes of workflows on them when nothing happens, and the draw of faults."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from tests.chaos.counting import Count, add_up, build_count
 from tests.chaos.draw import Draw, read_commit
+from tests.chaos.forking import PROGRAM
 from tests.chaos.stage import Stage, Undisturbed, set_stage
 from tests.chaos.stages import Stages, set_stages
 from tests.cluster.access import Cluster
 from tests.cluster.embedded import EmbeddedCluster
 from tests.cluster.nats import NatsServer
+from tests.cluster.process import Supervisor
 
 SIDE_BY_SIDE = 6
 
@@ -44,9 +46,21 @@ def require_embedded(cluster: Cluster) -> None:
 
 
 @pytest.fixture(scope="module")
-def stage(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def program() -> Sequence[str]:
+    """The supervisor that forks the operator."""
+    return PROGRAM
+
+
+@pytest.fixture(scope="module")
+def stage(
+    cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory, program: Sequence[str]
+) -> Iterator[Stage]:
     require_embedded(cluster)
-    with set_stage(cluster, nats, tmp_path_factory.mktemp("stage"), f"chaos-{secrets.token_hex(3)}") as ready:
+    folder, namespace = tmp_path_factory.mktemp("stage"), f"chaos-{secrets.token_hex(3)}"
+    with (
+        Supervisor("vapora-operators-", program=program) as supervisor,
+        set_stage(cluster, nats, folder, namespace, supervisor=supervisor) as ready,
+    ):
         yield ready
 
 

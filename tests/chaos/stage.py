@@ -22,6 +22,7 @@ from tests.chaos.outcome import (
     read_outcome,
     read_reasons,
 )
+from tests.chaos.view import View
 from tests.chaos.workflows import LEAF, LEAF_TEMPLATE, POOL, SIZED, SIZED_POOL, WORDS, WORKFLOWS, build_pool
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
@@ -71,9 +72,11 @@ class Stage:
         nats: NatsServer,
         broker: str,
         site: EffectSite,
+        view: View,
     ) -> None:
         self.objects = objects
         self.gate = gate
+        self.view = view
         self.nats = nats
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
@@ -232,7 +235,7 @@ def set_stage(
         site = backstage.run(EffectSite(gate).__aenter__())
         try:
             started = Operators(cluster, f"{namespace}-lease", forks, api.write_kubeconfig(folder / "kubeconfig"))
-            stage = Stage(objects, started, gate, folder, nats=nats, broker=broker.url, site=site)
+            stage = Stage(objects, started, gate, folder, nats=nats, broker=broker.url, site=site, view=api.view)
             furnish(stage)
             wait_until(
                 lambda: objects.condition("AgentPool", POOL, "Ready").get("status") == "True",

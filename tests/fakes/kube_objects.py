@@ -11,7 +11,6 @@ from vapora.core.plan import Key
 
 Subscriber = Callable[[str, JsonObject, JsonObject | None], None]
 _OWN = frozenset({"Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"})
-
 _TAKE_OUT = "$deleteFromPrimitiveList/"
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import kopf
 
+from vapora.adapters.kube_client import WATCH_SECONDS, WATCH_SILENCE
 from vapora.adapters.kube_config import Credentials
 from vapora.api.kinds import GROUP, KINDS, VERSION, Kind
 from vapora.controller.ports import JsonObject
 
 Report = Callable[[str, str | None, JsonObject], None]
-WATCH_SECONDS = 290
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -59,6 +59,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 0.2
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.inactivity_timeout = WATCH_SILENCE
     settings.networking.request_timeout = 30
     settings.posting.enabled = False
     settings.scanning.disabled = True

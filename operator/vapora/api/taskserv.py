@@ -94,9 +94,9 @@ class Storage(ApiModel):
     """A volume that each replica keeps."""
 
     size: Quantity
-    """Its size."""
+    """Its size; fixed once the service is deployed."""
     storage_class: ObjectName | None = None
-    """Its storage class, instead of the cluster's default."""
+    """Its storage class, instead of the cluster's default; fixed like the size."""
     mount_path: Text = "/data"
     """Where it is mounted."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakValueDictionary
@@ -17,7 +17,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, child, number, text
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import LIGHT_BYTES, Definition, compute_digest, read_definition
-from vapora.core.workflow.edits import drop_removed, follow_edit
+from vapora.core.workflow.edits import Check, drop_removed, follow_edit
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.revision import read_revision, revision_key
@@ -85,7 +85,7 @@ class Runs:
         api: KubeApi,
         keeper: Keeper,
         templates: Templates,
-        check: Callable[[Definition], SpecProblem | None],
+        check: Check,
         beside: Beside = at_once,
     ) -> None:
         self._api = api
@@ -128,7 +128,7 @@ class Runs:
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
             raw = child(obj, "spec")
-            await self._choose(raw)(partial(_follow, run, raw))
+            await self._choose(raw)(partial(self._follow, run, raw))
             run.generation = number(meta, "generation")
         return run
 
@@ -154,7 +154,7 @@ class Runs:
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
             run.must_tell_rows = True
-            await beside(partial(_follow, run, raw))
+            await beside(partial(self._follow, run, raw))
         return run
 
     def _choose(self, value: object) -> Beside:
@@ -182,38 +182,38 @@ class Runs:
         pinned = read_revision(revision)
         return await self._choose(pinned)(partial(self._definitions.read, pinned))
 
+    def _follow(self, run: Run, raw: Mapping[str, object]) -> None:
+        """Lets a run that has begun follow its edited spec as far as it may."""
+        digest = compute_digest(raw)
+        is_final = run.status.phase.is_final
+        is_templated = bool(child(raw, "templateRef"))
+        if isinstance(run.definition, SpecProblem) or (
+            digest == run.digest and (is_final or is_templated or run.definition.raw == raw)
+        ):
+            run.outdated, run.must_rerun = ("", ""), False
+        elif is_final:
+            self._rerun(run, raw)
+        elif run.status.stage is Stage.STEPS and not is_templated:
+            edited = follow_edit(run.definition, raw, run.status, self._check)
+            if edited.definition.digest != run.definition.digest:
+                status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
+                run.definition, run.status, run.digest = edited.definition, status, digest
+                run.frontier = build_stage_frontier(edited.definition, status, run.identity)
+                run.must_look_at_all = True
+            run.outdated = (edited.reason, edited.message)
+        else:
+            run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
 
-def _follow(run: Run, raw: Mapping[str, object]) -> None:
-    """Lets a run that has begun follow its edited spec as far as it may."""
-    digest = compute_digest(raw)
-    is_final = run.status.phase.is_final
-    is_templated = bool(child(raw, "templateRef"))
-    if isinstance(run.definition, SpecProblem) or (
-        digest == run.digest and (is_final or is_templated or run.definition.raw == raw)
-    ):
-        run.outdated, run.must_rerun = ("", ""), False
-    elif is_final:
-        _rerun(run, raw)
-    elif run.status.stage is Stage.STEPS and not is_templated:
-        edited = follow_edit(run.definition, raw, run.status)
-        if edited.definition.digest != run.definition.digest:
-            status = replace(run.status, steps=drop_removed(edited.definition, run.status), revision="")
-            run.definition, run.status, run.digest = edited.definition, status, digest
-            run.frontier = build_stage_frontier(edited.definition, status, run.identity)
-            run.must_look_at_all = True
-        run.outdated = (edited.reason, edited.message)
-    else:
-        run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
-
-
-def _rerun(run: Run, raw: Mapping[str, object]) -> None:
-    """Takes the changed spec of an ended run over where it says that it then runs again."""
-    definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
-    if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
-        words = f"; {definition.message}" if isinstance(definition, SpecProblem) and definition.message else ""
-        run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
-        return
-    status = replace(run.status, revision="")
-    run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
-    run.frontier = build_stage_frontier(definition, status, run.identity)
-    run.outdated = ("", "")
+    def _rerun(self, run: Run, raw: Mapping[str, object]) -> None:
+        """Takes the changed spec of an ended run over where it says that it then runs again."""
+        definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
+        if isinstance(definition, Definition):
+            definition = self._check(definition) or definition
+        if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
+            words = f"; {definition.message}" if isinstance(definition, SpecProblem) and definition.message else ""
+            run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
+            return
+        status = replace(run.status, revision="")
+        run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
+        run.frontier = build_stage_frontier(definition, status, run.identity)
+        run.outdated = ("", "")

@@ -141,7 +141,7 @@ class WorkflowReconciler:
             observed = self._observe(key, run)
             if observed is None:
                 return None
-            decided, problems = await self._carry_out(observed, now)
+            decided, problems = await self._carry_out(run, observed, now)
             run.status, run.frontier = decided.status, decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
@@ -212,7 +212,7 @@ class WorkflowReconciler:
         wanted = definition.spec.concurrency if isinstance(definition, Definition) else None
         return self._places.find_rivals(key, wanted.key) if wanted is not None else ()
 
-    async def _carry_out(self, observed: Observed, now: datetime) -> tuple[WorkflowPlan, dict[str, Problem]]:
+    async def _carry_out(self, run: Run, observed: Observed, now: datetime) -> tuple[WorkflowPlan, dict[str, Problem]]:
         """Does what the plan says; where something is refused, plans again with that, and does what is new in it."""
         problems: dict[str, Problem] = {}
         done: list[Action] = []
@@ -227,8 +227,17 @@ class WorkflowReconciler:
             found = await self._kit.executor.execute(wanted)
             if not found:
                 return decided, problems
+            if any(isinstance(problem.action, Look) and problem.is_permanent for problem in found):
+                await self._check_loss(observed.workflow, run)
             done += wanted
             problems.update({name_of(problem.action): problem for problem in found})
+
+    async def _check_loss(self, key: Key, run: Run) -> None:
+        """Raises Conflict where what is lost was let go long ago, and only the status decided on is older."""
+        await self._kit.writer.read_anew(key, run.identity.uid)
+        known = self._kit.store.get(key)
+        if known is None or run.is_void(known):
+            raise Conflict("a status of before told of a child that is gone", status=409, reason="Conflict")
 
     async def _record(self, run: Run, executions: Sequence[Execution], *, wait: float) -> None:
         """Hands executions to the recorder, again those that it had no room for; waits a moment for them."""

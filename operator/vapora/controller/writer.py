@@ -66,7 +66,7 @@ class StatusWriter:
         except NotFound:
             self._store.remove(key, text(meta, "uid"))
         except Conflict:
-            await self._read_anew(key, text(meta, "uid"))
+            await self.read_anew(key, text(meta, "uid"))
             raise
         self._pacer.written(key, self._clock.monotonic() - started)
         return True
@@ -79,7 +79,8 @@ class StatusWriter:
         """Drops what is known of an object that is gone."""
         self._pacer.forget(key)
 
-    async def _read_anew(self, key: Key, uid: str) -> None:
+    async def read_anew(self, key: Key, uid: str) -> None:
+        """Reads an object into the store, as somebody else may have written it; one that is gone is forgotten."""
         try:
             self._store.put(key.kind, await self._api.get(key))
         except NotFound:

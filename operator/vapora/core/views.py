@@ -278,10 +278,14 @@ def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
 
 @dataclass(frozen=True, slots=True)
 class PlainView:
-    """Is a child of which only the existence and what we applied matters: a Service, an HPA, a ControllerRevision."""
+    """Is a child of which only the existence and what we applied matters: a Service, an HPA, a ControllerRevision.
+
+    `is_headless` is about Services: whether it has no address of its own is fixed when it is made.
+    """
 
     meta: Meta
     applied: str
+    is_headless: bool = False
 
 
 def project_plain(manifest: Mapping[str, object], kind: str) -> PlainView:
@@ -289,6 +293,7 @@ def project_plain(manifest: Mapping[str, object], kind: str) -> PlainView:
     return PlainView(
         meta=project_meta(manifest, kind),
         applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
+        is_headless=child(manifest, "spec").get("clusterIP") == "None",
     )
 
 

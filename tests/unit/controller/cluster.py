@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.fakes.event_source import FakeEventSource
 from tests.fakes.kube_api import FakeKubeApi
@@ -39,6 +40,7 @@ from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution, GraphUnavailable
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
+from vapora.core.workflow.tasks import find_task_problem
 
 VOCABULARY = load_vocabulary()
 DEVELOPERS = PoolView("default", "developers", "developer", frozenset(), replicas=5, max_concurrent=2, in_flight=0)
@@ -135,7 +137,7 @@ class Operator:
             performer=self.performer,
             keeper=keeper,
             places=Places(self.store, self.queue.add),
-            runs=Runs(api, keeper, Templates(self.store, self.queue.add, run_at_once), lambda _: None),
+            runs=Runs(api, keeper, Templates(self.store, self.queue.add, run_at_once), partial(find_task_problem, {})),
             policy_problem=lambda: None,
             wake=self.queue.add,
         )

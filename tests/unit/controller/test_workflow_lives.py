@@ -1,5 +1,7 @@
 """Workflows over their whole life: specs that change, what the graph has to take first, ends and restarts."""
 
+import copy
+
 import pytest
 from tests.fakes.kube_api import refuse
 from tests.fakes.virtual_time import in_virtual_time
@@ -57,6 +59,19 @@ async def test_a_spec_that_is_changed_back_is_outdated_no_more() -> None:
         await begin_and_change(cluster)
         cluster.api.change(W, {"spec": {"steps": [run_step("a"), run_step("b", dependsOn=["a"])]}})
         await cluster.until(lambda: cluster.condition("SpecOutdated") == "")
+
+
+@in_virtual_time
+async def test_an_edit_to_a_task_that_nobody_knows_is_not_followed() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(run_step("a"), run_step("b", dependsOn=["a"]))
+        await cluster.until(lambda: cluster.step("a"))
+        unknown = {"name": "b", "task": {"type": "no.such"}, "dependsOn": ["a"]}
+        cluster.api.change(W, {"spec": {"steps": [run_step("a"), unknown]}})
+        await cluster.until(lambda: cluster.condition("SpecOutdated") == "True InvalidSpec")
+        await cluster.end_pod("a")
+        await cluster.end_pod("b")
+        await cluster.until(lambda: cluster.phase == "Succeeded")
 
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["in one life", "over a restart"])
@@ -294,3 +309,26 @@ async def test_nothing_that_rests_on_a_revision_is_written_before_it_could_be_ma
         await cluster.end_pod("a")
         await cluster.until(lambda: cluster.phase == "Succeeded")
         assert cluster.count("create", "Pod") == 1
+
+
+@in_virtual_time
+async def test_a_child_that_was_let_go_is_not_lost_to_a_leader_that_sees_the_workflow_as_it_was() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(run_step("a"))
+        await cluster.until(lambda: cluster.api.all("Pod"))
+        [pod] = cluster.api.all("Pod")
+        cluster.api.change(Key("Pod", "default", pod["metadata"]["name"]), {"status": {"phase": "Running"}})
+        await cluster.until(lambda: cluster.step("a").get("state") == "Running")
+        before = copy.deepcopy(cluster.workflow)
+        await cluster.end_pod("a")
+        await cluster.until(lambda: cluster.phase == "Succeeded" and not cluster.held_pods())
+        await cluster.restart()
+        await cluster.clock.sleep(1)
+        store = cluster.operator.store
+        store.remove(W, before["metadata"]["uid"])
+        store.put("Workflow", before)
+        cluster.operator.queue.add(W)
+        await cluster.clock.sleep(60)
+        assert (cluster.phase, cluster.step("a")["tries"], len(cluster.api.all("Pod"))) == ("Succeeded", 1, 1)
+        assert cluster.graph is not None
+        assert cluster.graph.outcomes() == {"a//1": "success"}

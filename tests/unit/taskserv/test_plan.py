@@ -367,8 +367,8 @@ def test_a_service_waits_until_what_its_deleted_namesake_has_left_is_gone() -> N
 def test_another_type_takes_the_place_of_the_former_workload() -> None:
     settled = settle(build_observed())
     plan = plan_taskserv(respec(settled, type="stateful"), NOW)
-    assert kinds(plan) == ["StatefulSet", "Service"]
-    assert [action.key.kind for action in plan.actions if isinstance(action, Delete)] == ["Deployment"]
+    assert kinds(plan) == ["StatefulSet"]
+    assert [a.key.kind for a in plan.actions if isinstance(a, Delete)] == ["Service", "Deployment"]
     assert settle(respec(settled, type="stateful")).status["phase"] == "Healthy"
 
 
@@ -377,3 +377,17 @@ def test_the_plan_of_a_plan_that_was_carried_out_is_empty(fields: dict[str, obje
     settled = settle(build_observed(need("nats", "Healthy"), **fields))
     plan = plan_taskserv(settled, NOW)
     assert (plan.actions, plan.events, plan.status) == ((), (), settled.status)
+
+
+@pytest.mark.parametrize(("before", "after"), [("service", "stateful"), ("stateful", "service")])
+def test_a_service_whose_type_changes_gets_another_address_in_two_steps(before: str, after: str) -> None:
+    observed = build_observed(type=before)
+    observed = carry_out(observed, plan_taskserv(observed, NOW))
+    observed = replace(observed, spec=read_taskserv_spec(build_spec(type=after)))
+    observed = carry_out(observed, plan_taskserv(observed, NOW))
+    assert [view for view in observed.children if view.meta.key.kind == "Service"] == []
+    observed = carry_out(observed, plan_taskserv(observed, NOW))
+    workload = "StatefulSet" if after == "stateful" else "Deployment"
+    made = {view.meta.key.kind: getattr(view, "is_headless", None) for view in observed.children}
+    assert made == {"Service": after == "stateful", workload: None}
+    assert plan_taskserv(observed, NOW).actions == ()

@@ -8,8 +8,8 @@ from datetime import datetime
 from vapora.api.reasons import Reason
 from vapora.api.taskserv import TaskservSpec
 from vapora.core.conditions import Condition
-from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply, plan_removal
-from vapora.core.plan import Action, Apply, Plan
+from vapora.core.owned import LEFTOVER_POLL, KeptView, describe_leftovers, plan_apply, plan_removal
+from vapora.core.plan import Action, Apply, Delete, Manifest, Plan
 from vapora.core.refusals import find_refusal
 from vapora.core.supported import SpecProblem
 from vapora.core.taskserv.dependencies import describe_cycle, find_missing
@@ -25,7 +25,7 @@ from vapora.core.taskserv.status import (
     is_urgent,
 )
 from vapora.core.transitions import tell_transitions
-from vapora.core.views import rows
+from vapora.core.views import PlainView, child, rows
 
 AGAIN_AFTER_REFUSAL = 30.0  # seconds; nothing tells us when a quota or a policy changes
 
@@ -77,8 +77,17 @@ def _is_gated(observed: Observed) -> bool:
 
 def _plan_children(observed: Observed, spec: TaskservSpec) -> tuple[Action, ...]:
     manifests = build_manifests(observed.meta, spec)
-    applied = [action for manifest in manifests for action in plan_apply(manifest, observed.find_child(manifest))]
-    return (*applied, *plan_removal(observed.children, manifests))
+    made = [action for manifest in manifests for action in _plan_child(manifest, observed.find_child(manifest))]
+    return (*made, *plan_removal(observed.children, manifests))
+
+
+def _plan_child(manifest: Manifest, existing: KeptView | None) -> tuple[Action, ...]:
+    """Applies a child; a Service that has an address and may have none, or the other way round, makes room first."""
+    if isinstance(existing, PlainView):
+        is_headless = child(manifest, "spec").get("clusterIP") == "None"
+        if existing.is_headless != is_headless and not existing.meta.is_deleting:
+            return (Delete(existing.meta.key, existing.meta.uid),)
+    return plan_apply(manifest, existing)
 
 
 def _hold(health: Health, refusal: Condition) -> Health:

@@ -19,7 +19,6 @@ from vapora.core.transitions import tell_transitions
 from vapora.core.views import child, number, parse_time, rows, text
 
 AGAIN_AFTER_REFUSAL = 30.0  # seconds; nothing tells us when a quota or a policy changes
-LONGEST_REST = 60.0  # seconds; a clock that is set wakes nobody
 MAX_RECENT = 10
 MAX_ACTIVE = 1000
 QUIET: frozenset[str] = frozenset({Reason.ApiUnavailable})
@@ -73,7 +72,7 @@ def _find_rest(observed: Observed, template: Template, decision: Decision, now: 
     if decision.next <= now and not decision.blockers:
         return 0.0
     due = template.timetable.next(now) if decision.blockers else decision.next
-    return min((due - now).total_seconds(), LONGEST_REST) if due else None
+    return (due - now).total_seconds() if due else None
 
 
 def _describe(observed: Observed, template: Template, decision: Decision) -> Iterator[Condition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vapora.core.plan import Manifest
@@ -14,6 +14,9 @@ from vapora.core.workflow.status import State, StepStatus, WorkflowStatus
 _NAMED = 5  # steps that one message names
 
 
+Check = Callable[[Definition], SpecProblem | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Edited:
     """Is what a run does after an edit, and what of the edit it does not follow; an empty sentence means nothing."""
@@ -23,7 +26,7 @@ class Edited:
     message: str = ""
 
 
-def follow_edit(former: Definition, raw: Manifest, status: WorkflowStatus) -> Edited:
+def follow_edit(former: Definition, raw: Manifest, status: WorkflowStatus, check: Check) -> Edited:
     """Returns the edited definition with the started steps as they were; an edit that cannot be run changes nothing."""
     started = {name for name, step in status.steps.items() if _has_begun(step)}
     before = {text(row, "name"): row for row in rows(former.raw, "steps")}
@@ -32,6 +35,8 @@ def follow_edit(former: Definition, raw: Manifest, status: WorkflowStatus) -> Ed
     kept = [before[name] if name in pinned else row for name, row in wanted.items()]
     kept += [before[name] for name in pinned if name not in wanted]
     definition = read_definition({**raw, "steps": kept})
+    if not isinstance(definition, SpecProblem):
+        definition = check(definition) or definition
     if isinstance(definition, SpecProblem):
         words = f"the edited spec is not followed: {definition.message}"
         return Edited(former, definition.reason, words)
