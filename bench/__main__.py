@@ -7,14 +7,27 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.loads import FULL, SHORT, Sizes, build_chain, build_fan_out, build_live, build_one_step
+from bench.loads import (
+    FULL,
+    SHORT,
+    Load,
+    Sizes,
+    build_chain,
+    build_diamond,
+    build_failures,
+    build_fan_out,
+    build_items,
+    build_live,
+    build_one_step,
+)
 from bench.measure import describe_machine
 from bench.report import Report, average, judge, measure_noise, print_tables
 from bench.rig import Rig
-from bench.run import run_bare_pods, run_live, run_load
+from bench.run import run_bare_pods, run_killed, run_live, run_load, run_watched
 
 OUT = Path(__file__).with_name("out")
-LOADS = ("one_step", "chain", "fan_out", "live")
+LOADS = ("one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items")
+_SHORT_LOADS = ("one_step", "chain", "fan_out", "live", "kill")
 _RUNS = 3
 _WARM_UP = 300  # bare Pods: an API server that has seen little gives its watches short queues, and breaks them off
 
@@ -43,15 +56,29 @@ class Runs:
         match name:
             case "bare_pods":
                 return await run_bare_pods(rig, sizes.burst)
-            case "one_step":
-                return (await run_load(rig, build_one_step(sizes.burst))).report()
-            case "chain":
-                report = (await run_load(rig, build_chain(sizes.chains, sizes.links))).report()
-                return {"steps_per_minute": per_minute(report), **report}
-            case "fan_out":
-                return (await run_load(rig, build_fan_out(sizes.items))).report()
-            case _:
+            case "live":
                 return await run_live(rig, build_live(sizes.burst))
+            case "kill":
+                return with_rate("", await run_killed(rig, build_failures(sizes.killed, name)))
+            case "items":
+                return with_rate("steps", await run_watched(rig, build_items(sizes.many_items)))
+            case _:
+                report = (await run_load(rig, self._build(name))).report()
+                return with_rate({"failures": "", "chain": "steps", "diamond": "steps"}.get(name), report)
+
+    def _build(self, name: str) -> Load:
+        sizes = self._sizes
+        match name:
+            case "one_step":
+                return build_one_step(sizes.burst)
+            case "chain":
+                return build_chain(sizes.chains, sizes.links)
+            case "diamond":
+                return build_diamond(sizes.diamonds, sizes.width)
+            case "failures":
+                return build_failures(sizes.fallible)
+            case _:
+                return build_fan_out(sizes.items)
 
 
 def compare_to_bare_pods(report: Report, bare: Report) -> Report:
@@ -73,6 +100,11 @@ def per_minute(report: Report) -> float:
     return 60 * float(str(report["steps"])) / float(str(report["seconds"]))
 
 
+def with_rate(what: str | None, report: Report) -> Report:
+    """Return a report that begins with how many a minute ended: steps, or (an empty word) Workflows."""
+    return report if what is None else {f"{what}_per_minute".lstrip("_"): per_minute(report), **report}
+
+
 def summarize(runs: Sequence[dict[str, Report]]) -> dict[str, object]:
     """Return the means of the runs, what they were measured on, and each run."""
     means = average(runs)
@@ -89,10 +121,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one small run, judged by counts alone")
     parser.add_argument("--runs", type=int, help=f"how many runs to take the mean of (default {_RUNS})")
-    parser.add_argument("--only", default=",".join(LOADS), help="which loads, with commas between")
+    parser.add_argument("--only", help=f"which loads, with commas between: {', '.join(LOADS)}")
     parser.add_argument("--profile", action="store_true", help="write where the operator's CPU time goes to bench/out")
     chosen = parser.parse_args()
-    wanted = chosen.only.split(",")
+    wanted = chosen.only.split(",") if chosen.only else (_SHORT_LOADS if chosen.short else LOADS)
     if unknown := set(wanted) - set(LOADS):
         parser.error(f"no such load: {', '.join(sorted(unknown))}")
     OUT.mkdir(exist_ok=True)

@@ -8,11 +8,8 @@ from datetime import datetime
 from bench.loads import Load, Unit
 from bench.rig import OPERATOR_USER
 
-from vapora.core.naming import NO_ITEM, child_name
-
 _SIMULATOR_USER = "kwok"
 _READS = {"get", "list", "watch"}
-_TRIES = 5  # further tries than a load without failures can have
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,13 +28,28 @@ class Write:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Findings:
-    """What a load's part of the log shows. `lost` are units without a Pod, `waits` the seconds until each had one."""
+    """What a load's part of the log shows.
+
+    `pods` are those that had to be made, `lost` those of them that were not, `duplicates` all that were made beyond
+    them, `waits` the seconds from when each unit was ready until it had its first.
+    """
 
     writes: Mapping[str, int]
     refused: Mapping[str, int]
+    pods: int
     duplicates: int
     lost: int
     waits: Sequence[float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Try:
+    """What a Pod is for."""
+
+    workflow: str
+    unit: Unit
+    is_first: bool
+    is_last: bool
 
 
 def read_writes(events: Iterable[Mapping[str, object]]) -> list[Write]:
@@ -49,53 +61,54 @@ def find(writes: Sequence[Write], load: Load, namespace: str, uids: Mapping[str,
     """Judge a load of Workflows; `uids` holds theirs by name."""
     operators = [write for write in writes if write.user == OPERATOR_USER]
     made = [w for w in operators if w.verb == "create" and w.resource == "pods" and w.code == 201]
-    units = _name_units(load, uids)
-    tried = Counter(units.get(write.name, ("", Unit("a Pod of no step"))) for write in made)
-    strangers = sum(count for (workflow, _), count in tried.items() if not workflow)
-    wanted = [(workflow, unit) for workflow in uids for unit in load.units]
+    tries = _name_tries(load, uids)
+    times = Counter(write.name for write in made)
     return Findings(
         writes=Counter(f"{write.verb} {write.resource}" for write in operators),
         refused=Counter(f"{write.verb} {write.resource} {write.code}" for write in operators if write.code >= 400),
-        duplicates=strangers + sum(max(0, tried[each] - 1) for each in wanted),
-        lost=sum(tried[each] == 0 for each in wanted),
-        waits=_measure_waits(writes, made, units, namespace),
+        pods=len(tries),
+        duplicates=sum(count - (name in tries) for name, count in times.items()),
+        lost=sum(name not in times for name in tries),
+        waits=_measure_waits(writes, made, tries, namespace),
     )
 
 
-def _name_units(load: Load, uids: Mapping[str, str]) -> dict[str, tuple[str, Unit]]:
-    """Return which unit of which workflow each Pod's name stands for, whatever the try."""
-    return {
-        child_name(workflow, uid, unit.step, NO_ITEM if unit.item is None else unit.item, number): (
-            workflow,
-            unit,
-        )
-        for workflow, uid in uids.items()
-        for unit in load.units
-        for number in range(_TRIES)
-    }
+def _name_tries(load: Load, uids: Mapping[str, str]) -> dict[str, _Try]:
+    """Return what each Pod that must be made is for, by its name."""
+    tries = {}
+    for workflow, uid in uids.items():
+        for unit in load.units:
+            names = list(load.list_pods(workflow, uid, unit))
+            tries |= {name: _Try(workflow, unit, name == names[0], name == names[-1]) for name in names}
+    return tries
 
 
 def _measure_waits(
-    writes: Sequence[Write], made: Sequence[Write], units: Mapping[str, tuple[str, Unit]], namespace: str
+    writes: Sequence[Write], made: Sequence[Write], tries: Mapping[str, _Try], namespace: str
 ) -> list[float]:
-    """Return the seconds from when each unit was ready until its Pod existed.
+    """Return the seconds from when each unit was ready until its first Pod existed.
 
-    A unit is ready when its workflow exists, or when the simulated node has said the end of the Pod before it.
+    A unit is ready when its workflow exists, or when the simulated node has said the end of the last Pod before it.
     """
-    ready: dict[tuple[str, str | None], float] = {}
+    ready: dict[tuple[str, str], float] = {}  # by workflow and the step that was over; no step where it was created
     for write in writes:
         if write.namespace != namespace:
             continue
         if write.resource == "workflows" and write.verb == "create":
-            ready[write.name, None] = write.answered
-        elif write.resource == "pods/status" and write.user == _SIMULATOR_USER and write.name in units:
-            workflow, unit = units[write.name]
-            ready[workflow, unit.step] = write.answered
+            ready[write.name, ""] = write.answered
+        elif write.resource == "pods/status" and write.user == _SIMULATOR_USER and write.name in tries:
+            over = tries[write.name]
+            if over.is_last:
+                ready[over.workflow, over.unit.step] = write.answered
     waits = []
     for write in made:
-        workflow, unit = units.get(write.name, ("", None))
-        if unit is not None and (workflow, unit.after) in ready:
-            waits.append(write.answered - ready[workflow, unit.after])
+        wanted = tries.get(write.name)
+        if wanted is None or not wanted.is_first:
+            continue
+        before = [ready.get((wanted.workflow, step)) for step in wanted.unit.after or ("",)]
+        known = [moment for moment in before if moment is not None]
+        if len(known) == len(before):
+            waits.append(write.answered - max(known))
     return waits
 
 

@@ -34,11 +34,20 @@ class Processes:
 
     def __init__(self, processes: Iterable[tuple[str, int]]) -> None:
         self._pids = dict(processes)
+        self._gone: dict[str, float] = {}
 
     def sample(self) -> Sample:
         """Read the clocks of all processes now."""
-        cpu = {name: read_cpu(pid) for name, pid in self._pids.items()}
+        cpu = {name: read_cpu(pid) + self._gone.get(name, 0.0) for name, pid in self._pids.items()}
         return Sample(time.monotonic(), cpu, read_busy())
+
+    def note_end(self, name: str) -> None:
+        """Keep what a process has used so far: it is about to end."""
+        self._gone[name] = self._gone.get(name, 0.0) + read_cpu(self._pids[name])
+
+    def replace(self, name: str, pid: int) -> None:
+        """Go on with the process that took its place."""
+        self._pids[name] = pid
 
 
 def compare(before: Sample, after: Sample) -> Usage:

@@ -25,7 +25,7 @@ class Limit:
 LIMITS = (
     *(
         Limit(load, name, lambda n: n == 0, "0", is_count=True)
-        for load in ("one_step", "chain", "fan_out")
+        for load in ("one_step", "chain", "fan_out", "diamond", "failures", "kill", "items")
         for name in sorted(_COUNTS)
     ),
     Limit("one_step", "operator_writes_per_workflow", lambda n: n <= 4.5, "at most 4.5", is_count=True),
@@ -33,6 +33,7 @@ LIMITS = (
     Limit("chain", "steps_per_minute", lambda n: n >= 2700, "at least 2,700"),
     Limit("fan_out", "seconds", lambda n: n <= 20, "at most 20"),
     Limit("live", "rss_mib", lambda n: n < 250, "under 250"),
+    Limit("items", "status_bytes_peak", lambda n: n <= 256 * 1024, "at most 262,144", is_count=True),
 )
 
 
@@ -71,7 +72,8 @@ def measure_noise(runs: Sequence[Mapping[str, Mapping[str, object]]]) -> Report:
 
 def print_tables(summary: Mapping[str, Mapping[str, object]], verdicts: Sequence[tuple[Limit, float, str]]) -> None:
     """Print the figures, one line each and one column for each load, then the limits."""
-    loads = [name for name in ("bare_pods", "one_step", "chain", "fan_out", "live") if name in summary]
+    order = ("bare_pods", "one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items")
+    loads = [name for name in order if name in summary]
     columns = {load: dict(_flatten(summary[load])) for load in loads}
     names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
     print("| " + " | ".join(["", *loads]) + " |")

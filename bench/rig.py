@@ -1,6 +1,7 @@
 """What the loads run on: an embedded cluster with an audit log, and the operator under its own account."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -46,8 +47,10 @@ class Operator:
             counts[verb, kind] += int(float(value))
         return counts
 
-    def stop(self) -> None:
-        self.process.stop()
+    def kill(self) -> None:
+        """End it by kill -9, so that it can do nothing more."""
+        self.process.kill()
+        self.process.wait(10)
 
     @property
     def _port(self) -> int | None:
@@ -70,6 +73,7 @@ class Rig:
         self._supervisor = Supervisor("vapora-bench-")
         self._profile = profile
         self._operator: Operator | None = None
+        self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         self.cluster.start()
@@ -105,7 +109,7 @@ class Rig:
         }
         arguments = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
         process = self._supervisor.start(
-            "operator",
+            f"operator-{next(self._numbers)}",  # each its own log
             [sys.executable, *program, "operator", *arguments],
             env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
             cwd=CHECKOUT,

@@ -7,9 +7,10 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from bench.audit import Findings, find, read_writes
-from bench.client import LoadClient, Object, connected
+from bench.client import Ended, LoadClient, Object, connected
 from bench.loads import Load, build_bare_pods
 from bench.measure import Processes, Usage, compare, read_memory_mib
 from bench.rig import NAMESPACE, Operator, Rig
@@ -23,6 +24,7 @@ _SETTLE_SECONDS = 60.0
 _QUIET_SECONDS = 2.0
 _READS = {"get", "list", "watch"}
 _LIVE_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,11 +43,12 @@ class Outcome:
     has_settled: bool
 
     def report(self) -> Report:
-        """Return the figures that all loads share; what is `per_step` is divided by the number of Pods to be made."""
+        """Return the figures that all loads share; what is `per_step` is divided by the number of units."""
         steps, found = self.load.steps, self.findings
         cpu = {name: 1000 * seconds / steps for name, seconds in self.usage.cpu.items()}
         return {
             "steps": steps,
+            "pods": found.pods,
             "seconds": self.seconds,
             "settled_seconds": self.usage.seconds,
             "has_settled": self.has_settled,
@@ -68,43 +71,141 @@ class Outcome:
         }
 
 
+class Shift:
+    """The operator that works on a load, and what it and those before it used."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.operator = rig.start_operator()
+        self._rig = rig
+        self._processes = Processes(rig.processes(self.operator))
+        self._before, self._asked = self._processes.sample(), self.operator.requests()
+        self._since = rig.cluster.audit_position()
+        self._peak_mib = 0.0
+        self._gone: Counter[tuple[str, str]] = Counter()
+
+    def restart(self) -> None:
+        """End the operator by kill -9 and return when another one works in its place."""
+        self._gone += self.operator.requests()
+        self._peak_mib = self._read_peak()
+        self._processes.note_end("operator")
+        self.operator.kill()
+        self.operator = self._rig.start_operator()
+        self._processes.replace("operator", self.operator.process.pid)
+
+    def conclude(
+        self, load: Load, objects: Sequence[Object], usage: Usage, seconds: float, *, settled: bool
+    ) -> Outcome:
+        """Count what came of the load."""
+        uids = {str(obj["metadata"]["name"]): str(obj["metadata"]["uid"]) for obj in objects}
+        asked = self._gone + self.operator.requests() - self._asked
+        return Outcome(
+            load=load,
+            seconds=seconds,
+            usage=usage,
+            findings=find(read_writes(self._rig.cluster.audit_events(self._since)), load, NAMESPACE, uids),
+            unfinished=len(load.workflows) - sum(_has_succeeded(obj) for obj in objects),
+            unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
+            reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
+            status_bytes=[measure_status(obj) for obj in objects],
+            peak_mib=self._read_peak(),
+            has_settled=settled,
+        )
+
+    def usage(self) -> Usage:
+        """Return what was used since the beginning."""
+        return compare(self._before, self._processes.sample())
+
+    def _read_peak(self) -> float:
+        return max(self._peak_mib, read_memory_mib(self.operator.process.pid, "VmHWM"))
+
+
 async def run_load(rig: Rig, load: Load) -> Outcome:
     """Run a load of Workflows to its end."""
-    operator = rig.start_operator()
-    since, processes = rig.cluster.audit_position(), Processes(rig.processes(operator))
-    asked, before = operator.requests(), processes.sample()
-    async with connected(rig.cluster) as client:
-        seconds = (await _create_and_wait(rig, client, WORKFLOWS, load.workflows, "Succeeded"))[0]
-        has_settled = await _settle(operator)
-        after, asked = processes.sample(), operator.requests() - asked
-        objects = await client.list_all(WORKFLOWS)
-    uids = {str(obj["metadata"]["name"]): str(obj["metadata"]["uid"]) for obj in objects}
-    return Outcome(
-        load=load,
-        seconds=seconds,
-        usage=compare(before, after),
-        findings=find(read_writes(rig.cluster.audit_events(since)), load, NAMESPACE, uids),
-        unfinished=len(load.workflows) - sum(_has_succeeded(obj) for obj in objects),
-        unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
-        reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
-        status_bytes=[len(json.dumps(obj.get("status", {}), separators=(",", ":"))) for obj in objects],
-        peak_mib=read_memory_mib(operator.process.pid, "VmHWM"),
-        has_settled=has_settled,
-    )
+    shift = Shift(rig)
+    async with connected(rig.cluster) as client, client.watching(WORKFLOWS, "Succeeded") as ended:
+        seconds = await _run(rig, client, load, ended)
+        return await _conclude(shift, client, load, seconds)
+
+
+async def run_killed(rig: Rig, load: Load) -> Report:
+    """Run a load with the operator ended by kill -9 when all is created and a third is over, and started again."""
+    shift = Shift(rig)
+    async with connected(rig.cluster) as client, client.watching(WORKFLOWS, "Succeeded") as ended:
+        started = time.monotonic()
+        await client.create_all(WORKFLOWS, load.workflows)
+        await ended.wait_for(len(load.workflows) // 3)
+        killed, over = time.monotonic(), len(ended.names)
+        await asyncio.to_thread(shift.restart)
+        works = time.monotonic()
+        await ended.wait_for(len(load.workflows))
+        rig.cluster.control_plane.check()
+        outcome = await _conclude(shift, client, load, ended.last_at - started)
+    return {
+        "over_at_the_kill": over,
+        "seconds_until_another_works": works - killed,
+        "seconds_to_catch_up": ended.last_at - killed,  # from the kill until the last has ended
+        **outcome.report(),
+    }
+
+
+async def run_watched(rig: Rig, load: Load) -> Report:
+    """Run a load of one Workflow, and look at its status every half second to see how large it gets."""
+    shift = Shift(rig)
+    peak = 0
+    async with connected(rig.cluster) as client, client.watching(WORKFLOWS, "Succeeded") as ended:
+
+        async def look() -> None:
+            nonlocal peak
+            while True:
+                peak = max(peak, *(measure_status(obj) for obj in await client.list_all(WORKFLOWS)), 0)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+        looking = asyncio.create_task(look())
+        try:
+            seconds = await _run(rig, client, load, ended)
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+        outcome = await _conclude(shift, client, load, seconds)
+    return {"status_bytes_peak": max(peak, *outcome.status_bytes), **outcome.report()}
+
+
+async def _run(rig: Rig, client: LoadClient, load: Load, ended: Ended) -> float:
+    """Create a load and wait until a watch has seen all end; return the seconds."""
+    started = time.monotonic()
+    await client.create_all(WORKFLOWS, load.workflows)
+    await ended.wait_for(len(load.workflows))
+    rig.cluster.control_plane.check()
+    return ended.last_at - started
+
+
+async def _conclude(shift: Shift, client: LoadClient, load: Load, seconds: float) -> Outcome:
+    settled = await _settle(shift.operator)
+    usage = shift.usage()
+    return shift.conclude(load, await client.list_all(WORKFLOWS), usage, seconds, settled=settled)
+
+
+def measure_status(obj: Object) -> int:
+    """Return the bytes of a status as JSON."""
+    return len(json.dumps(obj.get("status", {}), separators=(",", ":")))
 
 
 async def run_bare_pods(rig: Rig, count: int, prefix: str = "bare") -> Report:
     """Measure what the machine can do at best: as many Pods that nobody looks after."""
     processes = Processes(rig.processes(None))
     before = processes.sample()
-    async with connected(rig.cluster) as client:
-        seconds, ended = await _create_and_wait(rig, client, PODS, build_bare_pods(count, prefix), "Succeeded")
-    usage = compare(before, processes.sample())
+    async with connected(rig.cluster) as client, client.watching(PODS, "Succeeded") as ended:
+        started = time.monotonic()
+        await client.create_all(PODS, build_bare_pods(count, prefix))
+        await ended.wait_for(count)
+        rig.cluster.control_plane.check()
+    usage, seconds = compare(before, processes.sample()), ended.last_at - started
     return {
         "pods": count,
-        "lost": count - ended,
+        "lost": count - len(ended.names),
         "seconds": seconds,
-        "per_minute": 60 * ended / seconds,
+        "per_minute": 60 * len(ended.names) / seconds,
         "cpu_ms_per_pod": {name: 1000 * cpu / count for name, cpu in usage.cpu.items()},
         "others_cpu_share": usage.others,
     }
@@ -131,18 +232,6 @@ def find_percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that so many percent of the values do not exceed; nan of none."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * int(percent) // 100) - 1)] if ordered else float("nan")
-
-
-async def _create_and_wait(
-    rig: Rig, client: LoadClient, path: str, objects: Sequence[object], phase: str
-) -> tuple[float, int]:
-    """Create objects and wait until a watch has seen all in a phase; return the seconds and how many got there."""
-    async with client.watching(path, phase) as ended:
-        started = time.monotonic()
-        await client.create_all(path, objects)
-        await ended.wait_for(len(objects))
-        rig.cluster.control_plane.check()
-        return ended.last_at - started, len(ended.names)
 
 
 async def _settle(operator: Operator) -> bool:

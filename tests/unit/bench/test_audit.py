@@ -1,7 +1,9 @@
 """What the benchmark reads out of an audit log."""
 
+import re
+
 from bench.audit import find, read_writes
-from bench.loads import build_chain, build_one_step
+from bench.loads import A_FIFTH, build_chain, build_diamond, build_failures, build_one_step
 from bench.rig import OPERATOR_USER
 
 from vapora.core.naming import NO_ITEM, child_name
@@ -70,3 +72,36 @@ def test_a_step_waits_from_its_workflows_creation_or_from_the_end_of_the_pod_bef
     second = pod("chain-000", 3.25, uid="uid", step="link-001")
     made = event("admin", "create", "workflows", "chain-000", 1)
     assert find(read_writes([made, first, ran, ended, second]), load, "n", uids).waits == [0.5, 0.25]
+
+
+def test_the_last_step_of_a_diamond_waits_from_the_last_end_before_it():
+    load, uids = build_diamond(1, 2), {"diamond-000": "uid"}
+    pods = [
+        pod("diamond-000", at, uid="uid", step=step)
+        for step, at in {"split": 2.0, "part-000": 4.0, "part-001": 4.0, "join": 6.5}.items()
+    ]
+    names = [made["objectRef"]["name"] for made in pods]
+    ends = [
+        event("kwok", "patch", "pods", name, at, code=200, sub="status")
+        for name, at in zip(names, (3, 5, 6), strict=False)
+    ]
+    made = event("admin", "create", "workflows", "diamond-000", 1)
+    assert find(read_writes([made, *pods, *ends]), load, "n", uids).waits == [1.0, 1.0, 1.0, 0.5]
+
+
+def test_a_step_whose_tries_fail_must_have_a_pod_for_each_of_them_and_no_more():
+    load = build_failures(1)
+    uid = next(
+        uid for uid in map(str, range(100)) if len(list(load.list_pods("fallible-00000", uid, load.units[0]))) == 3
+    )
+    uids = {"fallible-00000": uid}
+    tries = [pod("fallible-00000", number, uid=uid, try_=number) for number in (1, 2, 3, 4)]
+    found = find(read_writes(tries[:3]), load, "n", uids)
+    assert (found.pods, found.duplicates, found.lost) == (3, 0, 0)
+    assert find(read_writes(tries[:2]), load, "n", uids).lost == 1
+    assert find(read_writes(tries), load, "n", uids).duplicates == 1
+
+
+def test_the_names_that_fail_are_a_fifth():
+    failing = sum(re.search(A_FIFTH, child_name("one", "uid", "run", item, 1)) is not None for item in range(5000))
+    assert 0.18 < failing / 5000 < 0.22
