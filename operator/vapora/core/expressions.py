@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import cel
 
+from vapora.core.expression_work import MAX_WORK, NestedComprehension, Shape, find_shape, measure_work
+
 MAX_EXPRESSION_BYTES = 2048
-_MACRO = re.compile(r"\.\s*(all|exists|exists_one|existsOne|map|filter)\s*\(")
 # CEL's strings (raw ones, then those of three quotes, then plain ones) and comments: nothing in them is code.
 _QUIET = re.compile(
     r"""[rR](?:"{3}[\s\S]*?"{3}|'{3}[\s\S]*?'{3}|"[^"]*"|'[^']*')"""
@@ -22,6 +23,8 @@ _STEP_OR_QUIET = re.compile(
 _COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
 _DASHED = re.compile(r"(?<![\w.])steps\.([a-z0-9]+(?:-[a-z0-9]+)+)")
 _UNNAMED = re.compile(r"""(?<![\w.])steps\b(?!\s*\.\s*[A-Za-z_]|\s*\[\s*""\s*\])""")
+_UNCOUNTED = 1_000_000_000
+_LESS = f"allowed are {MAX_WORK:,} (fewer entries, or a forEach over them)"
 
 
 class ExpressionError(ValueError):
@@ -39,9 +42,15 @@ class Expression:
     source: str
     steps: tuple[str, ...]
     _program: cel.Program
+    _shape: Shape
 
     def evaluate(self, variables: Mapping[str, object]) -> object:
-        """Returns the value as plain JSON types; raises ExpressionError where a name is undefined or types differ."""
+        """Returns the value as plain JSON types.
+
+        Raises ExpressionError where a name is undefined or types differ, and where it could run for long.
+        """
+        if (work := measure_work(self._shape, variables)) > MAX_WORK:
+            raise ExpressionError(f"it could take {_count(work)} steps on these values; {_LESS}: {self.source!r}")
         try:
             value: object = self._program.execute(dict(variables))
         except KeyError as missing:
@@ -71,14 +80,17 @@ def compile_expression(source: str) -> Expression:
         raise ExpressionError(f'{source!r}: steps.{name} is a subtraction in CEL; write steps["{name}"]')
     if _UNNAMED.search(bare):
         raise ExpressionError(f'{source!r}: steps are looked at by name, as in steps.build or steps["a-b"]')
-    if _has_nested_comprehension(bare):
-        raise ExpressionError(f"{source!r}: a comprehension (all, exists, map, filter) inside another is not allowed")
+    try:
+        shape = find_shape(bare, (found.group() for found in _QUIET.finditer(source)))
+    except NestedComprehension:
+        words = "a comprehension (all, exists, map, filter) inside another is not allowed"
+        raise ExpressionError(f"{source!r}: {words}") from None
     try:
         program = cel.compile(source)
     except ValueError as problem:
         raise ExpressionError(f"{source!r}: {_describe_syntax(str(problem))}") from problem
     named = (next(filter(None, match.groups()), "") for match in _STEP_OR_QUIET.finditer(source))
-    return Expression(source, tuple(dict.fromkeys(filter(None, named))), program)
+    return Expression(source, tuple(dict.fromkeys(filter(None, named))), program, shape)
 
 
 def _describe_syntax(said: str) -> str:
@@ -87,20 +99,5 @@ def _describe_syntax(said: str) -> str:
     return f"line {first[1]}, column {first[2]}: {first[3]}" if first else said
 
 
-def _has_nested_comprehension(bare: str) -> bool:
-    """Looks for a macro call between the parentheses of another; `bare` has no string contents."""
-    depth = 0
-    open_macros: list[int] = []
-    macro_ends = {match.end() - 1 for match in _MACRO.finditer(bare)}
-    for position, char in enumerate(bare):
-        if char == "(":
-            depth += 1
-            if position in macro_ends:
-                if open_macros:
-                    return True
-                open_macros.append(depth)
-        elif char == ")":
-            if open_macros and open_macros[-1] == depth:
-                open_macros.pop()
-            depth -= 1
-    return False
+def _count(work: int) -> str:
+    return f"{work:,}" if work < _UNCOUNTED else f"over {_UNCOUNTED:,}"
