@@ -51,7 +51,7 @@ def test_for_each_over_nothing_succeeds_at_once() -> None:
 def test_a_thousand_items_cost_what_changed_not_what_is_there() -> None:
     step = {"name": "f", "forEach": {"items": list(range(1000)), "maxParallel": 1000}, "run": {"image": "x"}}
     world = World({"maxParallel": 1000, "steps": [step]})
-    world.plan()
+    world.settle()
     assert len(world.created) == 1000
     key = world.child("f", 500)
     assert world.plan(changed=frozenset({key.name})).looked_at == 1

@@ -216,10 +216,10 @@ def test_all_steps_together_have_at_most_a_thousand_active_items() -> None:
         run_step(f"f{number}", forEach={"items": list(range(400))}, retry={"initialDelay": 60}) for number in range(4)
     ]
     world = World({"maxParallel": 1000, "steps": steps})
-    world.plan()
+    world.settle()
     for _ in range(3):
         for key, view in list(world.children.items()):
             world.children[key] = replace(view, phase="Failed")
-        world.plan()
+        world.settle()
     active = [len(step.items.active) for step in world.status.steps.values() if step.items is not None]
     assert sum(active) == 1000

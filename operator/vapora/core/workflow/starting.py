@@ -22,6 +22,7 @@ from vapora.core.workflow.status import PAUSE_BEFORE, Items, State, Unit
 from vapora.core.workflow.tries import find_child
 
 MAX_ACTIVE_ITEMS = 1000  # of all steps, those that wait for their next try included: each is a row of the status
+MAX_ACTIONS = 200  # of one plan, so that a run which makes very many children hears what is asked of it meanwhile
 
 _WAITS = "waits to be approved before it starts"
 
@@ -69,6 +70,9 @@ def _start(draft: Draft, may_start: MayStart) -> None:
 
 
 def _has_room(draft: Draft, _: Place) -> bool:
+    if len(draft.actions) >= MAX_ACTIONS:
+        draft.wake_at(draft.now)
+        return False
     working, limit = draft.frontier.working, draft.definition.spec.max_parallel
     if working < limit <= working + draft.unwritten_ends:
         draft.durable_first = True  # else a crash would have both that try and what took its place go on
