@@ -13,11 +13,11 @@ from vapora.core.learning.execution import Execution
 from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
 from vapora.core.workflow.definition import Definition, StepDefinition
-from vapora.core.workflow.frontier import Frontier, Place, build_frontier
+from vapora.core.workflow.frontier import Frontier, Place
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.procedure import Decision
-from vapora.core.workflow.stages import build_stage
+from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
 DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -102,8 +102,8 @@ class Draft:
         self.fold_items()
         self._fans.clear()
         self.standing = replace(status, steps=dict(self.steps))
-        self.definition = build_stage(self.whole, self.standing)
-        self.frontier = build_frontier(self.graph, self.standing, self.observed.identity)
+        self.frontier = build_stage_frontier(self.whole, self.standing, self.observed.identity)
+        self.definition = self.frontier.stage or self.whole
 
     def step(self, place: int) -> StepDefinition:
         """Returns the definition of the step at `place`."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.status import PAUSE_BEFORE, Identity, State, StepStatus, Unit, WorkflowStatus
@@ -38,6 +39,7 @@ class Frontier:
     states: Counter[State] = field(default_factory=Counter)  # of settled steps
     output_bytes: int = 0
     memory_bytes: int = 0  # that units and ended items keep in mind
+    stage: Definition | None = None  # what it is the edge of, where that is not what the user defined
 
     def copy(self) -> Frontier:
         """Returns an independent copy, so that a plan leaves what it was given as it was."""
@@ -57,6 +59,7 @@ class Frontier:
             states=self.states.copy(),
             output_bytes=self.output_bytes,
             memory_bytes=self.memory_bytes,
+            stage=self.stage,
         )
 
     def settle(self, graph: Graph, step: int) -> None:

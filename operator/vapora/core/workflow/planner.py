@@ -112,7 +112,7 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
 def begin_draft(observed: Observed, definition: Definition, now: datetime) -> Draft:
     """Makes the workspace of a plan."""
     status = observed.status
-    stage = build_stage(definition, status)
+    stage = definition if status.stage is Stage.STEPS else observed.frontier.stage or build_stage(definition, status)
     draft = Draft(observed, definition, stage, now, observed.frontier.copy(), dict(status.steps), status)
     if status.ending is not None:
         draft.outcome = (status.ending, status.reason, status.message)

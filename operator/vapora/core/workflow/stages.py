@@ -33,7 +33,10 @@ def build_stage(definition: Definition, status: WorkflowStatus) -> Definition:
 
 def build_stage_frontier(definition: Definition, status: WorkflowStatus, identity: Identity) -> Frontier:
     """Makes the frontier of what the run works on now, from its status alone."""
-    return build_frontier(build_stage(definition, status).graph, status, identity)
+    stage = build_stage(definition, status)
+    frontier = build_frontier(stage.graph, status, identity)
+    frontier.stage = None if stage is definition else stage
+    return frontier
 
 
 def _build_rollback(definition: Definition, status: WorkflowStatus) -> Definition:
