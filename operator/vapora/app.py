@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,7 @@ from vapora.settings import Settings
 log = logging.getLogger(__name__)
 
 _POLL = 0.1
+_COLLECT = (10_000, 20, 50)
 _LATE_RESYNC = 3 * EVERY
 
 
@@ -156,6 +158,17 @@ class Operator:
                 group.create_task(self._runner.run())
         finally:
             self._queue.close()
+
+
+def rest_collector() -> None:
+    """Has Python's cyclic collector rest while much is read at once, and never look at what was imported.
+
+    What the operator keeps is freed by its counts of references. By default reading one object of 1 MiB may have all of
+    the heap looked through several times, each of which holds everything up for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)
 
 
 async def _start(work: Callable[[], Awaitable[None]]) -> None:

@@ -133,9 +133,10 @@ class Fleet:
             performer=performer,
             keeper=keeper,
             places=Places(kit.store, queue.add),
-            runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks)),
+            runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks), asyncio.to_thread),
             policy_problem=lambda: self._policies.problem,
             wake=queue.add,
+            beside=asyncio.to_thread,
         )
         self._nats_url = settings.nats_url
 

@@ -18,6 +18,7 @@ from vapora.controller.ports import SecretReader, SecretUnavailable
 from vapora.core.calls import Account, Answer, HttpCall
 
 LIMIT = 1024 * 1024  # bytes of a body
+_LARGE = 64 * 1024  # characters that take a while to parse
 _CONNECTIONS = 64
 _LAST_PORT = 65535
 _CONNECT_SECONDS = 10.0
@@ -111,7 +112,7 @@ class HttpCaller:
         return {
             "status": response.status_code,
             "headers": dict(response.headers),
-            "body": _parse(text),
+            "body": await asyncio.to_thread(_parse, text) if len(text) > _LARGE else _parse(text),
             "text": text,
         }
 

@@ -55,7 +55,7 @@ def _run(given: Mapping[str, Any]) -> None:
     # Only here: the other commands, and the agents' image, need none of the operator's libraries.
     from vapora.adapters.kube_config import NoCluster  # noqa: PLC0415
     from vapora.adapters.logs import configure_logging  # noqa: PLC0415
-    from vapora.app import CannotStart  # noqa: PLC0415
+    from vapora.app import CannotStart, rest_collector  # noqa: PLC0415
     from vapora.app import run_operator as run  # noqa: PLC0415
     from vapora.settings import Settings  # noqa: PLC0415
 
@@ -65,6 +65,7 @@ def _run(given: Mapping[str, Any]) -> None:
         typer.echo(f"vapora operator: {problem}", err=True)
         raise typer.Exit(USAGE) from None
     configure_logging("vapora-operator", settings.log_format, settings.log_level)
+    rest_collector()
     try:
         asyncio.run(run(settings))
     except (NoCluster, CannotStart) as problem:

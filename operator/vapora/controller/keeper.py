@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 from vapora.controller.executor import Executor
-from vapora.controller.ports import JsonObject, KubeApi, NotFound
+from vapora.controller.ports import Beside, JsonObject, KubeApi, NotFound, at_once
 from vapora.controller.runner import Retryable
 from vapora.core.plan import Create
 from vapora.core.views import WorkflowView, child, project_workflow, text
@@ -40,9 +41,11 @@ class Keeper:
         self._api = api
         self._executor = executor
 
-    async def keep(self, identity: Identity, status: Mapping[str, object], kept: set[str]) -> JsonObject:
+    async def keep(
+        self, identity: Identity, status: Mapping[str, object], kept: set[str], beside: Beside = at_once
+    ) -> JsonObject:
         """Makes what is to stand apart, and returns the status that refers to it."""
-        apart = keep_apart(identity, status)
+        apart = await beside(partial(keep_apart, identity, status))
         fresh = [Create(build_keepsake(identity, name, apart.texts[name])) for name in apart.texts if name not in kept]
         if fresh and (problems := await self._executor.execute(fresh)):
             raise Retryable(problems[0].message)

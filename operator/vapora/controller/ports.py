@@ -260,4 +260,9 @@ class Beside(Protocol):
         ...
 
 
+async def at_once(work: Callable[[], T], /) -> T:
+    """Is Beside for what takes no time: runs it here."""
+    return work()
+
+
 Callback = Callable[[], Awaitable[None]]

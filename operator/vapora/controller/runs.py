@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 from vapora.api.reasons import Reason
 from vapora.controller.keeper import Keeper, KeepsakeLost
-from vapora.controller.ports import KubeApi, NotFound
+from vapora.controller.ports import Beside, KubeApi, NotFound, at_once
 from vapora.controller.workflowtemplate import Templates
 from vapora.core.learning.execution import Execution
 from vapora.core.plan import Event, Key
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, child, number, text
 from vapora.core.workflow.codec import decode_status
-from vapora.core.workflow.definition import Definition, compute_digest, read_definition
+from vapora.core.workflow.definition import LIGHT_BYTES, Definition, compute_digest, read_definition
 from vapora.core.workflow.edits import drop_removed, follow_edit
 from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
@@ -78,13 +80,19 @@ class Runs:
     """Keeps the memo of each run that goes on."""
 
     def __init__(
-        self, api: KubeApi, keeper: Keeper, templates: Templates, check: Callable[[Definition], SpecProblem | None]
+        self,
+        api: KubeApi,
+        keeper: Keeper,
+        templates: Templates,
+        check: Callable[[Definition], SpecProblem | None],
+        beside: Beside = at_once,
     ) -> None:
         self._api = api
         self._keeper = keeper
         self._templates = templates
         self._check = check
         self._definitions = Definitions()
+        self._beside = beside
         self._runs: dict[Key, Run] = {}
 
     @property
@@ -118,7 +126,8 @@ class Runs:
         if run.generation != number(meta, "generation"):
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
-            _follow(run, child(obj, "spec"))
+            raw = child(obj, "spec")
+            await self._choose(raw)(partial(_follow, run, raw))
             run.generation = number(meta, "generation")
         return run
 
@@ -127,38 +136,49 @@ class Runs:
         meta, raw = child(obj, "metadata"), child(obj, "spec")
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
         kept: set[str] = set()
+        written = child(obj, "status")
+        beside = self._choose([raw, written])
         try:
-            status = decode_status(identity, await self._keeper.read(identity, child(obj, "status"), kept))
-            definition = await self._read_definition(identity, status, raw)
+            whole = await self._keeper.read(identity, written, kept)
+            status = await beside(partial(decode_status, identity, whole))
+            definition = await self._read_definition(identity, status, raw, beside)
         except KeepsakeLost as lost:
             status = decode_status(identity, child(obj, "status"))
             definition = SpecProblem(Reason.KeepsakeLost, f"{lost}: make a new Workflow")
         frontier = Frontier(waiting=[])
         if isinstance(definition, Definition):
-            frontier = build_stage_frontier(definition, status, identity)
-        written = child(obj, "status")
-        digest = text(written, "specDigest") or compute_digest(raw)
+            frontier = await beside(partial(build_stage_frontier, definition, status, identity))
+        digest = text(written, "specDigest") or await beside(partial(compute_digest, raw))
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
-            _follow(run, raw)
+            await beside(partial(_follow, run, raw))
         return run
 
+    def _choose(self, value: object) -> Beside:
+        """Returns how a value is read: beside the event loop where it is large."""
+        return self._beside if measure(value) > LIGHT_BYTES else at_once
+
     async def _read_definition(
-        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object]
+        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object], beside: Beside
     ) -> Definition | SpecProblem:
         if not status.revision:
             resolved = await self._templates.resolve(Key("Workflow", identity.namespace, identity.name), raw)
-            definition = resolved if isinstance(resolved, SpecProblem) else self._definitions.read(resolved)
+            if isinstance(resolved, SpecProblem):
+                return resolved
+            if resolved is not raw:
+                beside = self._choose(resolved)
+            definition = await beside(partial(self._definitions.read, resolved))
             return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
-        if status.revision == revision_key(identity, raw).name:
-            return self._definitions.read(raw)
+        if status.revision == await beside(lambda: revision_key(identity, raw).name):
+            return await beside(partial(self._definitions.read, raw))
         try:
             revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
         except NotFound:
             message = f"ControllerRevision {status.revision}, which holds the spec this run began with, is gone: "
             return SpecProblem(Reason.SpecChanged, f"{message}make a new Workflow")
-        return self._definitions.read(read_revision(revision))
+        pinned = read_revision(revision)
+        return await self._choose(pinned)(partial(self._definitions.read, pinned))
 
 
 def _follow(run: Run, raw: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from vapora.controller.expiry import Expiry
 from vapora.controller.inbox import Inbox
@@ -12,7 +13,7 @@ from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import Conflict, KubeApi
+from vapora.controller.ports import Beside, Conflict, KubeApi, at_once
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.runner import Retryable
@@ -64,6 +65,7 @@ class WorkflowReconciler:
         runs: Runs,
         policy_problem: Callable[[], str | None],
         wake: Callable[[Key], None],
+        beside: Beside = at_once,
     ) -> None:
         self._kit = kit
         self._api = api
@@ -80,6 +82,7 @@ class WorkflowReconciler:
         self._places = places
         self._expiry = Expiry(kit, api)
         self._runs = runs
+        self._beside = beside
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
@@ -187,7 +190,7 @@ class WorkflowReconciler:
             author=text(child(meta, "annotations"), ANNOTATION_AUTHOR),
             words=child(meta, "annotations"),
             policy_problem=self._policy_problem(),
-            answers=self._performer.answers(uid),
+            answers=dict(self._performer.answers(uid)),
             underway=self._performer.underway(uid),
             request=text(child(meta, "annotations"), ANNOTATION_REQUEST),
             definition=run.definition,
@@ -197,9 +200,13 @@ class WorkflowReconciler:
             children=_complete(self._kit.store.children(uid), run.outputs),
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
-            results=self._inbox.results(uid),
+            results=dict(self._inbox.results(uid)),
             pools=self._pools(run.identity.namespace) if _needs_pools(run.definition) else (),
         )
+
+    def _choose(self, definition: Definition | SpecProblem) -> Beside:
+        """Returns how a run is worked on: beside the event loop where that may take long."""
+        return self._beside if isinstance(definition, Definition) and not definition.is_light else at_once
 
     def _find_rivals(self, key: Key, definition: Definition | SpecProblem) -> Sequence[Contender]:
         wanted = definition.spec.concurrency if isinstance(definition, Definition) else None
@@ -210,7 +217,8 @@ class WorkflowReconciler:
         problems: dict[str, Problem] = {}
         done: list[Action] = []
         while True:
-            decided = plan_workflow(replace(observed, problems=problems), now)
+            beside = self._choose(observed.definition)
+            decided = await beside(partial(plan_workflow, replace(observed, problems=dict(problems)), now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -246,11 +254,12 @@ class WorkflowReconciler:
         if not run.status.phase.is_final and run.status.steps:
             await self._pin(run)
         before = child(self._kit.store.get(key) or {}, "status")
-        status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
+        beside, now = self._choose(run.definition), self._kit.clock.now()
+        status = await beside(partial(build_status, observed, run.status, before, now, is_recorded=is_recorded))
         if isinstance(run.definition, SpecProblem):
             status |= {name: before[name] for name in _ROWS if name in before}
         else:
-            status = await self._keeper.keep(run.identity, status, run.kept)
+            status = await self._keeper.keep(run.identity, status, run.kept, beside)
         known = self._kit.store.get(key)
         if known is not None and run.is_void(known):
             raise Conflict("another process wrote the status while this one decided", status=409, reason="Conflict")
@@ -345,7 +354,8 @@ def name_of(action: Action) -> str:
 
 
 def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
-    return {**children, **{key: view for key, view in read.items() if key in children}} if read else children
+    """Returns the children as they are now, with what was read of those that had more to tell."""
+    return {**children, **{key: view for key, view in read.items() if key in children}}
 
 
 def _find_patience(decided: WorkflowPlan) -> float:

@@ -106,6 +106,7 @@ SUPPORTED = Support(
         "onCompletion[].run.executor": frozenset({None, "Pod", "Job"}),
     },
 )
+LIGHT_BYTES = 16 * 1024
 MAX_SPEC_BYTES = 700 * 1024  # an object of etcd has 1.5 MiB at most, and status and metadata need room
 TASK_TIMEOUT = COMPLETION_TIMEOUT = 300.0
 
@@ -144,7 +145,10 @@ class StepDefinition:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Definition:
-    """Is the whole spec; `digest` identifies it, `raw` is what the user wrote. `completion` follows the steps' end."""
+    """Is the whole spec; `digest` identifies it, `raw` is what the user wrote. `completion` follows the steps' end.
+
+    Of one that `is_light` a plan takes a few milliseconds at most, whatever happens.
+    """
 
     spec: WorkflowSpec
     raw: Manifest
@@ -153,6 +157,7 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     deadline: float | None
     completion: tuple[StepDefinition, ...] = ()
+    is_light: bool = False
 
 
 def read_definition(raw: Manifest) -> Definition | SpecProblem:
@@ -164,9 +169,19 @@ def read_definition(raw: Manifest) -> Definition | SpecProblem:
     if isinstance(spec, SpecProblem):
         return spec
     try:
-        return _compile_definition(spec, raw)
+        definition = _compile_definition(spec, raw)
     except InvalidSpec as problem:
         return SpecProblem("InvalidSpec", str(problem))
+    return replace(definition, is_light=size <= LIGHT_BYTES and _is_light(definition))
+
+
+def _is_light(definition: Definition) -> bool:
+    """Returns whether nothing but Pods is in it: no items, no expressions, no answers from outside."""
+    conditions = (need.condition for needs in definition.graph.needs for need in needs)
+    steps = (*definition.steps, *definition.completion)
+    return not any(conditions) and all(
+        step.kind == "run" and step.when is None and not step.outputs and step.spec.for_each is None for step in steps
+    )
 
 
 def _compile_definition(spec: WorkflowSpec, raw: Manifest) -> Definition:
