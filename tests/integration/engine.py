@@ -4,7 +4,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -103,12 +103,14 @@ class Operators:
         self._supervisor = supervisor
         self._kubeconfig = kubeconfig
 
-    def launch(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
-        """Start one, whatever comes of it."""
+    def launch(
+        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = ("vapora",)
+    ) -> OperatorProcess:
+        """Start one, whatever comes of it; `program` is the module that runs it, with arguments of its own."""
         command = [
             sys.executable,
             "-m",
-            "vapora",
+            *program,
             "operator",
             "--kubeconfig",
             str(kubeconfig or self._kubeconfig),
@@ -120,9 +122,11 @@ class Operators:
         }
         return OperatorProcess(self._supervisor.start(name, command, env=env))
 
-    def start(self, name: str = "operator", *flags: str, kubeconfig: Path | None = None) -> OperatorProcess:
+    def start(
+        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = ("vapora",)
+    ) -> OperatorProcess:
         """Start one and wait until it is ready."""
-        operator = self.launch(name, *flags, kubeconfig=kubeconfig)
+        operator = self.launch(name, *flags, kubeconfig=kubeconfig, program=program)
         wait_until(operator.is_ready, f"{name} is ready", within=30)
         return operator
 
