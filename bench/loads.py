@@ -59,8 +59,8 @@ class Sizes:
     items: int = 1000
     diamonds: int = 20
     width: int = 100
-    fallible: int = 1000
-    killed: int = 1000
+    fallible: int = 600
+    killed: int = 600
     many_items: int = 10_000
 
 
