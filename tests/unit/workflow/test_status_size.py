@@ -146,6 +146,18 @@ SIZES = {
     "ten thousand items of which every other failed": [
         StepStatus(FAILED, Items(total=10_000, succeeded=ALTERNATING, failed=ALTERNATING, failures=FAILURES))
     ],
+    "ten thousand items of which every other failed and a thousand are tried again": [
+        StepStatus(
+            replace(ENDED, state=State.RUNNING),
+            Items(
+                total=10_000,
+                succeeded=ALTERNATING,
+                failed=ALTERNATING,
+                failures=FAILURES,
+                active=dict.fromkeys(range(1000), ACTIVE),
+            ),
+        )
+    ],
     "a thousand items that are tried again": [
         StepStatus(replace(ENDED, state=State.RUNNING), Items(total=10_000, active=dict.fromkeys(range(1000), ACTIVE)))
     ],
