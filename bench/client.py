@@ -47,7 +47,7 @@ class Ended:
             self._news.set()
 
     async def wait_for(self, count: int) -> None:
-        """Return when so many have ended, or when none has for ten minutes: of one long Workflow nothing is heard before."""
+        """Return when so many have ended, or when none has for ten minutes: a long one is not heard of before."""
         while len(self.names) < count:
             self._news.clear()
             try:
