@@ -117,7 +117,7 @@ _APPLY_ENDS = {
     "unavailable": End(8, _I, "ApiUnavailable"),
     "conflict": End(3, _P, "FieldConflict"),
     "forbidden": End(3, _P, "AccountForbidden"),
-    "tracked": End(4, _P, "ManagedElsewhere", lasts=True),
+    "tracked": End(7, _P, "ManagedElsewhere", lasts=True),
 }
 _SCALE_ENDS = {
     "success": End(70, _S),

@@ -40,11 +40,14 @@ class Report:
     def find_rare(self, least: int) -> dict[str, int]:
         """Returns what happened less often than it should."""
         names = [f"kind {kind}" for kind, row in KINDS.items() if row.weight]
-        names += [f"end {kind} {end}" for kind, row in KINDS.items() for end in row.ends]
         names += [f"edge {how}" for how in EDGES] + ["forEach"]
         names += [f"fault {name}" for name in (*REQUESTS, *MOMENTS, "slow_answer")]
         names += [f"again {verb}" for verb in AGAIN] + [f"phase {phase}" for phase in (*sorted(FINAL), "Deleted")]
-        return {name: self.counts[name] for name in names if self.counts[name] < least}
+        found = {name: self.counts[name] for name in names}
+        for kind, row in KINDS.items():  # an end counts whatever came to it: a lost node is one fault
+            for end in row.ends:
+                found[f"end {end}"] = found.get(f"end {end}", 0) + self.counts[f"end {kind} {end}"]
+        return {name: count for name, count in found.items() if count < least}
 
     def render(self, wall: float) -> str:
         """Says it in lines: seeds a minute, steps a workflow, what happened how often."""

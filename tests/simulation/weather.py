@@ -54,7 +54,7 @@ MOMENTS: Mapping[str, Fault] = {
     "rollback_asked": Fault(0.05, is_disturbance=False),
     "paused": Fault(0.06, is_disturbance=False),
     "deleted": Fault(0.05, is_disturbance=False),
-    "child_deleted": Fault(0.06, is_disturbance=False),
+    "child_deleted": Fault(0.1, is_disturbance=False),
     "rival": Fault(0.06, is_disturbance=False),
     "deadline": Fault(0.05, is_disturbance=False),
     "spec_edited": Fault(0.05),
