@@ -19,7 +19,7 @@ from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_task_types
-from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
@@ -113,6 +113,7 @@ class Fleet:
         self._inbox = Inbox()
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
+        self._pools = PoolViews(kit.store, self._depths)
         self._vocabulary = load_vocabulary()
         self._tasks, _ = load_task_types()
         self._procedures, self._undoings = build_procedures(self._tasks), build_undoings(self._tasks)
@@ -204,7 +205,7 @@ class Fleet:
             self._queue.add(key, Priority.BACKGROUND)
 
     def _view_pools(self, namespace: str) -> list[PoolView]:
-        return list(self._outstanding.add_to(pool_views(self._kit.store, self._depths, namespace)))
+        return list(self._outstanding.add_to(self._pools.list(namespace)))
 
     def _wake_waiting(self, pool: Key) -> None:
         """Has the workflows of a namespace looked at that wait for a pool, when one of its pools turns."""

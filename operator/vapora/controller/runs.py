@@ -119,7 +119,8 @@ class Runs:
         if run.generation != number(meta, "generation"):
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
-            _follow(run, child(obj, "spec"))
+            raw = child(obj, "spec")
+            _follow(run, raw, compute_digest(raw))
             run.generation = number(meta, "generation")
         return run
 
@@ -127,10 +128,10 @@ class Runs:
         """Makes the memo of a run from what is written."""
         meta, raw = child(obj, "metadata"), child(obj, "spec")
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
-        kept: set[str] = set()
+        present, kept = compute_digest(raw), set[str]()
         try:
             status = decode_status(identity, await self._keeper.read(identity, child(obj, "status"), kept))
-            definition = await self._read_definition(identity, status, raw)
+            definition = await self._read_definition(identity, status, raw, present)
         except KeepsakeLost as lost:
             status = decode_status(identity, child(obj, "status"))
             definition = SpecProblem(Reason.KeepsakeLost, f"{lost}: make a new Workflow")
@@ -138,22 +139,22 @@ class Runs:
         if isinstance(definition, Definition):
             frontier = build_stage_frontier(definition, status, identity)
         written = child(obj, "status")
-        digest = text(written, "specDigest") or compute_digest(raw)
+        digest = text(written, "specDigest") or present
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
             run.must_tell_rows = True
-            _follow(run, raw)
+            _follow(run, raw, present)
         return run
 
     async def _read_definition(
-        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object]
+        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object], digest: str
     ) -> Definition | SpecProblem:
         if not status.revision:
             resolved = await self._templates.resolve(Key("Workflow", identity.namespace, identity.name), raw)
             definition = resolved if isinstance(resolved, SpecProblem) else self._definitions.read(resolved)
             return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
-        if status.revision == revision_key(identity, raw).name:
+        if status.revision == revision_key(identity, digest).name:
             return self._definitions.read(raw)
         try:
             revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
@@ -163,9 +164,8 @@ class Runs:
         return self._definitions.read(read_revision(revision))
 
 
-def _follow(run: Run, raw: Mapping[str, object]) -> None:
-    """Lets a run that has begun follow its edited spec as far as it may."""
-    digest = compute_digest(raw)
+def _follow(run: Run, raw: Mapping[str, object], digest: str) -> None:
+    """Lets a run that has begun follow its edited spec, with this digest, as far as it may."""
     is_final = run.status.phase.is_final
     is_templated = bool(child(raw, "templateRef"))
     if isinstance(run.definition, SpecProblem) or (
@@ -173,7 +173,7 @@ def _follow(run: Run, raw: Mapping[str, object]) -> None:
     ):
         run.outdated, run.must_rerun = ("", ""), False
     elif is_final:
-        _rerun(run, raw)
+        _rerun(run, raw, digest)
     elif run.status.stage is Stage.STEPS and not is_templated:
         edited = follow_edit(run.definition, raw, run.status)
         if edited.definition.digest != run.definition.digest:
@@ -186,7 +186,7 @@ def _follow(run: Run, raw: Mapping[str, object]) -> None:
         run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
 
 
-def _rerun(run: Run, raw: Mapping[str, object]) -> None:
+def _rerun(run: Run, raw: Mapping[str, object], digest: str) -> None:
     """Takes the changed spec of an ended run over where it says that it then runs again."""
     definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
     if isinstance(definition, SpecProblem) or definition.spec.rerun_on_change != "Always":
@@ -194,6 +194,6 @@ def _rerun(run: Run, raw: Mapping[str, object]) -> None:
         run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
         return
     status = replace(run.status, revision="")
-    run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
+    run.definition, run.status, run.digest, run.must_rerun = definition, status, digest, True
     run.frontier = build_stage_frontier(definition, status, run.identity)
     run.outdated = ("", "")

@@ -210,7 +210,7 @@ class WorkflowReconciler:
         problems: dict[str, Problem] = {}
         done: list[Action] = []
         while True:
-            decided = plan_workflow(replace(observed, problems=problems), now)
+            decided = plan_workflow(replace(observed, problems=problems) if problems else observed, now)
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -292,7 +292,7 @@ class WorkflowReconciler:
         problems = await self._kit.executor.execute([Create(manifest)])
         if problems:
             raise Retryable(problems[0].message)
-        run.status = replace(run.status, revision=revision_key(run.identity, run.definition.raw).name)
+        run.status = replace(run.status, revision=revision_key(run.identity, run.definition.digest).name)
 
     async def _let_go(self, run: Run) -> None:
         """Frees children and answers whose outcome is durable, in the status and in the graph.
@@ -368,7 +368,7 @@ def _find_patience(decided: WorkflowPlan) -> float:
 
 
 def _needs_pools(definition: Definition | SpecProblem) -> bool:
-    return isinstance(definition, Definition) and any(step.spec.agent is not None for step in definition.steps)
+    return isinstance(definition, Definition) and any(step.kind == "agent" for step in definition.steps)
 
 
 def _is_recorded(status: Mapping[str, object]) -> bool:
