@@ -15,13 +15,13 @@ _OWN = frozenset({"Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Prov
 
 def merge(before: object, patch: object) -> object:
     """Applies a JSON merge patch (RFC 7386); what does not change is shared, not copied."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict | Mapping):
         return patch
-    result = dict(before) if isinstance(before, Mapping) else {}
+    result = dict(before) if isinstance(before, dict | Mapping) else {}
     for name, value in patch.items():
         if value is None:
             result.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict | Mapping):
             result[name] = merge(result.get(name), value)
         else:
             result[name] = value

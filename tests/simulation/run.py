@@ -215,10 +215,10 @@ class Run:
         self.life.kill()
 
     def _has_ended(self) -> bool:
-        workflows = list(self.objects.select("Workflow"))
-        if self.broker.results or self.held():
+        is_over = all(map(_is_final, self.objects.select("Workflow")))
+        if not is_over or self.broker.results or self.held():
             return False
-        return all(map(_is_final, workflows)) and (bool(self.status) or not self.children())
+        return bool(self.status) or not self.children()
 
     def held(self) -> list[str]:
         """Returns the children that our finalizer still holds."""

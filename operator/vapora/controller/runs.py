@@ -14,15 +14,30 @@ from vapora.core.learning.execution import Execution
 from vapora.core.plan import Event, Key
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, child, number, text
-from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.codec import Json, decode_status, encode_step
 from vapora.core.workflow.definition import Definition, compute_digest, read_definition
 from vapora.core.workflow.edits import drop_removed, follow_edit
 from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.limits import Limits
 from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
-from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
+from vapora.core.workflow.status import Identity, Stage, StepStatus, WorkflowStatus
 
 _CHANGED = "the spec changed after this run ended; it keeps what it did"
+
+
+class Rows:
+    """Remembers the rows of a run's steps as they were written: a write encodes what changed, not the whole run."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[StepStatus, Limits, Json]] = {}
+
+    def encode(self, name: str, step: StepStatus, limits: Limits) -> Json:
+        """Returns the row of a step, which nobody may change."""
+        known = self._known.get(name)
+        if known is None or known[0] is not step or known[1] != limits:
+            known = self._known[name] = (step, limits, encode_step(step, limits))
+        return known[2]
 
 
 @dataclass(slots=True)
@@ -49,6 +64,7 @@ class Run:
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
+    rows: Rows = field(default_factory=Rows)
     published: object = None  # what the written status was built from, beside the run itself
 
     def is_void(self, obj: Mapping[str, object]) -> bool:

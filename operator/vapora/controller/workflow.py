@@ -255,7 +255,8 @@ class WorkflowReconciler:
         if not run.status.phase.is_final and run.status.steps:
             await self._pin(run)
         before = child(self._kit.store.get(key) or {}, "status")
-        status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
+        now, encode = self._kit.clock.now(), run.rows.encode
+        status = build_status(observed, run.status, before, now, is_recorded=is_recorded, encode=encode)
         if isinstance(run.definition, SpecProblem):
             status |= {name: before[name] for name in _ROWS if name in before}
         else:

@@ -152,7 +152,7 @@ def _is_over(draft: Draft) -> bool:
     """Returns whether nothing of this stage is left to do."""
     if draft.is_ending:
         return not draft.frontier.active
-    return sum(draft.frontier.states.values()) == len(draft.graph.names)
+    return draft.frontier.settled == len(draft.graph.names)
 
 
 def _has_unwritten_end(draft: Draft) -> bool:
