@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -114,9 +114,13 @@ class Fleet:
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
         self._pools = PoolViews(kit.store, self._depths)
-        self._vocabulary = load_vocabulary()
         self._tasks, _ = load_task_types()
-        self._procedures, self._undoings = build_procedures(self._tasks), build_undoings(self._tasks)
+        self._surroundings = Surroundings(
+            vocabulary=load_vocabulary(),
+            has_graph=graph is not None,
+            procedures=build_procedures(self._tasks),
+            undoings=build_undoings(self._tasks),
+        )
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
         keeper = Keeper(api, kit.executor)
@@ -190,14 +194,12 @@ class Fleet:
             await self._graph.close()
 
     def _look_around(self) -> Surroundings:
-        return Surroundings(
-            vocabulary=self._vocabulary,
-            broker_problem=self._depths.problem,
-            graph_problem=self._recorder.problem if self._recorder else None,
-            has_graph=self._recorder is not None,
-            procedures=self._procedures,
-            undoings=self._undoings,
-        )
+        known, broker_problem = self._surroundings, self._depths.problem
+        graph_problem = self._recorder.problem if self._recorder else None
+        if (known.broker_problem, known.graph_problem) != (broker_problem, graph_problem):
+            known = replace(known, broker_problem=broker_problem, graph_problem=graph_problem)
+            self._surroundings = known
+        return known
 
     def _wake_all(self) -> None:
         """Has every workflow looked at: who may approve is known now, or no longer."""

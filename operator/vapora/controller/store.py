@@ -145,11 +145,12 @@ class Store:
 
         A version no newer than the known one changes nothing, and a child whose outcome is recorded is forgotten.
         """
-        view = project(obj, kind)
-        key, version = view.meta.key, resource_version(obj)
+        meta = child(obj, "metadata")
+        key, version = Key(kind, text(meta, "namespace"), text(meta, "name")), resource_version(obj)
         known = self._children.get(key)
         if known is not None and version <= self._versions.get(key, 0):
             return None
+        view = project(obj, kind)
         if view.meta.labels.get(LABEL_RECORDED) == "true":
             self.remove_child(key)
             return None
