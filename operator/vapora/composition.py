@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_task_types
-from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
@@ -113,9 +113,14 @@ class Fleet:
         self._inbox = Inbox()
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
-        self._vocabulary = load_vocabulary()
+        self._pools = PoolViews(kit.store, self._depths)
         self._tasks, _ = load_task_types()
-        self._procedures, self._undoings = build_procedures(self._tasks), build_undoings(self._tasks)
+        self._surroundings = Surroundings(
+            vocabulary=load_vocabulary(),
+            has_graph=graph is not None,
+            procedures=build_procedures(self._tasks),
+            undoings=build_undoings(self._tasks),
+        )
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
         keeper = Keeper(api, kit.executor)
@@ -190,14 +195,12 @@ class Fleet:
             await self._graph.close()
 
     def _look_around(self) -> Surroundings:
-        return Surroundings(
-            vocabulary=self._vocabulary,
-            broker_problem=self._depths.problem,
-            graph_problem=self._recorder.problem if self._recorder else None,
-            has_graph=self._recorder is not None,
-            procedures=self._procedures,
-            undoings=self._undoings,
-        )
+        known, broker_problem = self._surroundings, self._depths.problem
+        graph_problem = self._recorder.problem if self._recorder else None
+        if (known.broker_problem, known.graph_problem) != (broker_problem, graph_problem):
+            known = replace(known, broker_problem=broker_problem, graph_problem=graph_problem)
+            self._surroundings = known
+        return known
 
     def _wake_all(self) -> None:
         """Has every workflow looked at: who may approve is known now, or no longer."""
@@ -205,7 +208,7 @@ class Fleet:
             self._queue.add(key, Priority.BACKGROUND)
 
     def _view_pools(self, namespace: str) -> list[PoolView]:
-        return list(self._outstanding.add_to(pool_views(self._kit.store, self._depths, namespace)))
+        return list(self._outstanding.add_to(self._pools.list(namespace)))
 
     def _wake_waiting(self, pool: Key) -> None:
         """Has the workflows of a namespace looked at that wait for a pool, when one of its pools turns."""

@@ -19,9 +19,9 @@ def merge(before: object, patch: object) -> object:
 
     What does not change is shared, not copied.
     """
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict | Mapping):
         return patch
-    result = dict(before) if isinstance(before, Mapping) else {}
+    result = dict(before) if isinstance(before, dict | Mapping) else {}
     for name, value in patch.items():
         if name.startswith(_TAKE_OUT):
             field = name.removeprefix(_TAKE_OUT)
@@ -29,7 +29,7 @@ def merge(before: object, patch: object) -> object:
                 result[field] = [entry for entry in result[field] if entry not in value]
         elif value is None:
             result.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict | Mapping):
             result[name] = merge(result.get(name), value)
         else:
             result[name] = value

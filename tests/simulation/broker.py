@@ -17,6 +17,7 @@ from vapora.core.agentpool.depth import Known
 DEDUP_SECONDS = 3600.0
 REDELIVERY_SECONDS = 5.0
 NAMESPACE = "default"
+_EMPTY = QueueDepth(Known(0), Known(0))
 
 _RESULTS: Mapping[str, Json | None] = {
     "success": {"outcome": "success", "output": {"v": 1}},
@@ -180,7 +181,7 @@ class BrokerPort:
 
     async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:
         self._broker.check()
-        return {(NAMESPACE, pool): QueueDepth(Known(0), Known(0)) for pool in self._pools}
+        return {(NAMESPACE, pool): _EMPTY for pool in self._pools}
 
     def results(self) -> AsyncGenerator[Delivery, None]:
         return self._broker.read()

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from tests.simulation.watches import Watches
 from vapora import composition
 from vapora.api.kinds import KINDS
 from vapora.composition import Fleet
-from vapora.controller import agentpool, runs
+from vapora.controller import agentpool, runs, workflowtemplate
 from vapora.controller.collect import Collector
 from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
@@ -31,7 +32,9 @@ from vapora.controller.runner import Runner
 from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
+from vapora.core.gpu.detector import Detection
 from vapora.core.plan import Key
+from vapora.core.workflow import definition, detection
 from vapora.core.workflow.definition import compute_digest
 from vapora.settings import Settings
 
@@ -44,23 +47,38 @@ _SETTINGS = Settings(workers=2, identity="simulated", progress_writes_per_second
 
 
 class _Memory:
-    """Keeps what was read of the last few documents."""
+    """Keeps what was read of the last few documents, which nobody changes in place."""
 
-    def __init__(self, read: Callable[[Any], object]) -> None:
+    def __init__(self, read: Callable[..., object]) -> None:
         self._read = read
-        self._known: dict[str, object] = {}
+        self._known: list[tuple[tuple[object, ...], str, object]] = []
 
-    def __call__(self, raw: object) -> object:
+    def __call__(self, *raw: object) -> object:
+        for known, _, result in self._known:
+            if all(map(operator.is_, known, raw)):
+                return result
         digest = compute_digest(raw)
-        if digest not in self._known:
-            self._known = dict([*self._known.items()][-4:]) | {digest: self._read(raw)}
-        return self._known[digest]
+        result = next((result for _, known, result in self._known if known == digest), None) or self._read(*raw)
+        self._known = [(raw, digest, result), *self._known[:15]]
+        return result
 
 
 composition.load_vocabulary = functools.cache(composition.load_vocabulary)
 composition.load_task_types = functools.cache(composition.load_task_types)
 agentpool.read_pool_spec = _Memory(agentpool.read_pool_spec)  # type: ignore[assignment]
 runs.read_definition = _Memory(runs.read_definition)  # type: ignore[assignment]
+workflowtemplate.read_template = _Memory(workflowtemplate.read_template)  # type: ignore[assignment]
+workflowtemplate.resolve_template = _Memory(workflowtemplate.resolve_template)  # type: ignore[assignment]
+_detect, _VOCABULARY = detection.detect, composition.load_vocabulary()
+
+
+@functools.lru_cache(4096)
+def _detect_once(said: detection.DetectionInput) -> Detection:
+    return _detect(said, _VOCABULARY)
+
+
+definition.compile_expression = functools.lru_cache(4096)(definition.compile_expression)
+detection.detect = lambda said, _: _detect_once(said)  # type: ignore[assignment]
 
 
 class Around(Protocol):

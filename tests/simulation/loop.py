@@ -52,6 +52,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._now = 0.0
         self._left = most_steps
         self._failure: BaseException | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
 
     # What the simulation uses.
 
@@ -71,8 +72,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     def _cancel_all(self) -> None:
         """Ends what still waits, so that nothing of a run is left behind; time does not pass any more."""
-        for task in asyncio.all_tasks(self):
+        for task in self._tasks:
             task.cancel()
+        self._tasks.clear()
         self._timers.clear()
         while self._ready:
             handle = self._ready.popleft()
@@ -132,7 +134,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> asyncio.Task[Any]:
-        return asyncio.Task(coro, loop=self, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        self._tasks.append(task)
+        return task
 
     async def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
         return func(*args)  # what others do beside the loop is done at once

@@ -1,6 +1,7 @@
 """One run: a workflow, a fate, a weather and a schedule, all of one seed, until everything has come to its end."""
 
 import asyncio
+import functools
 import json
 import logging
 from collections import Counter
@@ -71,7 +72,7 @@ class Plot:
 def draw_plot(seed: int) -> Plot:
     """Draws a plot. Four seeds in a row share their workflow, which costs more to read than much of a run."""
     chance = stream(seed, "weather")
-    weather, drawn = draw_weather(chance), draw_workflow(stream(seed // 4, "spec"))
+    weather, drawn = draw_weather(chance), _draw_shared(seed // 4)
     names = {name for _, name in weather.moments}
     spec = dict(drawn.spec)
     if "rival" in names:
@@ -79,6 +80,11 @@ def draw_plot(seed: int) -> Plot:
     if "deadline" in names:
         spec["deadline"] = chance.choice((15, 60))
     return Plot(replace(drawn, spec=spec), Fate(seed), weather, is_templated=chance.random() < 0.06)
+
+
+@functools.lru_cache(1)
+def _draw_shared(number: int) -> Drawn:
+    return draw_workflow(stream(number, "spec"))
 
 
 class Run:
@@ -209,10 +215,10 @@ class Run:
         self.life.kill()
 
     def _has_ended(self) -> bool:
-        workflows = list(self.objects.select("Workflow"))
-        if self.broker.results or self.held():
+        is_over = all(map(_is_final, self.objects.select("Workflow")))
+        if not is_over or self.broker.results or self.held():
             return False
-        return all(map(_is_final, workflows)) and (bool(self.status) or not self.children())
+        return bool(self.status) or not self.children()
 
     def held(self) -> list[str]:
         """Returns the children that our finalizer still holds."""

@@ -8,13 +8,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from vapora.core.plan import Key
+
 Format = Literal["auto", "json", "human"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes", "httpx", "httpcore")  # libraries: warnings only
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return {name: str(value) if isinstance(value, Key) else value for name, value in fields.items()}
 
 
 class JsonFormatter(logging.Formatter):

@@ -121,9 +121,26 @@ class PoolObserver:
         return QueueState.UNTOUCHED if is_lost and state is QueueState.MADE else state
 
 
-def pool_views(store: Store, depths: Depths, namespace: str) -> list[PoolView]:
-    """Returns the pools of a namespace as an assignment sees them, with the newest depths."""
-    return [_view_pool(obj, depths) for obj in store.objects(KIND, namespace)]
+class PoolViews:
+    """Shows pools as an assignment sees them; each is read anew only where it, or the depth of its queue, changed."""
+
+    def __init__(self, store: Store, depths: Depths) -> None:
+        self._store = store
+        self._depths = depths
+        self._known: dict[Key, tuple[JsonObject, QueueDepth | None, PoolView]] = {}
+
+    def list(self, namespace: str) -> list[PoolView]:
+        """Returns the pools of a namespace with the newest depths."""
+        keys = self._store.keys(KIND)
+        if len(keys) < len(self._known):
+            self._known = {key: self._known[key] for key in keys if key in self._known}
+        return [self._view(key) for key in keys if key.namespace == namespace]
+
+    def _view(self, key: Key) -> PoolView:
+        obj, depth, known = self._store.get(key) or {}, self._depths.find(key), self._known.get(key)
+        if known is None or known[0] is not obj or known[1] != depth:
+            known = self._known[key] = (obj, depth, _view_pool(obj, self._depths))
+        return known[2]
 
 
 class PoolReconciler:

@@ -15,16 +15,31 @@ from vapora.core.learning.execution import Execution
 from vapora.core.plan import Event, Key
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, child, number, text
-from vapora.core.workflow.codec import decode_status
+from vapora.core.workflow.codec import Json, decode_status, encode_step
 from vapora.core.workflow.definition import LIGHT_BYTES, Definition, compute_digest, read_definition
 from vapora.core.workflow.edits import Check, drop_removed, follow_edit
 from vapora.core.workflow.frontier import Frontier
+from vapora.core.workflow.limits import Limits
 from vapora.core.workflow.outputs import measure
 from vapora.core.workflow.revision import read_revision, revision_key
 from vapora.core.workflow.stages import build_stage_frontier
-from vapora.core.workflow.status import Identity, Stage, WorkflowStatus
+from vapora.core.workflow.status import Identity, Stage, StepStatus, WorkflowStatus
 
 _CHANGED = "the spec changed after this run ended; it keeps what it did"
+
+
+class Rows:
+    """Remembers the rows of a run's steps as they were written: a write encodes what changed, not the whole run."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[StepStatus, Limits, Json]] = {}
+
+    def encode(self, name: str, step: StepStatus, limits: Limits) -> Json:
+        """Returns the row of a step, which nobody may change."""
+        known = self._known.get(name)
+        if known is None or known[0] is not step or known[1] != limits:
+            known = self._known[name] = (step, limits, encode_step(step, limits))
+        return known[2]
 
 
 @dataclass(slots=True)
@@ -51,6 +66,7 @@ class Run:
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
+    rows: Rows = field(default_factory=Rows)
     published: object = None  # what the written status was built from, beside the run itself
 
     def is_void(self, obj: Mapping[str, object]) -> bool:
@@ -128,7 +144,7 @@ class Runs:
             if not run.status.steps and not run.status.phase.is_final:
                 return await self._begin(obj)  # it has not begun
             raw = child(obj, "spec")
-            await self._choose(raw)(partial(self._follow, run, raw))
+            await self._choose(raw)(lambda: self._follow(run, raw, compute_digest(raw)))
             run.generation = number(meta, "generation")
         return run
 
@@ -136,25 +152,26 @@ class Runs:
         """Makes the memo of a run from what is written."""
         meta, raw = child(obj, "metadata"), child(obj, "spec")
         identity = Identity(text(meta, "namespace"), text(meta, "name"), text(meta, "uid"))
-        kept: set[str] = set()
+        kept = set[str]()
         written = child(obj, "status")
         beside = self._choose([raw, written])
+        present = await beside(partial(compute_digest, raw))
         try:
             whole = await self._keeper.read(identity, written, kept)
             status = await beside(partial(decode_status, identity, whole))
-            definition = await self._read_definition(identity, status, raw, beside)
+            definition = await self._read_definition(identity, status, raw, present, beside)
         except KeepsakeLost as lost:
             status = decode_status(identity, child(obj, "status"))
             definition = SpecProblem(Reason.KeepsakeLost, f"{lost}: make a new Workflow")
         frontier = Frontier(waiting=[])
         if isinstance(definition, Definition):
             frontier = await beside(partial(build_stage_frontier, definition, status, identity))
-        digest = text(written, "specDigest") or await beside(partial(compute_digest, raw))
+        digest = text(written, "specDigest") or present
         run = Run(identity, number(meta, "generation"), definition, digest, status, status, frontier, written)
         run.is_templated, run.kept = bool(child(raw, "templateRef")), kept
         if status.steps:
             run.must_tell_rows = True
-            await beside(partial(self._follow, run, raw))
+            await beside(partial(self._follow, run, raw, present))
         return run
 
     def _choose(self, value: object) -> Beside:
@@ -162,7 +179,7 @@ class Runs:
         return self._beside if measure(value) > LIGHT_BYTES else at_once
 
     async def _read_definition(
-        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object], beside: Beside
+        self, identity: Identity, status: WorkflowStatus, raw: Mapping[str, object], digest: str, beside: Beside
     ) -> Definition | SpecProblem:
         if not status.revision:
             resolved = await self._templates.resolve(Key("Workflow", identity.namespace, identity.name), raw)
@@ -172,7 +189,7 @@ class Runs:
                 beside = self._choose(resolved)
             definition = await beside(partial(self._definitions.read, resolved))
             return definition if isinstance(definition, SpecProblem) else self._check(definition) or definition
-        if status.revision == await beside(lambda: revision_key(identity, raw).name):
+        if status.revision == revision_key(identity, digest).name:
             return await beside(partial(self._definitions.read, raw))
         try:
             revision = await self._api.get(Key("ControllerRevision", identity.namespace, status.revision))
@@ -182,9 +199,8 @@ class Runs:
         pinned = read_revision(revision)
         return await self._choose(pinned)(partial(self._definitions.read, pinned))
 
-    def _follow(self, run: Run, raw: Mapping[str, object]) -> None:
-        """Lets a run that has begun follow its edited spec as far as it may."""
-        digest = compute_digest(raw)
+    def _follow(self, run: Run, raw: Mapping[str, object], digest: str) -> None:
+        """Lets a run that has begun follow its edited spec, with this digest, as far as it may."""
         is_final = run.status.phase.is_final
         is_templated = bool(child(raw, "templateRef"))
         if isinstance(run.definition, SpecProblem) or (
@@ -192,7 +208,7 @@ class Runs:
         ):
             run.outdated, run.must_rerun = ("", ""), False
         elif is_final:
-            self._rerun(run, raw)
+            self._rerun(run, raw, digest)
         elif run.status.stage is Stage.STEPS and not is_templated:
             edited = follow_edit(run.definition, raw, run.status, self._check)
             if edited.definition.digest != run.definition.digest:
@@ -204,7 +220,7 @@ class Runs:
         else:
             run.outdated = (Reason.SpecChanged, "the spec changed after this run began; it keeps what it began with")
 
-    def _rerun(self, run: Run, raw: Mapping[str, object]) -> None:
+    def _rerun(self, run: Run, raw: Mapping[str, object], digest: str) -> None:
         """Takes the changed spec of an ended run over where it says that it then runs again."""
         definition = SpecProblem("", "") if child(raw, "templateRef") else read_definition(raw)
         if isinstance(definition, Definition):
@@ -214,6 +230,6 @@ class Runs:
             run.outdated = (Reason.SpecChanged, f"{_CHANGED}{words}")
             return
         status = replace(run.status, revision="")
-        run.definition, run.status, run.digest, run.must_rerun = definition, status, compute_digest(raw), True
+        run.definition, run.status, run.digest, run.must_rerun = definition, status, digest, True
         run.frontier = build_stage_frontier(definition, status, run.identity)
         run.outdated = ("", "")

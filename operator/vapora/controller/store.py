@@ -9,7 +9,7 @@ from dataclasses import replace
 from vapora.controller.ports import JsonObject
 from vapora.core.naming import LABEL_RECORDED, LABEL_TEMPLATE, LABEL_WORKFLOW
 from vapora.core.plan import Key
-from vapora.core.views import ChildView, Meta, child, project, project_meta, text
+from vapora.core.views import ChildView, Meta, child, project, text
 
 RUN_KIND = "Workflow"  # the one kind of our own that the operator makes objects of
 CHILD_KINDS = frozenset(
@@ -62,22 +62,23 @@ class Store:
 
     def put(self, kind: str, obj: JsonObject) -> bool:
         """Keeps an object; returns False for one no newer than what is known (an old event, or our own write)."""
-        meta = project_meta(obj, kind)
-        version = resource_version(obj)
-        known = self._objects.get(meta.key)
-        if known is not None and version <= self._versions[meta.key]:
+        meta = child(obj, "metadata")
+        key, version = Key(kind, text(meta, "namespace"), text(meta, "name")), resource_version(obj)
+        labels = child(meta, "labels")
+        known = self._objects.get(key)
+        if known is not None and version <= self._versions[key]:
             return False
         if known is not None:
-            self._leave(meta.key, known)
-        child(obj, "metadata").pop("managedFields", None)  # type: ignore[attr-defined]  # our own copy, a plain dict
-        self._objects[meta.key] = obj
-        self._by_kind[kind][meta.key] = obj
-        self._uids[meta.uid] = meta.key
-        if template := meta.labels.get(LABEL_TEMPLATE):
-            self._runs[template][meta.key] = obj
-        if LABEL_WORKFLOW in meta.labels:
+            self._leave(key, known)
+        meta.pop("managedFields", None)  # type: ignore[attr-defined]  # our own copy, a plain dict
+        self._objects[key] = obj
+        self._by_kind[kind][key] = obj
+        self._uids[text(meta, "uid")] = key
+        if template := text(labels, LABEL_TEMPLATE):
+            self._runs[template][key] = obj
+        if LABEL_WORKFLOW in labels:
             self._put_own_child(kind, obj)
-        self._versions[meta.key] = version
+        self._versions[key] = version
         return True
 
     def parent_of(self, key: Key) -> Key | None:
@@ -108,9 +109,9 @@ class Store:
         return True
 
     def _leave(self, key: Key, known: JsonObject) -> None:
-        meta = project_meta(known, key.kind)
-        self._uids.pop(meta.uid, None)
-        if (template := meta.labels.get(LABEL_TEMPLATE)) and (runs := self._runs.get(template)):
+        meta = child(known, "metadata")
+        self._uids.pop(text(meta, "uid"), None)
+        if (template := text(child(meta, "labels"), LABEL_TEMPLATE)) and (runs := self._runs.get(template)):
             runs.pop(key, None)
             if not runs:
                 del self._runs[template]
@@ -144,11 +145,12 @@ class Store:
 
         A version no newer than the known one changes nothing, and a child whose outcome is recorded is forgotten.
         """
-        view = project(obj, kind)
-        key, version = view.meta.key, resource_version(obj)
+        meta = child(obj, "metadata")
+        key, version = Key(kind, text(meta, "namespace"), text(meta, "name")), resource_version(obj)
         known = self._children.get(key)
         if known is not None and version <= self._versions.get(key, 0):
             return None
+        view = project(obj, kind)
         if view.meta.labels.get(LABEL_RECORDED) == "true":
             self.remove_child(key)
             return None

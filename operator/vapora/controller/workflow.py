@@ -218,7 +218,8 @@ class WorkflowReconciler:
         done: list[Action] = []
         while True:
             beside = self._choose(observed.definition)
-            decided = await beside(partial(plan_workflow, replace(observed, problems=dict(problems)), now))
+            known = replace(observed, problems=dict(problems)) if problems else observed
+            decided = await beside(partial(plan_workflow, known, now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -273,7 +274,8 @@ class WorkflowReconciler:
             await self._pin(run)
         before = child(self._kit.store.get(key) or {}, "status")
         beside, now = self._choose(run.definition), self._kit.clock.now()
-        status = await beside(partial(build_status, observed, run.status, before, now, is_recorded=is_recorded))
+        build = partial(build_status, is_recorded=is_recorded, encode=run.rows.encode)
+        status = await beside(partial(build, observed, run.status, before, now))
         if isinstance(run.definition, SpecProblem):
             status |= {name: before[name] for name in _ROWS if name in before}
         else:
@@ -310,7 +312,7 @@ class WorkflowReconciler:
         problems = await self._kit.executor.execute([Create(manifest)])
         if problems:
             raise Retryable(problems[0].message)
-        run.status = replace(run.status, revision=revision_key(run.identity, run.definition.raw).name)
+        run.status = replace(run.status, revision=revision_key(run.identity, run.definition.digest).name)
 
     async def _let_go(self, run: Run) -> None:
         """Frees children and answers whose outcome is durable, in the status and in the graph.
@@ -387,7 +389,7 @@ def _find_patience(decided: WorkflowPlan) -> float:
 
 
 def _needs_pools(definition: Definition | SpecProblem) -> bool:
-    return isinstance(definition, Definition) and any(step.spec.agent is not None for step in definition.steps)
+    return isinstance(definition, Definition) and any(step.kind == "agent" for step in definition.steps)
 
 
 def _is_recorded(status: Mapping[str, object]) -> bool:

@@ -21,9 +21,10 @@ def build_merge_patch(before: Mapping[str, object], wanted: Mapping[str, object]
         old = before.get(name)
         if value == old:
             continue
-        if isinstance(value, Mapping):
-            inner = build_merge_patch(old if isinstance(old, Mapping) else {}, value)
-            if inner or not isinstance(old, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):  # a dict is told at once
+            is_object = type(old) is dict or isinstance(old, Mapping)
+            inner = build_merge_patch(old if is_object else {}, value)  # type: ignore[arg-type]  # as just found
+            if inner or not is_object:
                 patch[name] = inner
         else:
             patch[name] = value

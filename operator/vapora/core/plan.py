@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from vapora.core.calls import Perform
 
 Manifest = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """Names one object of the cluster."""
+class Key(NamedTuple):
+    """Names one object of the cluster; a tuple, as it is hashed more often than anything else."""
 
     kind: str
     namespace: str

@@ -18,11 +18,14 @@ def parse_time(value: object) -> datetime | None:
 
 
 def child(source: Mapping[str, object], *path: str) -> Mapping[str, object]:
-    """Follows a path of nested objects; a missing one is empty."""  # a dict is told at once, any Mapping slowly
+    """Follows a path of nested objects; a missing one is empty."""
     node: object = source
     for name in path:
-        node = node.get(name) if type(node) is dict or isinstance(node, Mapping) else None
-    return node if type(node) is dict or isinstance(node, Mapping) else {}
+        # A dict, and that there is nothing, is told at once; any other Mapping slowly.
+        if not (type(node) is dict or (node is not None and isinstance(node, Mapping))):
+            return {}
+        node = node.get(name)
+    return node if type(node) is dict or (node is not None and isinstance(node, Mapping)) else {}
 
 
 def rows(source: Mapping[str, object], name: str) -> list[Mapping[str, object]]:

@@ -7,7 +7,7 @@ from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.agentpool.pools import build_spec
 from tests.unit.controller.builders import Engine
 
-from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, pool_views
+from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.executor import Executor
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
@@ -203,7 +203,8 @@ async def test_an_assignment_sees_the_pools_of_a_namespace_with_the_newest_depth
     world.broker.queues[POOL] = QueueDepth(Known(3), Known(4))
     await world.read()
     await world.settle()
-    assert pool_views(world.store, world.depths, "default") == [
+    views = PoolViews(world.store, world.depths)
+    assert views.list("default") == [
         PoolView(
             namespace="default",
             name="developer",
@@ -216,7 +217,7 @@ async def test_an_assignment_sees_the_pools_of_a_namespace_with_the_newest_depth
             is_paused=False,
         )
     ]
-    assert pool_views(world.store, world.depths, "elsewhere") == []
+    assert views.list("elsewhere") == []
 
 
 @in_virtual_time

@@ -113,13 +113,17 @@ TASK_TIMEOUT = COMPLETION_TIMEOUT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
-    """Is one step with its policies; `body` is the step's own JSON, to be interpolated when it starts.
+    """Is one step with its policies.
+
+    `kind` is that of its body: run, agent, http and so on; `body` is the step's own JSON, to be interpolated when it
+    starts.
 
     `undoes` names the step whose memory is undone, where a kind knows itself how; `indices` are the items that an
     undoing is about, of those that the step had.
     """
 
     spec: Step
+    kind: str
     body: Manifest
     has_references: bool
     when: Expression | None
@@ -131,11 +135,6 @@ class StepDefinition:
     looks_at: tuple[tuple[str, str], ...] = ()  # steps that its expressions name, each with the field that does
     undoes: str = ""
     indices: tuple[int, ...] | None = None
-
-    @property
-    def kind(self) -> str:
-        """Returns the kind of its body: run, agent, http and so on."""
-        return self.spec.body_kind
 
     @property
     def name(self) -> str:
@@ -220,6 +219,7 @@ def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "ste
     expressions = [*conditions, *(("outputsFrom", expression) for _, expression in compiled)]
     return StepDefinition(
         spec=step,
+        kind=step.body_kind,
         body=body,
         has_references="${" in json.dumps(body),
         when=next((expression for place, expression in conditions if place == "when"), None),

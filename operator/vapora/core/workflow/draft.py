@@ -210,7 +210,7 @@ class Draft:
         self.set_status(step, replace(before, unit=unit, **found))  # type: ignore[arg-type]  # names of StepStatus' fields
         self.frontier.active.discard(step)
         self.frontier.fans.discard(step)
-        self.frontier.states[unit.state] += 1
+        self.frontier.settled += 1
         if self.standing.stage is Stage.ROLLBACK:
             self._mark_undone(self.graph.names[step].removesuffix(UNDO), unit.state)
         began = unit.tries > 0 or before.items is not None

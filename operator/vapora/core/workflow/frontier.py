@@ -6,7 +6,6 @@ It is a memo: all of it follows from the graph and the status, and `build_fronti
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +35,7 @@ class Frontier:
     due: list[tuple[datetime, Place]] = field(default_factory=list)  # heap of times to look at a unit again
     units: dict[str, Place] = field(default_factory=dict)  # child name or effect id -> unit
     working: int = 0  # units that take a place among maxParallel
-    states: Counter[State] = field(default_factory=Counter)  # of settled steps
+    settled: int = 0  # steps that have ended
     output_bytes: int = 0
     memory_bytes: int = 0  # that units and ended items keep in mind
     stage: Definition | None = None  # what it is the edge of, where that is not what the user defined
@@ -56,7 +55,7 @@ class Frontier:
             due=self.due.copy(),
             units=self.units.copy(),
             working=self.working,
-            states=self.states.copy(),
+            settled=self.settled,
             output_bytes=self.output_bytes,
             memory_bytes=self.memory_bytes,
             stage=self.stage,
@@ -117,8 +116,8 @@ def build_frontier(graph: Graph, status: WorkflowStatus, identity: Identity) -> 
         for memory in step.memories:
             frontier.remember({}, memory)
     ended = [place for place, name in enumerate(graph.names) if status.step(name).state.is_final]
+    frontier.settled = len(ended)
     for place in ended:
-        frontier.states[status.step(graph.names[place]).state] += 1
         for later in graph.dependents[place]:
             frontier.waiting[later] -= 1
     for place, name in enumerate(graph.names):

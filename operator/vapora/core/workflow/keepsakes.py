@@ -46,6 +46,8 @@ def keep_apart(identity: Identity, status: Mapping[str, object]) -> Apart:
     A large one has a reference in its row; small ones stand together, by where they belong, in `keepsakes`. What ended
     first stays inline, so that a later write seldom moves what an earlier one put somewhere.
     """
+    if _is_small(status):
+        return Apart(dict(status))
     apart = Apart(_copy_rows(status))
     room = {"outputs": ALL_OUTPUTS, "memory": ALL_MEMORIES}
     small: Json = {}
@@ -59,6 +61,16 @@ def keep_apart(identity: Identity, status: Mapping[str, object]) -> Apart:
     if small:
         apart.status["keepsakes"] = [_put(identity, apart, part) for part in _split(small, BUNDLE)]
     return apart
+
+
+def _is_small(status: Mapping[str, object]) -> bool:
+    """Returns whether all that could be kept apart is no larger than what one value may be."""
+    left = INLINE
+    for holder in _list_holders(status):
+        left -= sum(measure(value) for name in (*_REFERENCES, "memories") if (value := holder.row.get(name)))
+        if left < 0:
+            return False
+    return True
 
 
 def find_keepsakes(status: Mapping[str, object]) -> frozenset[str]:

@@ -97,7 +97,7 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
 def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
     index, item = place
     step, status = draft.step(index), draft.status(index)
-    body = RunBody.model_validate(write_texts(resolve_body(draft, place)))
+    body = _read_run(draft, place)
     _forbid_made_secrets(step.body["run"], body, draft.definition.spec.params)
     if status.ml is None:
         ml = detect_step(draft.definition, step, body, draft.observed.surroundings)
@@ -128,6 +128,21 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
         )
         claim = build_claim(draft.observed.identity, workspace) if workspace and not _has_claim(draft) else None
         draft.actions.append(Create(build_attempt(attempt, body), needs=claim))
+
+
+def _read_run(draft: Draft, place: Place) -> RunBody:
+    """Returns the body of a run step; where nothing is filled in, the one that was read with the spec."""
+    step = draft.step(place[0])
+    if step.spec.run is not None and not step.has_references:
+        return step.spec.run
+    return RunBody.model_validate(write_texts(resolve_body(draft, place)))
+
+
+def _read_agent(draft: Draft, place: Place) -> AgentBody:
+    step = draft.step(place[0])
+    if step.spec.agent is not None and not step.has_references:
+        return step.spec.agent
+    return AgentBody.model_validate(resolve_body(draft, place))
 
 
 def _has_claim(draft: Draft) -> bool:
@@ -170,7 +185,7 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
 
 def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
     step = draft.graph.names[place[0]]
-    body = AgentBody.model_validate(resolve_body(draft, place))
+    body = _read_agent(draft, place)
     trying = next_try(unit)
     if not trying.pool:
         request = Request(
@@ -209,7 +224,7 @@ def prepare_task(draft: Draft, place: Place, unit: Unit, task_id: str) -> Task |
 def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
     """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
     step, identity = draft.graph.names[place[0]], draft.observed.identity
-    body = AgentBody.model_validate(resolve_body(draft, place))
+    body = _read_agent(draft, place)
     return {
         "version": 1,
         "id": task_id,

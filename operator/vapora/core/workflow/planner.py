@@ -152,7 +152,7 @@ def _is_over(draft: Draft) -> bool:
     """Returns whether nothing of this stage is left to do."""
     if draft.is_ending:
         return not draft.frontier.active
-    return sum(draft.frontier.states.values()) == len(draft.graph.names)
+    return draft.frontier.settled == len(draft.graph.names)
 
 
 def _has_unwritten_end(draft: Draft) -> bool:
@@ -291,8 +291,6 @@ def _conclude(draft: Draft) -> WorkflowPlan:
     frontier, is_over = draft.frontier, _is_over(draft)
     status = _end(draft) if is_over else _go_on(draft)
     draft.fold_items()
-    started = status.started_at or (draft.now if draft.steps else None)
-    status = replace(status, started_at=started, steps=draft.steps)
     if frontier.due:
         draft.wake_at(frontier.due[0][0])
     plan = Plan(
@@ -313,9 +311,11 @@ def _end(draft: Draft) -> WorkflowStatus:
     return replace(
         draft.standing,
         phase=phase,
+        steps=draft.steps,
         ending=None,
         reason=reason,
         message=cut(message),
+        started_at=_find_start(draft),
         finished_at=draft.now,
         completing_since=None,
         paused_at=None,
@@ -328,7 +328,19 @@ def _go_on(draft: Draft) -> WorkflowStatus:
     if standing.phase is Phase.PENDING and draft.steps:
         draft.tell(EventType.NORMAL, "WorkflowStarted", f"started; it has {len(draft.graph.names)} steps")
     ending, reason, message = draft.outcome or (None, "Running", "")
-    return replace(standing, phase=_find_phase(draft), ending=ending, reason=reason, message=message)
+    return replace(
+        standing,
+        phase=_find_phase(draft),
+        steps=draft.steps,
+        ending=ending,
+        reason=reason,
+        message=message,
+        started_at=_find_start(draft),
+    )
+
+
+def _find_start(draft: Draft) -> datetime | None:
+    return draft.standing.started_at or (draft.now if draft.steps else None)
 
 
 def _find_phase(draft: Draft) -> Phase:

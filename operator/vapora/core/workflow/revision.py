@@ -11,15 +11,15 @@ from vapora.core.workflow.definition import compute_digest
 from vapora.core.workflow.status import Identity
 
 
-def revision_key(identity: Identity, raw: Mapping[str, object]) -> Key:
-    """Names the revision of a spec: the same spec of the same object has the same name."""
-    name = naming.child_name(identity.name, identity.uid, f"revision {compute_digest(raw)}", naming.NO_ITEM, 0)
+def revision_key(identity: Identity, digest: str) -> Key:
+    """Names the revision of a spec by its digest: the same spec of the same object has the same name."""
+    name = naming.child_name(identity.name, identity.uid, f"revision {digest}", naming.NO_ITEM, 0)
     return Key("ControllerRevision", identity.namespace, name)
 
 
 def build_revision(identity: Identity, raw: Mapping[str, object], generation: int) -> dict[str, object]:
     """Builds the revision; the API server keeps its data immutable."""
-    key = revision_key(identity, raw)
+    key = revision_key(identity, compute_digest(raw))
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",

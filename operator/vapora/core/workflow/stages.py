@@ -91,6 +91,7 @@ def build_undoing(step: StepDefinition, status: WorkflowStatus, *, keeps: bool) 
     return replace(
         step,
         spec=spec,
+        kind=kind,
         body=body,
         when=None,
         outputs=(),
@@ -122,6 +123,7 @@ def _build_approval(definition: Definition, status: WorkflowStatus) -> StepDefin
     body = {"approval": {"message": message}}
     return StepDefinition(
         spec=spec,
+        kind="approval",
         body=body,
         has_references=False,
         when=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from vapora.core.conditions import Condition, cut, merge_conditions
@@ -11,11 +11,12 @@ from vapora.core.views import rows, text
 from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.concurrency import CONCURRENCY_LIMIT, describe_concurrency
 from vapora.core.workflow.expiry import find_expiry
-from vapora.core.workflow.limits import find_limits
+from vapora.core.workflow.limits import Limits, find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
 
 Json = dict[str, object]
+Encode = Callable[[str, StepStatus, Limits], Json]
 _BEGUN = frozenset({State.READY, State.STARTING, State.RUNNING, State.RETRYING, State.WAITING_APPROVAL})
 _PAUSED = "it is paused: to go on, set spec.paused to false and ask to resume"
 _PROGRESS = {
@@ -25,12 +26,24 @@ _PROGRESS = {
 }
 
 
+def encode_row(_: str, step: StepStatus, limits: Limits) -> Json:
+    """Returns the row of a step."""
+    return encode_step(step, limits)
+
+
 def build_status(
-    observed: Observed, status: WorkflowStatus, before: Mapping[str, object], now: datetime, *, is_recorded: bool
+    observed: Observed,
+    status: WorkflowStatus,
+    before: Mapping[str, object],
+    now: datetime,
+    *,
+    is_recorded: bool,
+    encode: Encode = encode_row,
 ) -> Json:
     """Builds the whole status; `before` is the one in the object, for the times of conditions that did not turn.
 
-    `is_recorded` says whether every ended try is durable in the knowledge graph.
+    `is_recorded` says whether every ended try is durable in the knowledge graph. `encode` gives the row of a step, by
+    its name, and may remember it.
     """
     current, waiting = _find_current(observed, status)
     former = rows(before, "conditions")
@@ -60,7 +73,7 @@ def build_status(
         "handledRequest": status.handled_request,
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(former, conditions, generation=observed.generation, now=now),
-        "steps": encode_steps(status),
+        "steps": encode_steps(status, encode),
         "approvals": encode_approvals(status) or None,
         "rollback": encode_rollback(status, find_limits(status.steps.values())),
     }
@@ -80,10 +93,10 @@ def _describe_concurrency(observed: Observed, status: WorkflowStatus) -> Json | 
     return None if wanted is None else describe_concurrency(wanted)
 
 
-def encode_steps(status: WorkflowStatus) -> Json:
+def encode_steps(status: WorkflowStatus, encode: Encode = encode_row) -> Json:
     """Returns `status.steps`; rows are cut short where very many have much to say."""
     limits = find_limits(status.steps.values())
-    return {name: encode_step(step, limits) for name, step in status.steps.items() if not is_undoing(name)}
+    return {name: encode(name, step, limits) for name, step in status.steps.items() if not is_undoing(name)}
 
 
 def _find_digest(observed: Observed, status: WorkflowStatus) -> str:
