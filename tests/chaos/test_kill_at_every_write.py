@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from nats import connect
-from tests.chaos.counting import Count
+from tests.chaos.counting import Count, assert_struck
 from tests.chaos.draw import Draw
 from tests.chaos.gate import Kill, Side, Write
 from tests.chaos.stage import Performance, Stage, Undisturbed
@@ -54,16 +54,18 @@ def test_it_ends_the_same_wherever_the_operator_is_killed(
     points = [
         Point(name, write, side) for name, writes in undisturbed.writes.items() for write in writes for side in Side
     ]
-    for point, run in stages.perform(draw.choose(points, DRAWN), play):
+    runs = stages.perform(draw.choose(points, DRAWN), play)
+    for point, run in runs:
         with subtests.test(msg=str(point)):
             assert undisturbed.compare(point.workflow, count(run.result())) == ""
+    assert_struck(runs)
 
 
 def test_it_ends_the_same_where_every_write_is_the_last_of_an_operator(
     stages: Stages, undisturbed: Undisturbed, draw: Draw, subtests: pytest.Subtests, count: Count
 ):
     def play(stage: Stage, kind: str) -> Performance:
-        return stage.perform(kind, {write: Kill(Side.AFTER) for write in undisturbed.writes[kind]}, within=150)
+        return stage.perform(kind, {write: Kill(Side.AFTER) for write in undisturbed.writes[kind]}, within=300)
 
     for kind, run in stages.perform(draw.choose(list(WORKFLOWS), DRAWN_WHOLE), play):
         with subtests.test(msg=kind):

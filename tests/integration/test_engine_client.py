@@ -15,6 +15,7 @@ from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import PAGE, KubernetesApi
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, Gone, JsonObject, NotFound
+from vapora.core.naming import FINALIZER_ATTEMPT, WITHOUT_FINALIZER
 from vapora.core.plan import Key
 
 
@@ -41,6 +42,16 @@ async def test_an_object_lives_from_create_to_delete(api: KubernetesApi, namespa
     await api.delete(key(namespace, "x"), uid=created["metadata"]["uid"])
     with pytest.raises(NotFound):
         await api.get(key(namespace, "x"))
+
+
+async def test_a_finalizer_is_taken_off_while_others_take_off_theirs(api: KubernetesApi, namespace: str):
+    meta = {"finalizers": [FINALIZER_ATTEMPT, "example.com/theirs", "example.com/gone"]}
+    made = config_map(namespace, "x")
+    await api.create({**made, "metadata": {**made["metadata"], **meta}})
+    await api.patch(key(namespace, "x"), {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/gone"]}})
+    freed = await api.patch(key(namespace, "x"), {"metadata": {**WITHOUT_FINALIZER, "managedFields": [{}]}})
+    assert freed["metadata"]["finalizers"] == ["example.com/theirs"]
+    assert "managedFields" not in freed["metadata"]
 
 
 async def test_each_refusal_has_its_own_error(api: KubernetesApi, namespace: str):

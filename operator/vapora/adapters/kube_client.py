@@ -15,7 +15,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 
 from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.controller.ports import AlreadyExists, ApiError, Clock, Conflict, Gone, JsonObject, Meter, NotFound
-from vapora.core.naming import FIELD_MANAGER
+from vapora.core.naming import API_VERSION, FIELD_MANAGER
 from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, number, text
 
@@ -30,6 +30,7 @@ _MAX_RETRY_AFTER = 10.0
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
@@ -125,10 +126,11 @@ class KubernetesApi:
         return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
-        """Merges `body` into the object (JSON merge patch)."""
+        """Merges `body` into the object: as a strategic patch where the kind is built in, else as a JSON merge patch."""
         query = (("fieldManager", FIELD_MANAGER),)
         path = object_path(key, subresource)
-        return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=MERGE_PATCH))
+        content_type = MERGE_PATCH if RESOURCES[key.kind].api_version == API_VERSION else STRATEGIC_PATCH
+        return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=content_type))
 
     async def delete(self, key: Key, *, uid: str | None = None) -> None:
         """Deletes the object, only if it has `uid`; what it owns goes after it."""

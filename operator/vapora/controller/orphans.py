@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from vapora.controller.ports import JsonObject, KubeApi, NotFound
 from vapora.controller.store import Store
-from vapora.core.naming import FINALIZER_ATTEMPT
+from vapora.core.naming import FINALIZER_ATTEMPT, WITHOUT_FINALIZER
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, rows, text
 
@@ -59,14 +59,7 @@ class OrphanReconciler:
         return True
 
     async def _release(self, meta: Meta) -> None:
-        """Writes the finalizers without ours; the version makes sure that nobody else's is lost."""
-        body = {
-            "metadata": {
-                "uid": meta.uid,
-                "resourceVersion": str(self._store.version(meta.key)),
-                "finalizers": [name for name in meta.finalizers if name != FINALIZER_ATTEMPT],
-            }
-        }
+        body = {"metadata": {"uid": meta.uid, **WITHOUT_FINALIZER}}
         self._store.put_answer(await self._api.patch(meta.key, body))
 
 

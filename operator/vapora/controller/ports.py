@@ -64,7 +64,7 @@ class KubeApi(Protocol):
         ...
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
-        """Merges `body` into the object (JSON merge patch)."""
+        """Merges `body` into the object; lists of a kind that is built in can be merged by entry (strategic patch)."""
         ...
 
     async def delete(self, key: Key, *, uid: str | None = None) -> None:

@@ -24,6 +24,9 @@ LABEL_SLOT = f"{GROUP}/slot"  # minute since 1970 for which it was made
 LABEL_CREATED_BY = f"{GROUP}/created-by"
 CREATED_BY_CLI = "cli"  # `vapora workflow run` made it
 FINALIZER_ATTEMPT = f"{GROUP}/attempt"
+# Metadata that takes it off a Pod or Job. Others take theirs off at the same moment, as the Job controller does: a list
+# written whole would put those on again, for ever.
+WITHOUT_FINALIZER = {"$deleteFromPrimitiveList/finalizers": [FINALIZER_ATTEMPT]}
 FINALIZER_CLEANUP = f"{GROUP}/cleanup"
 ANNOTATION_REQUEST = f"{GROUP}/request"
 ANNOTATION_AUTHOR = f"{GROUP}/author"  # user who made the object; runs inherit it

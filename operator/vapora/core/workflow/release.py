@@ -91,12 +91,11 @@ def is_settled(written: WorkflowStatus, step: str, item: int, try_: int) -> bool
 def build_release(view: PodView | JobView, now: datetime) -> Patch:
     """Builds the one patch that lets a child go, with the labels by which it is collected later."""
     has_failed = view.is_failed if isinstance(view, JobView) else view.phase != "Succeeded"
-    kept = [name for name in view.meta.finalizers if name != naming.FINALIZER_ATTEMPT]
     labels = {
         naming.LABEL_RECORDED: "true",
         naming.LABEL_FINISHED: str(int(now.astimezone(UTC).timestamp()) // 60),
         naming.LABEL_OUTCOME: "failed" if has_failed else "succeeded",
     }
     # It is over: who set which field of it is of no use any more, and tracking that costs a tenth of a write.
-    meta = {"uid": view.meta.uid, "finalizers": kept, "labels": labels, "managedFields": [{}]}
+    meta = {"uid": view.meta.uid, "labels": labels, "managedFields": [{}], **naming.WITHOUT_FINALIZER}
     return Patch(view.meta.key, {"metadata": meta})
