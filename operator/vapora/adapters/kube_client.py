@@ -126,7 +126,7 @@ class KubernetesApi:
         return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
-        """Merges `body` into the object: as a strategic patch where the kind is built in, else as a JSON merge patch."""
+        """Merges `body` into the object: by a strategic patch where the kind is built in, else by a JSON one."""
         query = (("fieldManager", FIELD_MANAGER),)
         path = object_path(key, subresource)
         content_type = MERGE_PATCH if RESOURCES[key.kind].api_version == API_VERSION else STRATEGIC_PATCH
