@@ -94,7 +94,8 @@ def _read_status(workflow: Json, eldest: Json) -> Json:
     for row in (*status["steps"].values(), *status.get("rollback", {}).get("steps", {}).values()):
         if "child" in row:
             row["child"] = row["child"]["kind"]
-        row.get("memory", {}).pop("child", None)  # a name made of the uid
+        if "children" in row.get("memory", {}):
+            row["memory"]["children"] = len(row["memory"]["children"])  # their names are made of the uid
         if "assignment" in row:
             del row["assignment"]["reason"]  # it tells the loads of that moment
     status.pop("revision", None)  # a run that ends at once pins nothing

@@ -5,7 +5,7 @@ import functools
 import operator
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from tests.fakes.kube_objects import KubeObjects, key_of
 from tests.simulation.broker import Broker, BrokerPort
