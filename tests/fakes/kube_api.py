@@ -9,34 +9,6 @@ from tests.fakes.kube_objects import KubeObjects, Subscriber, key_of
 from vapora.controller.ports import ApiError, Clock, JsonObject
 from vapora.core.plan import Key
 
-<<<<<<< HEAD
-=======
-Subscriber = Callable[[str, JsonObject, JsonObject | None], None]
-_OWN = frozenset({"Workflow", "WorkflowTemplate", "AgentPool", "Taskserv", "Provider"})
-_TAKE_OUT = "$deleteFromPrimitiveList/"
-
-
-def merge(before: object, patch: object) -> object:
-    """Applies a JSON merge patch (RFC 7386), and of strategic ones what takes values out of a list."""
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    result = dict(before) if isinstance(before, Mapping) else {}
-    for name, value in patch.items():
-        if name.startswith(_TAKE_OUT):
-            field = name.removeprefix(_TAKE_OUT)
-            if field in result:
-                result[field] = [entry for entry in result[field] if entry not in value]
-        elif value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merge(result.get(name), value)
-    return result
-
-
-def key_of(obj: Mapping) -> Key:
-    return Key(obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-
->>>>>>> kills
 
 class FakeKubeApi:
     """Is KubeApi in memory.
