@@ -105,7 +105,16 @@ class Oracle:
             failed = self.steps[undone.name].failed_items or ()
             items = list(range(undone.items - len(failed)))
         ends = [self.foretell_unit(step, item).state for item in items]
-        return "Compensated" if set(ends) <= {"Succeeded"} else "CompensationFailed"
+        is_whole = step.kind != "undo workflow" or not self._has_lost_child(undone)
+        return "Compensated" if set(ends) <= {"Succeeded"} and is_whole else "CompensationFailed"
+
+    def _has_lost_child(self, step: DrawnStep) -> bool:
+        """Says whether a child Workflow of any try is gone, so that nobody can roll it back."""
+        for item in [-1] if step.items is None else range(step.items):
+            tries = self.foretell_unit(step, item).tries or 0
+            if any(self._fate.end(step.kind, step.fields, item, number) == "deleted" for number in range(1, tries + 1)):
+                return True
+        return False
 
     # What the steps come to.
 
