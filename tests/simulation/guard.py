@@ -131,6 +131,8 @@ class Guard:
 
     def _check_needs(self, uid: str, name: str) -> None:
         play, rows = self.plays.plays[uid], read_rows(self.plays.status(uid))
+        if self.plays.objects.find(play.key) is None:
+            return None  # it is gone, with all that was written, and the operator has yet to hear of that
         if name in play.drawn.completion:
             return self._check_end(play, name, rows)
         if name.endswith(UNDO):
