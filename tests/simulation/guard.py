@@ -16,6 +16,7 @@ _WORKING = {"Starting", "Running"}
 _STUCK = {"hangs", "no image", "stays pending"}
 _ENDINGS = ("cancel", "stop", "terminate")
 _ENDING = ("outcome", "completingSince", "rollback")  # fields of which one tells that a run is coming to its end
+_HARMLESS = {"wait", "approval"}  # bodies that leave nothing behind
 _SOFT = {"soft", "optional", "soft if", "when"}
 
 
@@ -162,7 +163,7 @@ class Guard:
 
     def _check_undoing(self, play: Play, name: str, rows: Json) -> None:
         """A step is undone after everything that rested on it, and once a person allowed it where that is needed."""
-        is_asked = rows.get(APPROVE_ROLLBACK, {}).get("state", "Succeeded") != "Succeeded"
+        is_asked = rows.get(APPROVE_ROLLBACK, {}).get("state", "Succeeded") != "Succeeded" or _has_lasting(play, rows)
         words = (self.plays.objects.find(play.key) or {})["metadata"].get("annotations", {})
         is_allowed = any(word.startswith(f"approve {APPROVE_ROLLBACK} ") for word in words.values())
         _demand(is_allowed or not is_asked, f"{name} began although nobody allowed it")
@@ -193,6 +194,19 @@ class Guard:
             return not any(key.startswith(f"{uid}/{name}/") for key in self.asked)
         running = [row for row in self.nodes.at_work.get(uid, {}).values() if row.unit[1] == name]
         return self.is_rushed or not any(map(_takes_a_place, running))
+
+
+def _has_lasting(play: Play, rows: Json) -> bool:
+    """Says whether a person must allow a rollback: a step has succeeded that it is about and cannot undo."""
+    if play.drawn.spec.get("rollback", {}).get("preserveSuccessful"):
+        return False
+    return any(
+        step.fields.get("irreversible")
+        and step.undoing != "none"
+        and step.fields.keys().isdisjoint(_HARMLESS)
+        and rows.get(name, {}).get("state") == "Succeeded"
+        for name, step in play.drawn.steps.items()
+    )
 
 
 def _takes_a_place(row: Try) -> bool:
