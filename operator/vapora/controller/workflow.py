@@ -264,7 +264,8 @@ class WorkflowReconciler:
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
-        is_recorded = run.status.phase.is_final and self._is_all_recorded(run)
+        before = child(self._kit.store.get(key) or {}, "status")
+        is_recorded = run.status.phase.is_final and self._is_all_recorded(run, before)
         basis = (observed.generation, observed.outdated, observed.surroundings.graph_problem, is_recorded)
         if run.status == run.written and run.published == basis:
             return True
@@ -272,10 +273,7 @@ class WorkflowReconciler:
             return False
         if not run.status.phase.is_final and run.status.steps:
             await self._pin(run)
-        before = child(self._kit.store.get(key) or {}, "status")
-        beside, now = self._choose(run.definition), self._kit.clock.now()
-        build = partial(build_status, is_recorded=is_recorded, encode=run.rows.encode)
-        status = await beside(partial(build, observed, run.status, before, now))
+        status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
         if isinstance(run.definition, SpecProblem):
             status |= {name: before[name] for name in _ROWS if name in before}
         else:
@@ -339,8 +337,13 @@ class WorkflowReconciler:
         if problems:
             raise Retryable(problems[0].message)
 
-    def _is_all_recorded(self, run: Run) -> bool:
-        """Returns whether the graph has every try, also those of a process before this one as far as children tell."""
+    def _is_all_recorded(self, run: Run, before: Mapping[str, object]) -> bool:
+        """Returns whether the graph has every try, also those of a process before this one as far as children tell.
+
+        What was recorded stays so, though a child or an answer that is met again is recorded again before it may go.
+        """
+        if run.status == run.written and _is_recorded(before):
+            return True
         children = self._kit.store.children(run.identity.uid).values()
         ended = (view for view in find_settled(run.status, children) if has_ended(view, children))
         known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in ended)]

@@ -180,6 +180,25 @@ async def test_recorded_is_not_said_before_the_graph_has_everything_also_after_a
 
 
 @in_virtual_time
+async def test_an_ended_workflow_stays_recorded_where_an_answer_comes_again() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(agent_step("t"))
+        await cluster.until(lambda: cluster.broker.tasks)
+        task = task_of(cluster, "t")
+        cluster.answer(task)
+        await cluster.until(lambda: cluster.condition("Recorded") == "True Recorded" and cluster.acknowledged)
+        await cluster.kill()
+        ended = cluster.workflow["metadata"]["resourceVersion"]
+        cluster.graph.seconds = 1.0  # so that it is looked at while the execution is on its way
+        cluster.answers[task] = {"outcome": "success"}
+        cluster.start()
+        while len(cluster.acknowledged) < 2:
+            cluster.operator.queue.add(W)
+            await cluster.clock.sleep(0.1)
+        assert cluster.workflow["metadata"]["resourceVersion"] == ended
+
+
+@in_virtual_time
 async def test_executions_that_the_outbox_had_no_room_for_are_handed_over_again() -> None:
     cluster = Cluster()
     cluster.graph_room = 1
