@@ -50,6 +50,21 @@ def key_of(manifest: Manifest) -> Key:
     return Key(text(manifest, "kind"), text(meta, "namespace"), text(meta, "name"))
 
 
+def name_of(action: Action) -> str:
+    """Returns the name under which a plan finds the problem of an action: a child's, a task's id, a patched object."""
+    match action:
+        case Create(manifest):
+            return text(child(manifest, "metadata"), "name")
+        case Publish():
+            return action.message_id
+        case Look(key):
+            return key.name
+        case Patch(key):
+            return str(key)
+        case _:
+            return ""
+
+
 class Executor:
     """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside.
 

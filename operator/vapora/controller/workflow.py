@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from vapora.controller.executor import name_of
 from vapora.controller.expiry import Expiry
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
@@ -23,7 +24,7 @@ from vapora.controller.writer import is_same
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
-from vapora.core.plan import Action, Create, Key, Look, Patch, Problem, Publish
+from vapora.core.plan import Action, Create, Key, Look, Patch, Problem
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
@@ -273,7 +274,9 @@ class WorkflowReconciler:
             return False
         if not run.status.phase.is_final and run.status.steps:
             await self._pin(run)
-        status = build_status(observed, run.status, before, self._kit.clock.now(), is_recorded=is_recorded)
+        beside, now = self._choose(run.definition), self._kit.clock.now()
+        build = partial(build_status, is_recorded=is_recorded, encode=run.rows.encode)
+        status = await beside(partial(build, observed, run.status, before, now))
         if isinstance(run.definition, SpecProblem):
             status |= {name: before[name] for name in _ROWS if name in before}
         else:
@@ -359,21 +362,6 @@ class WorkflowReconciler:
         waits = bool(run.frontier.retrying)  # for a place or for a pool
         waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
         (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)
-
-
-def name_of(action: Action) -> str:
-    """Returns the name under which a plan finds the problem of an action: a child's, a task's id, a patched object."""
-    match action:
-        case Create(manifest):
-            return text(child(manifest, "metadata"), "name")
-        case Publish():
-            return action.message_id
-        case Look(key):
-            return key.name
-        case Patch(key):
-            return str(key)
-        case _:
-            return ""
 
 
 def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:

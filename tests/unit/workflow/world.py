@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from tests.unit.workflow.procedures import PROCEDURES, UNDOINGS
 
 from vapora.api.reasons import Reason
-from vapora.controller.workflow import name_of
+from vapora.controller.executor import name_of
 from vapora.core import naming
 from vapora.core.calls import Answer, Call, Perform
 from vapora.core.gpu.vocabulary import load_vocabulary
