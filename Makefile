@@ -44,7 +44,8 @@ verify: setup ## Check that what is generated is current
 test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
 	pytest tests/simulation -n 2
-	pytest tests/integration tests/chaos -n 2 --dist loadfile
+	pytest tests/integration -n 2 --dist loadfile
+	pytest tests/chaos -n 2 --dist loadfile
 
 .PHONY: chaos-full
 chaos-full: setup ## Let faults strike at every write, instead of at some drawn ones (half an hour)

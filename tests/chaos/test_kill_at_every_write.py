@@ -70,7 +70,7 @@ def test_it_ends_the_same_where_every_write_is_the_last_of_an_operator(
     for kind, run in stages.perform(draw.choose(list(WORKFLOWS), DRAWN_WHOLE), play):
         with subtests.test(msg=kind):
             assert undisturbed.compare(kind, count(run.result())) == ""
-            assert len(run.result().struck) > 3
+            assert len(run.result().struck) >= 3
 
 
 # These come last: since they ended, many operators have started and looked at the workflows.

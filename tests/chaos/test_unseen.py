@@ -24,7 +24,7 @@ def program() -> Sequence[str]:
 @contextmanager
 def down(stage: Stage) -> Iterator[None]:
     """No operator runs."""
-    stage.end_operator()
+    stage.end_all()
     yield
     stage.ensure_operator()
 

@@ -36,7 +36,7 @@ def await_begun(stage: Stage) -> None:
 def stop(stage: Stage) -> None:
     """Kill the operator; the stage starts no other before it is told to."""
     process = stage.operator.process
-    stage.end_operator()
+    stage.end_all()
     stage.gate.killed.append(process)
 
 
