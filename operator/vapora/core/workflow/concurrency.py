@@ -34,9 +34,12 @@ class Contender:
     is_paused: bool
 
     @property
-    def rank(self) -> tuple[str, str]:
-        """Returns what orders runs: the time of their creation, and their uid where that is the same."""
-        return self.born, self.uid
+    def rank(self) -> tuple[str, bool, str]:
+        """Returns what orders runs: the second of their creation, and in the same one whether they have begun.
+
+        What is left is ordered by uid.
+        """
+        return self.born, not self.has_begun, self.uid
 
 
 def describe_concurrency(wanted: Concurrency) -> dict[str, object]:
