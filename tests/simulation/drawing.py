@@ -88,7 +88,7 @@ def _draw_step(
         fields["retry"] = _draw_retry(chance)
     if chance.random() < 0.3:
         fields["onFailure"] = chance.choice(("fail", "continue"))
-    if chance.random() < 0.02:
+    if chance.random() < 0.02 and kind != "approval":  # one word would be of both
         fields["pauseBefore"] = True
     return step
 

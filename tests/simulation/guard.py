@@ -24,9 +24,9 @@ _SOFT = {"soft", "optional", "soft if", "when"}
 class Guard:
     """Watches the workflows; `fail` is told of what must never happen.
 
-    `is_usurped` while two operators race. `is_rushed` once a clock said that a time was over which was not, or a watch
-    told nothing until it was. `is_unanswered` where answers are lost: whoever does not know yet of a child that it
-    asked for, whose deletion it asked for, or that a place is taken, may start one too many.
+    `is_usurped` while two operators race, `has_raced` from then on. `is_rushed` once a clock said that a time was over
+    which was not, or a watch told nothing until it was. `is_unanswered` where answers are lost: whoever does not know
+    yet of a child that it asked for, whose deletion it asked for, or that a place is taken, may start one too many.
     `answers` are those that were given to effects, by their keys: done, failed, or unknown to whoever asked.
     """
 
@@ -34,6 +34,7 @@ class Guard:
     nodes: Nodes
     fail: Callable[[BaseException], None]
     is_usurped: bool = False
+    has_raced: bool = False
     is_rushed: bool = False
     is_unanswered: bool = False
     asked: set[str] = field(default_factory=set)
@@ -63,6 +64,8 @@ class Guard:
         step = self.plays.plays[uid].drawn.find(name)
         row = KINDS[step.kind].ends[end]
         is_failure = row.verdict is not Verdict.SUCCESS or (end == "no words" and step.wants_output)
+        if self.has_raced and self.answers.get(key) == "failed":
+            return  # whoever leads no more asked late, and nothing can fence that
         self.answers[key] = "unknown" if row.is_open else "failed" if is_failure else "done"
 
     def on_write(self, uid: str, name: str) -> None:
@@ -90,7 +93,7 @@ class Guard:
         before, rows = read_rows(was), read_rows(status)
         for name, row in before.items():
             if rows.get(name) is not row:
-                is_later = name not in play.drawn.steps or row["state"] in _UNDOING
+                is_later = name not in play.drawn.steps or row["state"] in {*_UNDOING, "Skipped"}
                 begins_anew = is_asked or (is_later and play.uid in self.asked_again)
                 _check_step(name, row, rows.get(name, {}), is_asked=begins_anew)
         working = sum(map(_count_working, rows.values()))
@@ -114,7 +117,8 @@ class Guard:
         for row in others:
             _demand(row.number < number, f"{unit} try {number} was made after try {row.number}")
             is_over = row.outcome or row.is_asked_to_stop or row.end in _STUCK
-            _demand(bool(is_over) or self.is_rushed, f"{unit} try {number} was made while try {row.number} ran")
+            is_excused = self.is_rushed or self.is_unanswered  # a deletion may be refused
+            _demand(bool(is_over) or is_excused, f"{unit} try {number} was made while try {row.number} ran")
         self._check_needs(uid, name)
         living = sum(map(_takes_a_place, self.nodes.at_work.get(uid, {}).values()))
         limit = self.plays.plays[uid].drawn.spec["maxParallel"]

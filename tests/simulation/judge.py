@@ -16,7 +16,7 @@ from vapora.core.workflow.ranges import parse_ranges
 # A leader that leads no more, and a clock that says a time is over: both may tell of a failure that was none.
 _HASTY = {"usurped", "clock_forward", "clock_back"}
 # A child that was deleted when its time was over, by an operator that could not write that down.
-_STOPPED = {"ChildLost", "Disrupted"}
+_STOPPED = {"ChildLost", "Disrupted", "ChildFailed"}
 _ALSO = {"PendingTimeout": "ChildLost", "ImagePullFailed": "Disrupted"}
 _RECORDED = {"Succeeded": "success", "Failed": "failure"}
 _UNDOING = {"Compensating", "Compensated", "CompensationFailed"}

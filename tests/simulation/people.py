@@ -31,24 +31,25 @@ class People:
         status = obj.get("status", {})
         if status is former.get("status"):
             return
-        uid, run = obj["metadata"]["uid"], status.get("restartedAt", "")
+        uid = obj["metadata"]["uid"]
         for name, row in read_rows(status).items():
-            if row["state"] == "WaitingApproval" and (uid, name, run) not in self.said:
-                self.said.add((uid, name, run))
-                self._consider(self.plays.plays[uid], name, row)
+            if row["state"] == "WaitingApproval":
+                began = status.get("rollback", {}) if name == APPROVE_ROLLBACK else {}
+                asking = (uid, name, began.get("startedAt", "") + status.get("restartedAt", ""))
+                if asking not in self.said:
+                    is_asked_again = any(said[:2] == (uid, name) for said in self.said)
+                    self.said.add(asking)
+                    self._consider(self.plays.plays[uid], name, row, is_asked_again=is_asked_again)
 
-    def _consider(self, play: Play, name: str, row: Json) -> None:
+    def _consider(self, play: Play, name: str, row: Json, *, is_asked_again: bool) -> None:
         is_gate = row.get("reason") == "PauseBefore" or name == APPROVE_ROLLBACK
         kind, fields = ("gate", {"name": f"{name}?"}) if is_gate else ("approval", {"name": name})
         end = play.fate.end(kind, fields, -1, int(not is_gate))
-        if self._is_asked_again(play):
+        if is_asked_again:
             end = "approved"  # whoever rejected it once cannot say so again, nor take it back
         self.strike(f"end {kind} {end}")
         if end in _WORDS:
             self.loop.call_later(0.2 + self.chance.random() * 3, self._say, play, name, _WORDS[end])
-
-    def _is_asked_again(self, play: Play) -> bool:
-        return bool(self.plays.status(play.uid).get("restartedAt"))
 
     def _say(self, play: Play, name: str, word: str) -> None:
         found = self.objects.find(play.key)

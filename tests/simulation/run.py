@@ -19,7 +19,7 @@ from tests.simulation.loop import SimulatedLoop, Violation
 from tests.simulation.nodes import Nodes
 from tests.simulation.outside import Outside
 from tests.simulation.people import People
-from tests.simulation.plays import Plays
+from tests.simulation.plays import Plays, count_tries
 from tests.simulation.pools import PoolWorld
 from tests.simulation.specs import Drawn
 from tests.simulation.strikes import Strikes, draw_rival, share_place
@@ -228,6 +228,14 @@ class Run:
         label = "vapora.dev/step"
         return [obj for kind in ("Pod", "Job", "Workflow") for obj in self.objects.select(kind, label)]
 
+    def may_delete(self, obj: Json) -> bool:
+        """Says whether a child may go: a Workflow that nobody wrote down yet leaves no trace, and is made again."""
+        if obj["kind"] != "Workflow":
+            return "deletionTimestamp" not in obj["metadata"]
+        play = self.plays.plays[obj["metadata"]["uid"]]
+        row = self.plays.read_unit(play.by) if play.by else {}
+        return row.get("state") == "Running" and count_tries(row) == play.number
+
     def delete_child(self, obj: Json) -> None:
         self.tell(f"somebody deletes {obj['kind']} {obj['metadata']['name']}")
         self.objects.delete(key_of(obj))
@@ -290,7 +298,14 @@ class Run:
             if play.by is not None:
                 self.note(f"end workflow {play.end}")
                 if play.end == "deleted":
-                    self.loop.call_later(0.5 + self.schedule.random() * 2, self._collect_now, play.key)
+                    self.loop.call_later(0.5 + self.schedule.random() * 2, self._lose, play.key)
+
+    def _lose(self, key: Key) -> None:
+        found = self.objects.find(key)
+        if found is not None and self.may_delete(found):
+            self.objects.delete(key)
+        elif found is not None and not _is_final(found):
+            self.loop.call_later(0.5, self._lose, key)
 
     def _collect(self, key: Key) -> None:
         """Deletes what lost its owner, after a while, as the garbage collector does."""

@@ -71,7 +71,7 @@ class Strikes:
         run = self._run
         if not self.may_kill() or not run.life.has_led:
             return False
-        former, run.guard.is_usurped = run.life, True
+        former, run.guard.is_usurped, run.guard.has_raced = run.life, True, True
         former.watches.is_frozen = True
         run.begin_life()
         self._loop.call_later(self._chance.random() * 6, self._depose, former)
@@ -185,7 +185,7 @@ class Strikes:
 
     def child_deleted(self) -> bool:
         """Somebody deletes a child that is not held to its end."""
-        children = [obj for obj in self._run.children() if "deletionTimestamp" not in obj["metadata"]]
+        children = [obj for obj in self._run.children() if self._run.may_delete(obj)]
         if not children:
             return False
         self._run.delete_child(self._chance.choice(children))

@@ -218,6 +218,8 @@ class WorkflowStatus(StatusModel):
     """When it must have ended."""
     paused_at: Timestamp | None = None
     """Since when it is paused."""
+    pause_requested: bool | None = None
+    """Whether a request pauses it, until one resumes it; spec.paused pauses beside that."""
     restarted_at: Timestamp | None = None
     """When it was last started again after its end; its deadline counts from then."""
     progress: StatusLine | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, KubeApi, NotFound, TaskBroker
@@ -66,7 +66,7 @@ def name_of(action: Action) -> str:
 
 
 class Executor:
-    """Executes actions, a few at once and in no order among themselves. It raises for no refusal of the outside.
+    """Executes actions, a few at once, and deletes before all else. It raises for no refusal of the outside.
 
     `wake` queues the owner of a child that existed already, or was deleted: no event may say more of it.
     `perform` takes over a call, which is made in the background: its answer is no matter of the plan that asks for it.
@@ -88,8 +88,18 @@ class Executor:
         self._wake = wake
 
     async def execute(self, actions: Iterable[Action]) -> list[Problem]:
-        """Does every action, and returns the problems of those that were refused, in the order of the actions."""
+        """Does every action, and returns the problems of those that were refused.
+
+        What is to stop is stopped first, so that nothing runs beside it that takes its place.
+        """
         wanted = list(actions)
+        stops = [action for action in wanted if isinstance(action, Delete)]
+        if stops and len(stops) < len(wanted):
+            others = [action for action in wanted if not isinstance(action, Delete)]
+            return [*await self._execute_all(stops), *await self._execute_all(others)]
+        return await self._execute_all(wanted)
+
+    async def _execute_all(self, wanted: Sequence[Action]) -> list[Problem]:
         if len(wanted) == 1:
             problem = await self._execute(wanted[0])
             return [problem] if problem else []

@@ -66,6 +66,22 @@ async def test_a_name_taken_by_something_else_is_a_permanent_problem(case: str):
 
 
 @in_virtual_time
+async def test_what_is_to_stop_is_stopped_before_anything_takes_its_place():
+    engine = Engine()
+    old = engine.api.put(build_pod("old", owner="u1"))
+    done = []
+
+    async def note(verb: str, key: Key) -> None:
+        await asyncio.sleep(1 if verb == "delete" else 0)
+        done.append((verb, key.name))
+
+    engine.api.before = note
+    delete = Delete(pod_key("old"), old["metadata"]["uid"])
+    assert await engine.executor.execute([Create(build_pod("new", owner="u1")), delete]) == []
+    assert done == [("delete", "old"), ("create", "new")]
+
+
+@in_virtual_time
 async def test_problems_are_returned_in_the_order_of_their_actions_and_the_others_are_done():
     engine = Engine()
 

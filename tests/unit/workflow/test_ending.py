@@ -1,5 +1,8 @@
 """How runs end: by a failure, the deadline or a request, with what still runs then."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from tests.unit.workflow.world import World, finished, run_step
 
@@ -174,3 +177,42 @@ def test_a_stage_rests_on_an_end_that_cannot_be_read_back_only_once_it_is_writte
     assert (decided.durable_first, len(world.created)) == (True, before)
     world.plan()
     assert len(world.created) == before + 1
+
+
+def test_a_late_word_finds_nothing_undone_because_nobody_spoke() -> None:
+    ask = {"name": "ask", "approval": {"message": "go?", "timeout": 10}, "dependsOn": ["a"]}
+    world = World({"onFailure": "rollback", "steps": [run_step("a", compensate={"run": {"image": "x"}}), ask]})
+    world.settle()
+    world.finish("a")
+    world.now += timedelta(seconds=10)
+    decided = world.plan(write=False)
+    assert (decided.durable_first, len(world.created)) == (True, 1)
+    world.words = {"approval.vapora.dev/1": "approve ask alice"}
+    world.restart()
+    world.settle()
+    assert (str(world.status.phase), len(world.created)) == ("Succeeded", 1)
+
+
+def test_a_child_that_shows_up_after_the_end_is_counted_so_that_its_name_is_not_used_again() -> None:
+    world = World({"steps": [run_step("a", dependsOn=["gate"]), {"name": "gate", "http": {"url": "http://x"}}]})
+    world.settle()
+    world.ask("terminate 1")
+    late = World({"steps": [run_step("a")]})
+    late.settle()
+    world.children |= late.children
+    world.settle()
+    assert world.step("a").unit.tries == 1
+
+
+def test_a_next_try_that_was_made_already_is_taken_over_whenever_its_failure_was_seen() -> None:
+    world = World({"steps": [run_step("a", retry={"initialDelay": 5})]})
+    world.settle()
+    world.children[world.child("a")] = finished(world.children[world.child("a")], world.now, exit_code=1)
+    world.children[world.child("a")] = replace(world.children[world.child("a")], end=None)
+    world.plan(write=False)
+    world.now += timedelta(seconds=5)
+    world.plan(write=False)
+    assert len(world.created) == 2
+    world.restart()
+    world.settle()
+    assert (world.states(), world.step("a").unit.tries) == ({"a": "Starting"}, 2)

@@ -44,12 +44,28 @@ def test_a_run_is_paused_by_its_spec_or_by_a_request() -> None:
     assert str(world.status.phase) == "Running"
 
 
+def test_a_run_of_which_something_was_asked_before_goes_on_once_its_spec_pauses_it_no_more() -> None:
+    world = begin()
+    world.ask("frobnicate 1")
+    world.is_paused = True
+    world.settle()
+    world.restart()
+    world.settle()
+    assert str(world.status.phase) == "Paused"
+    world.is_paused = False
+    world.settle()
+    assert str(world.status.phase) == "Running"
+
+
 @pytest.mark.parametrize("asked", ["frobnicate 2", "retry 2", "pause/a 2"])
 def test_a_request_that_is_refused_ends_no_pause(asked: str) -> None:
     world = begin()
     world.ask("pause 1")
     world.ask(asked)
     assert (str(world.status.phase), world.events[-1].reason) == ("Paused", "RequestRefused")
+    world.restart()
+    world.settle()
+    assert str(world.status.phase) == "Paused"
 
 
 def test_a_pause_puts_off_the_next_try_by_the_time_that_it_took() -> None:

@@ -119,7 +119,12 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
             return _succeed(draft, place, unit, standing)
         if isinstance(standing, Stopped | Broken | TakenBack):  # answered: the next try is a new effect
             draft.put_unit(place, replace(unit, is_open=False, pool="", pool_reason=""))
-    if unit.next_attempt_at is not None and draft.now >= unit.next_attempt_at and place not in draft.frontier.retrying:
+    if unit.next_attempt_at is None or place in draft.frontier.retrying:
+        return None
+    name = draft.graph.names[place[0]]
+    # A process before this one, or a plan that came to nothing, may have begun already: it saw the failure earlier.
+    has_begun = draft.observed.changed is None and is_next_made(draft.observed, name, place[1], unit.tries)
+    if has_begun or draft.now >= unit.next_attempt_at:
         draft.frontier.retrying.append(place)
     return None
 

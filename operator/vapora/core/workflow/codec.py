@@ -219,6 +219,7 @@ def decode_status(identity: Identity, raw: Mapping[str, object]) -> WorkflowStat
         revision=text(raw, "revision"),
         handled_request=text(raw, "handledRequest"),
         paused_at=parse_time(raw.get("pausedAt")),
+        is_pause_requested=raw.get("pauseRequested") is True,
         restarted_at=parse_time(raw.get("restartedAt")),
         rollback=_decode_rollback(child(raw, "rollback")),
         approvals=tuple(_decode_approval(row) for row in rows(raw, "approvals")),

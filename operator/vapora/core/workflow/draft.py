@@ -24,7 +24,7 @@ DEADLINE_EXCEEDED = "DeadlineExceeded"
 STOP_REQUESTED = "StopRequested"
 ROLLBACK_REQUESTED = "RollbackRequested"
 ENDING_REASONS = frozenset({DEADLINE_EXCEEDED, ROLLBACK_REQUESTED})
-UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task", "wait"})
+UNREADABLE = frozenset({"agent", "http", "apply", "scale", "task", "wait", "approval"})
 """Kinds whose result cannot be read back, or would be another by then: it is durable before a dependent starts."""
 MAX_ITEM_FAILURES = 100  # told one by one; all of them stand in the ranges
 

@@ -43,6 +43,8 @@ def heed_request(draft: Draft) -> None:
     if refusal := _refuse(draft, request):
         draft.tell(EventType.WARNING, "RequestRefused", cut(f"request {observed.request!r}: {refusal}"))
         return
+    if request.verb in {"pause", "resume"}:
+        draft.standing = replace(draft.standing, is_pause_requested=request.verb == "pause")
     draft.is_terminating = request.verb == "terminate"
     if request.verb in _ENDINGS and draft.standing.stage is not Stage.COMPLETION:  # the outcome stands by then
         draft.outcome = _ENDINGS[request.verb]
@@ -65,13 +67,14 @@ def _refuse(draft: Draft, request: Request) -> str:
 def heed_pause(draft: Draft) -> None:
     """Pauses while the spec or a request says so; what waits for its next try waits that much longer."""
     standing = draft.standing
+    is_wanted = draft.observed.is_paused or standing.is_pause_requested
     if not draft.may_pause:
         draft.standing = replace(standing, paused_at=None)
-    elif standing.paused_at is None and _is_pause_wanted(draft):
+    elif standing.paused_at is None and is_wanted:
         draft.standing = replace(standing, paused_at=draft.now)
         _take_back(draft)
         draft.tell(EventType.NORMAL, "Paused", "nothing new starts; what runs goes on")
-    elif standing.paused_at is not None and not _is_pause_wanted(draft):
+    elif standing.paused_at is not None and not is_wanted:
         draft.standing = replace(standing, paused_at=None)
         shift_waits(draft, draft.now - standing.paused_at)
         draft.tell(EventType.NORMAL, "Resumed", "it goes on")
@@ -85,15 +88,6 @@ def _take_back(draft: Draft) -> None:
         if unit is not None and unit.state is State.RUNNING and unit.pool:
             task = identity.effect_of(draft.graph.names[step], item, unit) or ""
             draft.actions.append(CancelTask(Key("AgentPool", identity.namespace, unit.pool), task, also_claimed=False))
-
-
-def _is_pause_wanted(draft: Draft) -> bool:
-    """Returns whether a run is to be paused; a request that was refused changes nothing."""
-    asked = read_request(draft.standing.handled_request, draft.observed.identity.uid)
-    if draft.observed.is_paused or asked is None:
-        return draft.observed.is_paused
-    is_about_pauses = asked.verb in {"pause", "resume"} and not find_mistake(asked)
-    return asked.verb == "pause" if is_about_pauses else draft.standing.paused_at is not None
 
 
 def shift_waits(draft: Draft, span: timedelta) -> None:

@@ -18,7 +18,7 @@ from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_reques
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.places import give_up_place, heed_rivals, plan_place
-from vapora.core.workflow.release import read_labels
+from vapora.core.workflow.release import count_made, read_labels
 from vapora.core.workflow.renewal import renew_step, retire_words
 from vapora.core.workflow.restart import restart, restart_changed
 from vapora.core.workflow.rollback import begin_rollback, conclude_rollback, find_wanted
@@ -47,6 +47,7 @@ def plan_workflow(observed: Observed, now: datetime) -> WorkflowPlan:
 
 def plan_finished(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:
     """Starts a run that has ended again, or undoes it, where that is asked for."""
+    observed = replace(observed, status=count_made(observed.status, observed.children.values()))
     draft = begin_draft(observed, definition, now)
     request = find_request(observed.status.handled_request, observed.request, observed.identity.uid)
     if request is None and not observed.must_rerun:
@@ -319,6 +320,7 @@ def _end(draft: Draft) -> WorkflowStatus:
         finished_at=draft.now,
         completing_since=None,
         paused_at=None,
+        is_pause_requested=False,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from vapora.core import naming
 from vapora.core.learning.execution import execution_id
 from vapora.core.plan import Delete, Patch
 from vapora.core.views import ChildView, JobView, PodView
-from vapora.core.workflow.status import Identity, State, WorkflowStatus
+from vapora.core.workflow.status import WAITING, Identity, State, StepStatus, WorkflowStatus
 
 
 def find_settled(written: WorkflowStatus, children: Iterable[ChildView]) -> list[PodView | JobView]:
@@ -52,6 +53,17 @@ def has_ended(view: ChildView, children: Iterable[ChildView]) -> bool:
         return view.meta.is_deleting and not view.node
     pods = (pod for pod in children if isinstance(pod, PodView) and pod.meta.controller_uid == view.meta.uid)
     return view.meta.is_deleting and all(pod.is_finished for pod in pods)
+
+
+def count_made(status: WorkflowStatus, children: Iterable[ChildView]) -> WorkflowStatus:
+    """Counts the tries of children that were made by nobody's word; a name that was used is never used again."""
+    found: dict[str, StepStatus] = {}
+    for view in children:
+        name, _, try_ = read_labels(view)
+        known = found.get(name, status.steps.get(name, WAITING))
+        if name and try_ > known.unit.tries:
+            found[name] = replace(known, unit=replace(known.unit, tries=try_))
+    return replace(status, steps={**status.steps, **found}) if found else status
 
 
 def child_execution_id(identity: Identity, view: ChildView) -> str:

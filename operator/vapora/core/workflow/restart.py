@@ -99,4 +99,5 @@ def _renew(draft: Draft, places: set[int], *, keeps: bool) -> None:
         shrunk_at=None,
         completing_since=None,
         paused_at=None,
+        is_pause_requested=False,
     )

@@ -125,12 +125,11 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
         return True
     if place[1] != NO_ITEM:
         _say_waiting(draft, place[0], "")
-    started = draft.unit(place)
+    started, step = draft.unit(place), draft.step(place[0])
     is_made = started is not None and started.child is not None and find_child(draft.observed, started.child)
-    if is_made or draft.step(place[0]).kind not in {"run", "agent", "workflow"}:
-        advance(
-            draft, place
-        )  # a process before this one made it and nothing may ever be told of it, or nothing is made
+    makes_none = step.kind not in {"run", "agent", "workflow"} or bool(step.undoes)
+    if is_made or makes_none:  # what a process before this one made may never be told of
+        advance(draft, place)
     return True
 
 

@@ -272,6 +272,7 @@ class WorkflowStatus:
     revision: str = ""
     handled_request: str = ""
     paused_at: datetime | None = None
+    is_pause_requested: bool = False  # until a request resumes it; the spec may pause it beside that
     restarted_at: datetime | None = None
     rollback: Rollback | None = None
     approvals: tuple[Approval, ...] = ()

@@ -67,6 +67,7 @@ def build_status(
         "outcome": str(status.ending) if status.ending else None,
         "completingSince": encode_time(status.completing_since),
         "pausedAt": encode_time(status.paused_at),
+        "pauseRequested": status.is_pause_requested or None,
         "restartedAt": encode_time(status.restarted_at),
         "expiresAt": ended.get("expiresAt") or encode_time(find_expiry(observed, status)),
         "shrunkAt": encode_time(status.shrunk_at),
