@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.workflow.world import UID, World, run_step
+from tests.unit.workflow.world import UID, World, finished, run_step
 
 ONCE = {"maxAttempts": 1}
 
@@ -80,6 +80,15 @@ def rolling_back() -> tuple[World, str]:
     name = world.child("c").name
     world.finish("b", exit_code=1)
     return world, name
+
+
+def test_a_child_is_asked_for_its_rollback_as_its_undoing_starts() -> None:
+    world = begin(child_step(), run_step("b", dependsOn=["c"], retry=ONCE), onFailure="rollback")
+    world.end_workflow("c")
+    bad = world.child("b")
+    world.children[bad] = finished(world.children[bad], world.now, exit_code=1)
+    world.plan(changed=frozenset({bad.name}))
+    assert list(world.asked) == [world.child("c").name], "nothing else may ever wake it"
 
 
 def test_a_child_is_undone_by_its_own_rollback() -> None:
