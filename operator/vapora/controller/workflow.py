@@ -219,8 +219,7 @@ class WorkflowReconciler:
         done: list[Action] = []
         while True:
             beside = self._choose(observed.definition)
-            known = replace(observed, problems=dict(problems)) if problems else observed
-            decided = await beside(partial(plan_workflow, known, now))
+            decided = await beside(partial(plan_workflow, observed, now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -233,6 +232,8 @@ class WorkflowReconciler:
                 await self._check_loss(observed.workflow, run)
             done += wanted
             problems.update({name_of(problem.action): problem for problem in found})
+            children = _complete(self._kit.store.children(run.identity.uid), run.outputs)  # those just made among them
+            observed = replace(observed, problems=dict(problems), children=children)
 
     async def _check_loss(self, key: Key, run: Run) -> None:
         """Raises Conflict where what is lost was let go long ago, and only the status decided on is older."""

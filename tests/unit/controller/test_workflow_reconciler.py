@@ -225,6 +225,25 @@ async def test_a_child_that_is_refused_is_told_at_once_and_tried_again_after_its
 
 
 @in_virtual_time
+async def test_where_one_item_is_refused_for_good_its_siblings_stop_before_anything_follows() -> None:
+    async with Cluster().operated() as cluster:
+        made: list[str] = []
+
+        def refuse_third(verb: str, key: Key) -> None:
+            if (verb, key.kind) == ("create", "Pod"):
+                made.append(key.name)
+                if len(made) == 3:
+                    raise ApiError("exceeded quota: pods", status=403, reason="Forbidden")
+
+        cluster.before = refuse_third
+        fan = run_step("f", forEach={"items": [0, 1, 2]}, retry={"infrastructureAttempts": 1}, onFailure="continue")
+        cluster.submit(fan, run_step("after", edges=[{"name": "f", "type": "soft"}]))
+        await cluster.until(lambda: len(made) == 4, seconds=60)
+        running = [pod for pod in cluster.api.all("Pod") if "deletionTimestamp" not in pod["metadata"]]
+        assert [pod["metadata"]["labels"]["vapora.dev/step"] for pod in running] in ([], ["after"])
+
+
+@in_virtual_time
 async def test_a_child_that_a_busy_server_refused_is_asked_for_again_as_the_same_try() -> None:
     async with Cluster().operated() as cluster:
         refusals = [3]
