@@ -1,4 +1,4 @@
-"""`python -m tests.integration.callbacks FILE COMMAND...`: runs `vapora COMMAND...` and tells of its long callbacks.
+"""`python callbacks.py FILE COMMAND...`: runs `vapora COMMAND...` and tells of its long callbacks.
 
 Each line of FILE is JSON: how many milliseconds of CPU one callback of the event loop took, and where it was most of
 the time. It is CPU time of the loop's own thread, so a busy machine adds nothing; the place comes from a timer of CPU

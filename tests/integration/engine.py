@@ -21,6 +21,7 @@ from vapora.adapters.kube_config import load_configuration
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "crds"
 ACCOUNT = ("vapora-system", "vapora-operator")
+VAPORA = ("-m", "vapora")
 
 
 def install_definitions(cluster: Cluster) -> None:
@@ -104,12 +105,11 @@ class Operators:
         self._kubeconfig = kubeconfig
 
     def launch(
-        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = ("vapora",)
+        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = VAPORA
     ) -> OperatorProcess:
-        """Start one, whatever comes of it; `program` is the module that runs it, with arguments of its own."""
+        """Start one, whatever comes of it; `program` is what Python runs, with arguments of its own."""
         command = [
             sys.executable,
-            "-m",
             *program,
             "operator",
             "--kubeconfig",
@@ -123,7 +123,7 @@ class Operators:
         return OperatorProcess(self._supervisor.start(name, command, env=env))
 
     def start(
-        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = ("vapora",)
+        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = VAPORA
     ) -> OperatorProcess:
         """Start one and wait until it is ready."""
         operator = self.launch(name, *flags, kubeconfig=kubeconfig, program=program)

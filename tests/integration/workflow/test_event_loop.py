@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
+from tests.integration import callbacks
 from tests.integration.engine import install_definitions, operators
 from tests.integration.objects import FINAL, Json, build_wide_workflow, run
 from tests.integration.workflow.site import Site
@@ -33,7 +34,7 @@ def watched(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     lease = "lease-test-event-loop"
     cluster.create_namespace(lease)
     told = tmp_path_factory.mktemp("loop") / "callbacks.jsonl"
-    program = ("tests.integration.callbacks", str(told))
+    program = (callbacks.__file__, str(told))
     with operators(cluster, lease) as fleet:
         stage = Watched(cluster, lease, fleet, fleet.start("watched", *TRUSTED, program=program))
         stage.told = told
