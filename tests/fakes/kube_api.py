@@ -93,7 +93,7 @@ class FakeKubeApi:
         created = self._insert(copy.deepcopy(dict(manifest)))
         return await self._end("create", key, created)
 
-    async def apply(self, manifest: Mapping, *, force: bool = False) -> JsonObject:
+    async def apply(self, manifest: Mapping, *, manager: str = "vapora", force: bool = False) -> JsonObject:
         key = key_of(manifest)
         await self._begin("patch", key)
         if key in self._objects:
@@ -129,9 +129,13 @@ class FakeKubeApi:
                 self._delete(key_of(obj))
         await self._end("deletecollection", Key(kind, namespace, ""), {})
 
-    async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
-        await self._begin("list", Key(kind, "", ""))
+    async def list(
+        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[JsonObject]:
+        await self._begin("list", Key(kind, namespace, ""))
         for obj in self.all(kind, selector):
+            if namespace and obj["metadata"].get("namespace") != namespace:
+                continue
             yield {"metadata": obj["metadata"]} if metadata_only else obj
 
     # How it works.

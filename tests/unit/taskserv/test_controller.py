@@ -4,6 +4,7 @@ from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.builders import Engine
 from tests.unit.taskserv.services import build_spec
 
+from vapora.controller.bystanders import Bystanders
 from vapora.controller.dependents import Dependents
 from vapora.controller.ports import JsonObject
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
@@ -21,7 +22,8 @@ class World(Engine):
         super().__init__()
         self.woken: list[str] = []
         dependents = Dependents()
-        self.observer = TaskservObserver(self.store, dependents)
+        self.bystanders = Bystanders(self.api, self.clock, lambda woken: self.woken.append(woken.name))
+        self.observer = TaskservObserver(self.store, dependents, self.bystanders)
         self.reconciler = TaskservReconciler(
             self.observer, dependents, self.kit, lambda woken: self.woken.append(woken.name)
         )
@@ -49,7 +51,8 @@ class World(Engine):
 
     def bring_up(self, name: str) -> None:
         counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 3)
-        obj = self.api.change(Key("Deployment", "default", name), {"status": {**counts, "observedGeneration": 9}})
+        body = {"spec": {"replicas": 3}, "status": {**counts, "observedGeneration": 9}}
+        obj = self.api.change(Key("Deployment", "default", name), body)
         self.store.put_child("Deployment", obj)
 
 
