@@ -1,5 +1,6 @@
 """The services of a namespace on a real API server, with nodes that are simulated."""
 
+import json
 from collections.abc import Callable
 
 from tests.cluster.waiting import wait_until
@@ -60,6 +61,19 @@ class Services(Objects):
         selector = self.get("Service", name)["spec"]["selector"]
         pods = self.all("Pod", ",".join(f"{key}={value}" for key, value in selector.items()))
         return {pod["spec"]["containers"][0]["image"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+
+    def mark(self) -> str:
+        """Where the history of the Deployments stands now."""
+        return str(
+            self.cluster.api.get(self.path("Deployment")).raise_for_status().json()["metadata"]["resourceVersion"]
+        )
+
+    def sizes(self, mark: str) -> list[int]:
+        """The sizes that Deployments were given since, without repetitions."""
+        params = {"watch": "true", "resourceVersion": mark, "timeoutSeconds": "1"}
+        with self.cluster.api.stream("GET", self.path("Deployment"), params=params) as events:
+            sizes = [json.loads(line)["object"]["spec"]["replicas"] for line in events.iter_lines()]
+        return [size for at, size in enumerate(sizes) if at == 0 or sizes[at - 1] != size]
 
     def await_so(self, probe: Callable[[], object], what: str, *, within: float = 30) -> None:
         """Wait until something is so."""

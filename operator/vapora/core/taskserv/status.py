@@ -15,9 +15,9 @@ from vapora.core.taskserv.dependencies import HEALTHY
 from vapora.core.taskserv.health import DEGRADED, DEPLOYING, FAILED, PENDING, ROLLING_BACK, WAITING, Health
 from vapora.core.taskserv.observed import Observed
 from vapora.core.taskserv.upgrade.layout import Layout
-from vapora.core.taskserv.upgrade.revisions import History, build_rows, describe_failure
-from vapora.core.taskserv.upgrade.target import FAILURE, Target
-from vapora.core.views import WorkloadView, rows, text
+from vapora.core.taskserv.upgrade.revisions import History, build_rows
+from vapora.core.taskserv.upgrade.target import Target
+from vapora.core.views import WorkloadView, child, rows, text
 
 QUIET = frozenset(
     {
@@ -31,6 +31,19 @@ QUIET = frozenset(
 )
 _IN_PROGRESS = frozenset({PENDING, WAITING, DEPLOYING, ROLLING_BACK})
 _MAX_LINE = 256
+_DECIDED = (
+    "observedGeneration",
+    "phase",
+    "waitingOn",
+    "pinnedRevision",
+    "rollback",
+    "track",
+    "retiring",
+    "autoscaled",
+    "lastGoodRevision",
+    "handledRequest",
+    "handledRollbackTo",
+)
 
 
 def build_conditions(
@@ -93,8 +106,8 @@ def describe_revisions(
     is_good = health.is_good
     good = revision if is_good else history.find(text(former, "lastGoodRevision"))
     outcomes = {revision.id: HEALTHY} if is_good else {}
-    if pin and pin.by == FAILURE and text(former, "pinnedRevision") != pin.revision:
-        outcomes[pin.instead] = describe_failure(pin.reason, pin.message)
+    if pin and target.failed:
+        outcomes[pin.instead] = target.failed
         good = revision
     return {
         "version": _choose_version(former, revision.version, is_good=is_good),
@@ -118,7 +131,7 @@ def build_refused_status(observed: Observed, problem: SpecProblem, now: datetime
 
 
 def is_urgent(former: Manifest, status: Manifest) -> bool:
-    """Is true where more than numbers changed."""
+    """Is true where more than numbers changed: also what the next look goes on from, or it would begin anew."""
     return _summarize(former) != _summarize(status)
 
 
@@ -150,5 +163,6 @@ def _describe_needs(health: Health) -> Condition:
 
 def _summarize(status: Manifest) -> object:
     turned = [(row.get("type"), row.get("status"), row.get("reason")) for row in rows(status, "conditions")]
-    decided = ("observedGeneration", "phase", "waitingOn", "pinnedRevision", "track", "handledRequest", "rollback")
-    return turned, [status.get(name) for name in decided]
+    rollout = child(status, "rollout")
+    steps = [rollout.get(name) for name in ("revision", "step", "heldAt", "healthyAt")]
+    return turned, steps, [status.get(name) for name in _DECIDED]

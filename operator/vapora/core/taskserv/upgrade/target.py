@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vapora.api.reasons import Reason
 from vapora.core.conditions import Condition, cut
 from vapora.core.plan import Event, EventType, Manifest
-from vapora.core.taskserv.upgrade.revisions import HEALTHY, History, Revision
+from vapora.core.taskserv.upgrade.revisions import HEALTHY, History, Revision, describe_failure
 from vapora.core.views import child, text
 from vapora.core.workflow.requests import Request, read_request
 
@@ -38,6 +38,7 @@ class Target:
     """Is the revision that is to run, and what was settled on the way there.
 
     `handled_rollback_to` is the value of spec.rollbackTo that was acted upon; `problem` is what is wrong with it.
+    `failed` is the outcome of the spec's revision where that was given up just now.
     """
 
     revision: Revision
@@ -45,6 +46,7 @@ class Target:
     handled_rollback_to: str = ""
     handled_request: str = ""
     problem: str = ""
+    failed: str = ""
     events: tuple[Event, ...] = ()
 
 
@@ -56,7 +58,7 @@ def choose_target(
     pin, handled, problem = _heed_spec(status, history, rollback_to, pin)
     pin, events = _heed_request(status, history, asked, uid, pin, running)
     revision = (history.find(pin.revision) if pin else None) or history.desired
-    return Target(revision, pin, handled, asked, problem, events)
+    return Target(revision, pin, handled, asked, problem, events=events)
 
 
 def fall_back(target: Target, history: History, good: Revision, reason: str, message: str) -> Target:
@@ -65,7 +67,8 @@ def fall_back(target: Target, history: History, good: Revision, reason: str, mes
     said = f"{failed} failed: {message}; {good} runs until version or template change"
     pin = Pin(good.id, history.desired.id, FAILURE, reason, said)
     event = Event(EventType.WARNING, Reason.RolledBack, f"{failed} -> {good}: {reason}: {message}")
-    return Target(good, pin, target.handled_rollback_to, target.handled_request, target.problem, (event,))
+    outcome = describe_failure(reason, message)
+    return replace(target, revision=good, pin=pin, failed=outcome, events=(*target.events, event))
 
 
 def describe_pin(pin: Pin) -> tuple[Condition, ...]:
