@@ -94,10 +94,12 @@ def find_failure(
 
     `pods` are the revision's own; `is_serving` says whether the service has all the replicas that it should have.
     """
+    if rollout.healthy_at and now >= find_end(rollout, spec):
+        return None
     cause = find_cause(None, pods)
     if not is_serving and cause and cause.reason in _HARD:
         return Failure(cause.reason, cause.message)
-    if rollout.healthy_at or rollout.held_at or now < rollout.moved_at + _deadline(spec):
+    if rollout.healthy_at or rollout.held_at or now < find_end(rollout, spec):
         return None
     said = cause or Cause(Reason.ProgressDeadlineExceeded, f"no progress for {spec.upgrade.progress_deadline}")
     return Failure(said.reason, said.message)
@@ -105,8 +107,5 @@ def find_failure(
 
 def find_end(rollout: Rollout, spec: TaskservSpec) -> datetime:
     """Returns when the rollout is over by itself: it is good for ever, or has failed."""
-    return (rollout.healthy_at or rollout.moved_at) + _deadline(spec)
-
-
-def _deadline(spec: TaskservSpec) -> timedelta:
-    return timedelta(seconds=parse_duration(spec.upgrade.progress_deadline))
+    deadline = timedelta(seconds=parse_duration(spec.upgrade.progress_deadline))
+    return (rollout.healthy_at or rollout.moved_at) + deadline
