@@ -32,9 +32,9 @@ class Rollback(StatusModel):
     by: Literal["spec", "request", "failure"]
     """Who wanted it: spec.rollbackTo, a request, or the failure of the other one."""
     reason: StatusLine | None = None
-    """Why, as one word."""
+    """Why, as a reason."""
     message: Message | None = None
-    """Why."""
+    """Why, in a sentence."""
 
 
 class Rollout(StatusModel):

@@ -64,8 +64,6 @@ class TaskservObserver:
         meta = project_meta(obj, KIND)
         spec = self._specs.get(meta, obj)
         children = self._store.children(meta.uid).values()
-        names = [(kind, key.name) for kind in _OF_ITS_NAME]
-        names += [("Deployment", name_workload(meta, GREEN)), (SERVICE, name_candidate(meta))]
         return Observed(
             meta=meta,
             spec=spec,
@@ -77,7 +75,7 @@ class TaskservObserver:
             asked=text(child(obj, "metadata", "annotations"), ANNOTATION_REQUEST),
             revisions=_list_revisions(self._store, meta),
             conflicts=tuple(self._find_conflicts(key, obj)),
-            leftovers=tuple(find_leftovers(self._store, meta, names)),
+            leftovers=tuple(find_leftovers(self._store, meta, _list_names(meta, spec))),
             config={used: self._bystanders.find_digest(used) for used in self._list_config(meta, obj, spec)},
             nodes=self._bystanders.find_nodes(),
         )
@@ -170,6 +168,14 @@ class TaskservReconciler:
             woken |= self._dependents.find(key)
         for dependent in sorted(woken):
             self._enqueue(dependent)
+
+
+def _list_names(meta: Meta, spec: TaskservSpec | SpecProblem) -> Iterator[tuple[str, str]]:
+    """Yields the kinds and names that the service may need for what is made for it."""
+    yield from ((kind, meta.key.name) for kind in _OF_ITS_NAME)
+    if isinstance(spec, TaskservSpec) and spec.upgrade.strategy in {"canary", "bluegreen"}:
+        yield "Deployment", name_workload(meta, GREEN)
+        yield SERVICE, name_candidate(meta)
 
 
 def _list_revisions(store: Store, meta: Meta) -> tuple[RevisionView, ...]:

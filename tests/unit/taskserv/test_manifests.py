@@ -41,7 +41,21 @@ def main_of(manifest: Manifest) -> Mapping[str, object]:
 STATEFUL = {"type": "stateful", "storage": {"size": "50Gi", "storageClass": "rook-ceph"}}
 
 
-@pytest.mark.parametrize("fields", [RICH, {**RICH, **STATEFUL}, {"upgrade": {"strategy": "recreate"}}, {"ports": {}}])
+PUBLIC = {"exposure": "public", "hosts": ["a.example"], "tls": {"secretName": "cert"}}
+JOB = {"type": "job", "ports": {}, "replicas": None, "storage": None}
+SCALED = {"scaling": {"min": 2, "max": 5, "targetMemoryPercent": 60}, "disruptionBudget": {"minAvailable": 1}}
+MADE: dict[str, dict[str, object]] = {
+    "a service": RICH,
+    "a store": {**RICH, **STATEFUL},
+    "a service that is made anew": {"upgrade": {"strategy": "recreate"}},
+    "a service without a port": {"ports": {}},
+    "a public service": {**RICH, **PUBLIC},
+    "an autoscaled one that drains keep up": {**RICH, **SCALED},
+    "a job": {**JOB, "command": ["install"]},
+}
+
+
+@pytest.mark.parametrize("fields", MADE.values(), ids=MADE.keys())
 def test_everything_built_is_valid_kubernetes(fields: dict[str, object]) -> None:
     for manifest in build(**fields):
         kubernetes_validate.validate(manifest, "1.33", strict=True)

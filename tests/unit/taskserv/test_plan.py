@@ -384,6 +384,14 @@ def test_a_size_that_someone_else_owns_holds_up_nothing_else() -> None:
     assert (size.manager, size.force, size.manifest["spec"]) == ("vapora-size", False, {"replicas": 3})
 
 
+def test_a_new_version_that_is_refused_is_not_taken_for_a_good_one() -> None:
+    plan = refuse(
+        respec(settle(build_observed()), version="0.2.0"), "Invalid", "spec.template: too odd", permanent=True
+    )
+    assert (plan.status["version"], plan.status["lastGoodRevision"]) == ("0.1.0", "1")
+    assert say(plan.status)["Stalled"] == "True AdmissionRefused: Deployment: spec.template: too odd"
+
+
 def test_what_is_not_wanted_any_more_goes() -> None:
     settled = settle(build_observed())
     plan = plan_taskserv(respec(settled, ports={}), NOW)

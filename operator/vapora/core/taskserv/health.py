@@ -104,7 +104,7 @@ def _judge_workload(
     serves = workload is not None and available >= wanted
     since = now if is_changing else parse_time(observed.status.get("deployingSince"))
     count = f"{available} of {wanted} replicas are available"
-    is_at_rest = layout.candidate is None and not is_changing
+    is_at_rest = layout.candidate is None and not is_changing and _is_current(workload, layout)
     if is_at_rest and (_is_settled(workload, layout) or (serves and since is None)):
         return Health(HEALTHY, Reason.AllHealthy, count, is_serving=True)
     cause = find_cause(workload, observed.pods)
@@ -117,10 +117,12 @@ def _judge_workload(
     return Health(DEGRADED, cause.reason if cause else late, message, serves, since, due=due)
 
 
+def _is_current(workload: WorkloadView | None, layout: Layout) -> bool:
+    return workload is not None and workload.revision == layout.active.revision.digest
+
+
 def _is_settled(workload: WorkloadView | None, layout: Layout) -> bool:
-    if workload is None or not workload.is_settled or workload.revision != layout.active.revision.digest:
-        return False
-    return layout.active.replicas in {None, workload.replicas}
+    return workload is not None and workload.is_settled and layout.active.replicas in {None, workload.replicas}
 
 
 def _tell_candidate(observed: Observed, layout: Layout) -> str:
