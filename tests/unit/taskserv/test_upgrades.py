@@ -332,3 +332,22 @@ def test_a_job_that_fails_is_not_undone_by_another_one() -> None:
     failed = settle(replace(again, children=views), LATER)
     assert (failed.status["phase"], "pinnedRevision" in failed.status) == ("Failed", False)
     assert tell(failed)["Stalled"] == "True Failed: BackoffLimitExceeded: too often"
+
+
+STRATEGIES = {"rolling": {}, "canary": STEPS, "blue-green": BLUE_GREEN}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES.keys())
+@pytest.mark.parametrize("lost", range(8))
+def test_an_upgrade_ends_as_it_would_have_whichever_status_is_lost(strategy: dict[str, object], lost: int) -> None:
+    """The operator dies after the writes of one look and before it has said so."""
+    observed, now = respec(settle(build_observed(upgrade=strategy)), version="0.2.0", upgrade=strategy), LATER
+    for look in range(40):
+        plan = plan_taskserv(observed, now)
+        after = carry_out(observed, plan)
+        observed = replace(after, status=observed.status) if look == lost else after
+        is_woken = bool(plan.actions) or look == lost
+        now += timedelta(seconds=1 if is_woken or plan.requeue_after is None else plan.requeue_after)
+    assert (observed.status["phase"], observed.status["version"]) == ("Healthy", "0.2.0")
+    assert outcomes(observed) == {"2": "Healthy", "1": "Healthy"}
+    assert list(sizes(observed).values()) == [3]
