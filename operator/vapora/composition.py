@@ -20,6 +20,7 @@ from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_task_types
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
+from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
 from vapora.controller.inbox import Inbox
@@ -147,7 +148,8 @@ class Fleet:
         """Builds the reconcilers of all kinds."""
         store, dependents, orphans = self._kit.store, Dependents(), OrphanReconciler(api, self._kit.store)
         pools = PoolObserver(store, self._depths, nats_url=self._nats_url)
-        services = TaskservObserver(store, dependents)
+        bystanders = Bystanders(api, self._clock, self._queue.add)
+        services = TaskservObserver(store, dependents, bystanders)
         return Controllers(
             reconcilers={
                 "Workflow": RunTeller(self._workflows, store, self._queue.add),
@@ -163,6 +165,7 @@ class Fleet:
                 self._depths.run,
                 self._performer.run,
                 self._policies.run,
+                bystanders.run,
                 self._read_results,
                 self._record,
             ),

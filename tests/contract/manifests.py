@@ -1,5 +1,6 @@
 """What is rendered and shipped, read for the tests."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "kustomize" / "overlays"
 SAMPLES = ROOT / "manifests" / "samples"
 DEMO = ROOT / "examples" / "demo"
+_EXAMPLE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -45,9 +47,17 @@ def list_samples() -> Iterator[tuple[Path, Json]]:
             yield from ((path, obj) for obj in load_objects(path.read_text()))
 
 
+def list_documented() -> Iterator[tuple[Path, Json]]:
+    """Every object of the examples in the documentation, with its page."""
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        for block in _EXAMPLE.findall(path.read_text()):
+            yield from ((path, obj) for obj in load_objects(block) if isinstance(obj, dict) and "apiVersion" in obj)
+
+
 def name_object(obj: Json) -> str:
     """Kind and name, for the names of tests."""
-    return f"{obj['kind']}/{obj['metadata']['name']}"
+    meta = obj["metadata"]
+    return f"{obj['kind']}/{meta.get('name') or meta['generateName']}"
 
 
 def list_pod_templates(objects: list[Json]) -> list[Json]:

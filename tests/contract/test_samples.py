@@ -12,6 +12,7 @@ from tests.contract.manifests import (
     SAMPLES,
     Json,
     find,
+    list_documented,
     list_samples,
     load_objects,
     name_object,
@@ -34,7 +35,7 @@ READERS = {
     "AgentPool": read_pool_spec,
     "Taskserv": read_taskserv_spec,
 }
-ALL = [(path, obj) for path, obj in list_samples() if obj["apiVersion"] == API_VERSION]
+ALL = [(path, obj) for path, obj in (*list_samples(), *list_documented()) if obj["apiVersion"] == API_VERSION]
 DEMO_OBJECTS = [
     (DEMO / part, obj) for part in ("fleet", "backlog") for obj in render_objects(DEMO / part) if obj["kind"] in READERS
 ]

@@ -70,7 +70,7 @@ class FakeKubeApi:
             return copy.deepcopy(dict(manifest))
         return await self._end("create", key, self._objects.create(copy.deepcopy(manifest)))
 
-    async def apply(self, manifest: Mapping, *, force: bool = False) -> JsonObject:
+    async def apply(self, manifest: Mapping, *, manager: str = "vapora", force: bool = False) -> JsonObject:
         key = key_of(manifest)
         await self._begin("patch", key)
         return await self._end("patch", key, self._objects.apply(copy.deepcopy(manifest)))
@@ -90,9 +90,13 @@ class FakeKubeApi:
         self._objects.delete_collection(kind, namespace, selector=selector)
         await self._end("deletecollection", Key(kind, namespace, ""), {})
 
-    async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
-        await self._begin("list", Key(kind, "", ""))
+    async def list(
+        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[JsonObject]:
+        await self._begin("list", Key(kind, namespace, ""))
         for obj in self.all(kind, selector):
+            if namespace and obj["metadata"].get("namespace") != namespace:
+                continue
             yield {"metadata": obj["metadata"]} if metadata_only else obj
 
     # How it works.

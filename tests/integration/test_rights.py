@@ -14,6 +14,10 @@ from tests.integration.objects import Objects, run
 
 ACCOUNT = "system:serviceaccount:vapora-system:vapora-operator"
 SERVICE = {"image": "nginx:1", "replicas": 1, "ports": {"http": 8080}}
+GATEWAY = ROOT / "tests" / "cluster" / "crds"
+PUBLIC = {"exposure": "public", "hosts": ["a.example"], "disruptionBudget": {"maxUnavailable": 1}}
+SCALED = {"resources": {"requests": {"cpu": "10m"}}, "scaling": {"max": 2}, "minimumResources": {"cpu": "10m"}}
+NEEDS = [{"name": "web", "kind": "Service", "required": False}]
 STORAGE = {"size": "1Gi", "mountPath": "/data"}
 
 
@@ -34,6 +38,8 @@ FOR_POLICIES = {"create workflows/authorship", "create workflows"}
 def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> set[Call]:
     """What the operator called while it did everything that it does."""
     install_definitions(cluster)
+    cluster.kubectl("apply", "-f", str(GATEWAY))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(GATEWAY))
     mark = cluster.audit_position()
     cluster.create_namespace("rights")
     objects = Objects(cluster, "rights")
@@ -42,6 +48,7 @@ def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathF
     with operators(cluster, "rights") as fleet:
         first = fleet.start("first", *flags)
         build(objects)
+        rebuild(objects)
         work(objects)
         schedule(objects)
         keep(objects)
@@ -82,6 +89,23 @@ def build(objects: Objects) -> None:
     for type_, gone in (("stateful", "Deployment"), ("service", "StatefulSet")):
         objects.patch("Taskserv", "shift", {"spec": {"type": type_}})
         await_gone(objects, gone, "shift")
+
+
+def rebuild(objects: Objects) -> None:
+    """Make a service with everything that one may have, and take all of it away, with revisions that are not kept."""
+    settings = {"env": "info"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": settings}
+    objects.cluster.api.post(objects.path("ConfigMap"), json=body).raise_for_status()
+    spec = {**SERVICE, **PUBLIC, **SCALED, "dependencies": NEEDS, "envFrom": [{"configMapRef": {"name": "settings"}}]}
+    objects.create("Taskserv", "rich", {**spec, "gateway": {"name": "edge"}, "revisionHistory": 1})
+    objects.await_said("Taskserv", "rich", "Ready", "True")
+    objects.patch("Taskserv", "rich", {"spec": {"gateway": None, "image": "nginx:2"}})
+    objects.await_status("Taskserv", "rich", lastGoodRevision="2")
+    await_gone(objects, "HTTPRoute", "rich")
+    plain = dict.fromkeys((*PUBLIC, "scaling", "minimumResources"))
+    objects.patch("Taskserv", "rich", {"spec": {**plain, "exposure": "private", "image": "nginx:3"}})
+    for kind in ("Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget"):
+        await_gone(objects, kind, "rich")
 
 
 def await_gone(objects: Objects, kind: str, name: str) -> None:

@@ -118,11 +118,11 @@ class KubernetesApi:
         query = (("fieldManager", FIELD_MANAGER), *([("dryRun", "All")] if is_dry_run else []))
         return await self.send(Request("create", kind, "POST", path, query, body=manifest))
 
-    async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
-        """Applies the object server-side with our field manager, or raises Conflict."""
+    async def apply(self, manifest: Manifest, *, manager: str = FIELD_MANAGER, force: bool = False) -> JsonObject:
+        """Applies the object server-side as a field manager, or raises Conflict."""
         kind, meta = text(manifest, "kind"), child(manifest, "metadata")
         path = RESOURCES[kind].path(text(meta, "namespace"), text(meta, "name"))
-        query = (("fieldManager", FIELD_MANAGER), ("force", "true" if force else "false"))
+        query = (("fieldManager", manager), ("force", "true" if force else "false"))
         return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
@@ -154,13 +154,17 @@ class KubernetesApi:
             )
         )
 
-    async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
-        """Yields every object of a kind that the label selector selects, page by page."""
-        async for page in self.pages(kind, selector, metadata_only=metadata_only):
+    async def list(
+        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[JsonObject]:
+        """Yields every object of a kind that the label selector selects, in one namespace or in all, page by page."""
+        async for page in self.pages(kind, selector, namespace=namespace, metadata_only=metadata_only):
             for item in page.items:
                 yield item
 
-    async def pages(self, kind: str, selector: str, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+    async def pages(
+        self, kind: str, selector: str, *, namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
         """Yields the pages of one consistent list; raises Gone where it grew too old between two pages."""
         following = ""
         while True:
@@ -172,7 +176,7 @@ class KubernetesApi:
                     "list",
                     kind,
                     "GET",
-                    RESOURCES[kind].path(),
+                    RESOURCES[kind].path(namespace),
                     tuple(query),
                     accept=_METADATA_LIST if metadata_only else _JSON,
                     timeout=_LIST_TIMEOUT,

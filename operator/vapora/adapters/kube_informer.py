@@ -7,20 +7,22 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from vapora.adapters.kube_client import KubernetesApi
-from vapora.controller.ports import ApiError, Clock, Gone, JsonObject, Meter
+from vapora.controller.ports import ApiError, Clock, Gone, JsonObject, Meter, NotFound
 from vapora.core.views import child, text
 
 log = logging.getLogger(__name__)
 
 _PAUSE_FIRST = 0.1
 _PAUSE_MAX = 30.0
+_EVERY_VERSION = 2**63
 
 
 class KubeInformer:
     """Is EventSource over the Kubernetes API.
 
     A connection that breaks, or says nothing for too long, is made again from where it was; after a loss (410), or any
-    error the server reports, everything is listed again.
+    error the server reports, everything is listed again. A kind that the cluster does not have has no objects, until it
+    has the kind.
     """
 
     def __init__(self, api: KubernetesApi, clock: Clock, meter: Meter, jitter: Callable[[], float]) -> None:
@@ -45,6 +47,9 @@ class KubeInformer:
                 version = await self._list(kind, selector, on_object, on_listed)
                 failures = 0
                 await self._follow(kind, selector, version, on_object, on_deleted)
+            except NotFound:
+                failures += 1
+                on_listed(frozenset(), _EVERY_VERSION)
             except ApiError as problem:
                 failures += 1
                 self._meter.watch_event(kind, "ERROR")

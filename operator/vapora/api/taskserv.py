@@ -209,11 +209,11 @@ class Canary(ApiModel):
     """How a canary grows."""
 
     steps: tuple[Percent, ...] = Field(default=(10, 50, 100), min_length=1, max_length=20)
-    """The shares of traffic, in percent (default 10, 50, 100)."""
+    """The shares, in percent (default 10, 50, 100): of the traffic with a gateway, else of the replicas."""
     every: Duration = "1m"
     """How long each share is watched."""
     analysis: Expression | None = None
-    """What must hold to go on, over `metrics`."""
+    """What must hold while a share is watched, over the new one's `metrics`: replicas, available, ready, restarts."""
 
 
 class Upgrade(ApiModel):

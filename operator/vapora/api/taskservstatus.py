@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vapora.api.base import Conditions, Integer, Message, StatusLine, StatusModel, Timestamp
+from vapora.api.base import Boolean, Conditions, Integer, Message, StatusLine, StatusModel, Timestamp
 
 TaskservPhase = Literal["Pending", "Waiting", "Deploying", "Healthy", "Degraded", "RollingBack", "Failed"]
 
@@ -13,7 +13,7 @@ class Revision(StatusModel):
     """One revision of a service."""
 
     revision: StatusLine
-    """Its name."""
+    """Its number."""
     version: StatusLine | None = None
     """Its version."""
     image: StatusLine | None = None
@@ -21,7 +21,48 @@ class Revision(StatusModel):
     at: Timestamp | None = None
     """When it was made."""
     outcome: StatusLine | None = None
-    """What became of it."""
+    """What became of it: Healthy, or Failed with the cause."""
+
+
+class Rollback(StatusModel):
+    """Why another revision runs than the spec asks for."""
+
+    instead: StatusLine
+    """The revision that the spec asks for."""
+    by: Literal["spec", "request", "failure"]
+    """Who wanted it: spec.rollbackTo, a request, or the failure of the other one."""
+    reason: StatusLine | None = None
+    """Why, as a reason."""
+    message: Message | None = None
+    """Why, in a sentence."""
+
+
+class Rollout(StatusModel):
+    """How a new revision gets on."""
+
+    revision: StatusLine
+    """Its number."""
+    former: StatusLine | None = None
+    """The good revision before it."""
+    moved: Integer | None = None
+    """How much of it was seen at most."""
+    moved_at: Timestamp | None = None
+    """When it last moved on."""
+    healthy_at: Timestamp | None = None
+    """Since when it is healthy."""
+    step: Integer | None = None
+    """How many shares of a canary are done."""
+    held_at: Timestamp | None = None
+    """Since when all of the present share runs."""
+
+
+class Retiring(StatusModel):
+    """A Deployment that is not served any more and goes in a moment."""
+
+    track: StatusLine
+    """Which one it is: blue or green."""
+    since: Timestamp
+    """Since when."""
 
 
 class TaskservStatus(StatusModel):
@@ -36,7 +77,21 @@ class TaskservStatus(StatusModel):
     last_good_version: StatusLine | None = None
     """The last version that was healthy."""
     pinned_revision: StatusLine | None = None
-    """The revision that rollbackTo holds."""
+    """The revision that runs instead of the spec's until version or template change."""
+    last_good_revision: StatusLine | None = None
+    """The revision that was healthy last."""
+    rollback: Rollback | None = None
+    """Why pinnedRevision runs."""
+    rollout: Rollout | None = None
+    """How a new revision gets on, until it has been healthy for the progress deadline."""
+    track: StatusLine | None = None
+    """Which of the two Deployments is served; without it the first one, blue."""
+    retiring: Retiring | None = None
+    """The Deployment that goes in a moment."""
+    autoscaled: Boolean | None = None
+    """Whether an HPA owns the replicas."""
+    handled_rollback_to: Message | None = None
+    """The value of spec.rollbackTo that was carried out."""
     replicas: Integer | None = None
     """The replicas that exist."""
     ready_replicas: Integer | None = None
@@ -54,4 +109,5 @@ class TaskservStatus(StatusModel):
     deploying_since: Timestamp | None = None
     """Since when the present revision is being deployed."""
     conditions: Conditions = ()
-    """Ready, Reconciling, Stalled, Degraded, DependenciesReady, ResourcesSufficient."""
+    """Ready, Reconciling, Stalled, Degraded, DependenciesReady, RolledBack, FieldConflict, Exposed,
+    ResourcesSufficient, ConfigObserved."""

@@ -182,7 +182,7 @@ class Executor:
         key = key_of(action.manifest)
         self._store.mark_creating(key)
         try:
-            self._store.put_answer(await self._api.apply(action.manifest))
+            self._store.put_answer(await self._api.apply(action.manifest, manager=action.manager, force=action.force))
         finally:
             self._store.unmark_creating(key)
 
@@ -233,8 +233,8 @@ class Executor:
 
 def _is_final(action: Action, refusal: ApiError) -> bool:
     """Returns whether the same action would be refused again until somebody changes something."""
-    if isinstance(action, Apply) and isinstance(refusal, Conflict):
-        return True  # another manager owns a field that we apply
+    if isinstance(action, Apply) and isinstance(refusal, Conflict | NotFound):
+        return True  # another manager owns a field that we apply, or the cluster does not have the kind
     return refusal.is_permanent or (isinstance(action, Look) and isinstance(refusal, NotFound))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vapora.controller.ports import EventSource, JsonObject, Meter
 from vapora.controller.store import Store
 from vapora.controller.workqueue import Priority, WorkQueue
-from vapora.core.naming import LABEL_OWNER, LABEL_RECORDED, LABEL_WORKFLOW
+from vapora.core.naming import LABEL_OWNER, LABEL_RECORDED, LABEL_REVISION, LABEL_WORKFLOW
 from vapora.core.plan import Key
 from vapora.core.views import Meta, child, text
 
@@ -35,6 +35,12 @@ WATCHED = (
     Watched("Deployment", LABEL_OWNER),
     Watched("StatefulSet", LABEL_OWNER),
     Watched("Service", LABEL_OWNER),
+    Watched("Job", LABEL_OWNER),
+    Watched("ControllerRevision", LABEL_REVISION),
+    Watched("HorizontalPodAutoscaler", LABEL_OWNER),
+    Watched("PodDisruptionBudget", LABEL_OWNER),
+    Watched("Ingress", LABEL_OWNER),
+    Watched("HTTPRoute", LABEL_OWNER),
 )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vapora.core.calls import Account, Answer, SecretRef
+from vapora.core.naming import FIELD_MANAGER
 from vapora.core.plan import Key, Manifest
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class KubeApi(Protocol):
         """Creates the object, or raises AlreadyExists; a dry run is admitted or refused as such and leaves nothing."""
         ...
 
-    async def apply(self, manifest: Manifest, *, force: bool = False) -> JsonObject:
-        """Applies the object server-side with our field manager, or raises Conflict."""
+    async def apply(self, manifest: Manifest, *, manager: str = FIELD_MANAGER, force: bool = False) -> JsonObject:
+        """Applies the object server-side as a field manager, or raises Conflict."""
         ...
 
     async def patch(self, key: Key, body: Manifest, *, subresource: str | None = None) -> JsonObject:
@@ -75,8 +76,10 @@ class KubeApi(Protocol):
         """Deletes all objects of a kind in a namespace that the label selector selects."""
         ...
 
-    def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
-        """Yields every object of a kind that the label selector selects, page by page."""
+    def list(
+        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[JsonObject]:
+        """Yields every object of a kind that the label selector selects, in one namespace or in all, page by page."""
         ...
 
 

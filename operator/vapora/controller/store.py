@@ -7,14 +7,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from vapora.controller.ports import JsonObject
-from vapora.core.naming import LABEL_RECORDED, LABEL_TEMPLATE, LABEL_WORKFLOW
+from vapora.core.naming import LABEL_RECORDED, LABEL_REVISION, LABEL_TEMPLATE, LABEL_WORKFLOW
 from vapora.core.plan import Key
 from vapora.core.views import ChildView, Meta, child, project, text
 
 RUN_KIND = "Workflow"  # the one kind of our own that the operator makes objects of
+# What informers watch; nothing else is ever forgotten. Of ControllerRevisions only those of services are watched.
 CHILD_KINDS = frozenset(
-    {"Pod", "Job", "Deployment", "StatefulSet", "Service"}
-)  # what informers watch; nothing else is ever forgotten
+    {
+        "Pod",
+        "Job",
+        "Deployment",
+        "StatefulSet",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "Ingress",
+        "HTTPRoute",
+    }
+)
+
+
+def _is_watched(kind: str, meta: Mapping[str, object]) -> bool:
+    return kind in CHILD_KINDS or (kind == "ControllerRevision" and LABEL_REVISION in child(meta, "labels"))
 
 
 def resource_version(obj: Mapping[str, object]) -> int:
@@ -209,7 +224,7 @@ class Store:
         if (known := self._objects.get(key)) is not None:
             if text(child(known, "metadata"), "uid") == uid:
                 self.put(kind, obj)
-        elif kind in CHILD_KINDS and (key in self._children or self._creating.get(key, uid) != uid):
+        elif _is_watched(kind, meta) and (key in self._children or self._creating.get(key, uid) != uid):
             self.put_child(kind, obj)
         elif kind == RUN_KIND and self._creating.get(key, uid) != uid:
             self.put(kind, obj)

@@ -7,6 +7,7 @@ import hashlib
 GROUP = "vapora.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
 FIELD_MANAGER = "vapora"
+SIZE_MANAGER = "vapora-size"  # owns the replicas of services alone, so that nothing else is held up by them
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_WORKFLOW = f"{GROUP}/workflow"  # uid of the Workflow
 LABEL_STEP = f"{GROUP}/step"
@@ -18,6 +19,8 @@ LABEL_OUTCOME = f"{GROUP}/outcome"  # succeeded or failed
 LABEL_POOL = f"{GROUP}/pool"  # name of the AgentPool
 LABEL_TASKSERV = f"{GROUP}/taskserv"  # name of the Taskserv
 LABEL_OWNER = f"{GROUP}/owner"  # uid of the owning AgentPool or Taskserv
+LABEL_REVISION = f"{GROUP}/revision"  # digest of the template that a service's pod is made of
+LABEL_TRACK = f"{GROUP}/track"  # which of a service's two Deployments a pod belongs to: blue or green
 LABEL_APPLIED_BY = f"{GROUP}/applied-by"  # uid of the Workflow whose step applied it
 LABEL_TEMPLATE = f"{GROUP}/template"  # uid of the WorkflowTemplate whose schedule made it
 LABEL_SLOT = f"{GROUP}/slot"  # minute since 1970 for which it was made

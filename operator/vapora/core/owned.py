@@ -5,13 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from vapora.api.kinds import API_VERSION
 from vapora.core import naming
 from vapora.core.plan import Apply, Delete, Manifest
-from vapora.core.views import ANNOTATION_APPLIED, Meta, PlainView, WorkloadView, child
+from vapora.core.views import ANNOTATION_APPLIED, Meta, PlainView, RouteView, WorkloadView, child
 
-KeptView = WorkloadView | PlainView
+KeptView = WorkloadView | PlainView | RouteView
+
+
+class Made(Protocol):
+    """Is whatever was made for an owner."""
+
+    @property
+    def meta(self) -> Meta:
+        """Says which object it is."""
+        ...
+
+
 LEFTOVER_POLL = 1.0  # seconds; what belongs to another owner tells that one, not us, when it goes
 
 
@@ -68,7 +80,7 @@ def _is_as_applied(manifest: Manifest, digest: str, existing: KeptView) -> bool:
     return is_sized and existing.applied == digest
 
 
-def plan_removal(existing: Iterable[KeptView], wanted: Iterable[Manifest]) -> tuple[Delete, ...]:
+def plan_removal(existing: Iterable[Made], wanted: Iterable[Manifest]) -> tuple[Delete, ...]:
     """Deletes the children that are not wanted any more."""
     kept = {(str(manifest["kind"]), str(child(manifest, "metadata")["name"])) for manifest in wanted}
     return tuple(

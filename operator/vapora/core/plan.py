@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from vapora.core.calls import Perform
+from vapora.core.naming import FIELD_MANAGER
 
 Manifest = Mapping[str, object]
 
@@ -36,9 +37,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Applies a child server-side with our field manager, never forcing over a field that another manager owns."""
+    """Applies a child server-side with one of our field managers, without force: another manager's field is a conflict.
+
+    With `force` it takes a field back that was given to another one on purpose.
+    """
 
     manifest: Manifest
+    manager: str = FIELD_MANAGER
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

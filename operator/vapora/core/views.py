@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from vapora.core import naming
 from vapora.core.plan import Key
 
 ANNOTATION_APPLIED = f"{naming.GROUP}/applied"  # digest of the manifest that we applied last
+ANNOTATION_CONFIG = f"{naming.GROUP}/config"  # of a pod: digest of the Secrets and ConfigMaps that it uses
 
 
 def parse_time(value: object) -> datetime | None:
@@ -200,11 +201,14 @@ class WorkloadView:
     """Is a Deployment (or another kind that keeps Pods running) as a plan sees it.
 
     `applied` is the digest of what we applied last; `existing` counts its pods, `replicas` those that its spec asks
-    for; `stalled` is the reason of its own controller, where it gave up.
+    for; `stalled` is the reason of its own controller, where it gave up. `revision` and `config` are what its pods are
+    to be made of.
     """
 
     meta: Meta
     applied: str
+    revision: str
+    config: str
     replicas: int
     existing: int
     ready: int
@@ -224,11 +228,14 @@ def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
     """Reads a Deployment or a StatefulSet."""
     status = child(manifest, "status")
     meta = project_meta(manifest, kind)
+    template = child(manifest, "spec", "template", "metadata")
     progressing, failure = _condition(status, "Progressing"), _condition(status, "ReplicaFailure")
     bad = failure if failure.get("status") == "True" else progressing if progressing.get("status") == "False" else {}
     return WorkloadView(
         meta=meta,
         applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
+        revision=text(child(template, "labels"), naming.LABEL_REVISION),
+        config=text(child(template, "annotations"), ANNOTATION_CONFIG),
         replicas=number(child(manifest, "spec"), "replicas"),
         existing=number(status, "replicas"),
         ready=number(status, "readyReplicas"),
@@ -281,7 +288,7 @@ def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
 
 @dataclass(frozen=True, slots=True)
 class PlainView:
-    """Is a child of which only the existence and what we applied matters: a Service, an HPA, a ControllerRevision.
+    """Is a child of which only the existence and what we applied matters: a Service, an HPA, an Ingress.
 
     `is_headless` is about Services: whether it has no address of its own is fixed when it is made.
     """
@@ -300,19 +307,59 @@ def project_plain(manifest: Mapping[str, object], kind: str) -> PlainView:
     )
 
 
-ChildView = PodView | JobView | WorkloadView | WorkflowView | PlainView
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """Is a ControllerRevision: what it keeps, under a number that grows."""
+
+    meta: Meta
+    number: int
+    data: Mapping[str, object]
+
+
+def project_revision(manifest: Mapping[str, object]) -> RevisionView:
+    """Reads a ControllerRevision."""
+    return RevisionView(
+        meta=project_meta(manifest, "ControllerRevision"),
+        number=number(manifest, "revision"),
+        data=child(manifest, "data"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """Is an HTTPRoute; `refusal` is why a Gateway does not accept it, in the words of the Gateway's controller."""
+
+    meta: Meta
+    applied: str
+    refusal: str
+
+
+def project_route(manifest: Mapping[str, object]) -> RouteView:
+    """Reads an HTTPRoute."""
+    said = [_condition(parent, "Accepted") for parent in rows(child(manifest, "status"), "parents")]
+    refused = next((row for row in said if row.get("status") == "False"), {})
+    return RouteView(
+        meta=project_meta(manifest, "HTTPRoute"),
+        applied=text(child(manifest, "metadata", "annotations"), ANNOTATION_APPLIED),
+        refusal=": ".join(filter(None, (text(refused, "reason"), text(refused, "message")))),
+    )
+
+
+ChildView = PodView | JobView | WorkloadView | WorkflowView | RevisionView | RouteView | PlainView
 
 
 def project(manifest: Mapping[str, object], kind: str) -> ChildView:
     """Reads a child of any watched kind."""
-    match kind:
-        case "Pod":
-            return project_pod(manifest)
-        case "Job":
-            return project_job(manifest)
-        case "Deployment" | "StatefulSet":
-            return project_workload(manifest, kind)
-        case "Workflow":
-            return project_workflow(manifest)
-        case _:
-            return project_plain(manifest, kind)
+    if kind in {"Deployment", "StatefulSet"}:
+        return project_workload(manifest, kind)
+    read = _READERS.get(kind)
+    return read(manifest) if read else project_plain(manifest, kind)
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, object]], ChildView]] = {
+    "Pod": project_pod,
+    "Job": project_job,
+    "Workflow": project_workflow,
+    "ControllerRevision": project_revision,
+    "HTTPRoute": project_route,
+}

@@ -4,6 +4,7 @@ from tests.fakes.virtual_time import in_virtual_time
 from tests.unit.controller.builders import Engine
 from tests.unit.taskserv.services import build_spec
 
+from vapora.controller.bystanders import Bystanders
 from vapora.controller.dependents import Dependents
 from vapora.controller.ports import JsonObject
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
@@ -21,7 +22,8 @@ class World(Engine):
         super().__init__()
         self.woken: list[str] = []
         dependents = Dependents()
-        self.observer = TaskservObserver(self.store, dependents)
+        self.bystanders = Bystanders(self.api, self.clock, lambda woken: self.woken.append(woken.name))
+        self.observer = TaskservObserver(self.store, dependents, self.bystanders)
         self.reconciler = TaskservReconciler(
             self.observer, dependents, self.kit, lambda woken: self.woken.append(woken.name)
         )
@@ -49,7 +51,8 @@ class World(Engine):
 
     def bring_up(self, name: str) -> None:
         counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 3)
-        obj = self.api.change(Key("Deployment", "default", name), {"status": {**counts, "observedGeneration": 9}})
+        body = {"spec": {"replicas": 3}, "status": {**counts, "observedGeneration": 9}}
+        obj = self.api.change(Key("Deployment", "default", name), body)
         self.store.put_child("Deployment", obj)
 
 
@@ -146,3 +149,53 @@ async def test_a_spec_is_read_again_only_when_it_changed() -> None:
     assert world.observer.observe(key("nats")).spec is first.spec
     world.change("nats", "other")
     assert world.observer.observe(key("nats")).spec is not first.spec
+
+
+@in_virtual_time
+async def test_of_two_that_exclude_each_other_the_older_one_runs_until_it_goes() -> None:
+    world = World()
+    world.add_service("old")
+    await world.clock.sleep(1)
+    world.add_service("new", conflictsWith=["old"])
+    assert [await world.look("new"), await world.look("old")] == ["Failed", "Deploying"]
+    assert world.status("new", "Taskserv")["message"] == "must not be there together with old"
+    world.woken.clear()
+    uid = world.store.get(key("old"))["metadata"]["uid"]
+    world.api.remove(key("old"))
+    world.store.remove(key("old"), uid)
+    await world.look("old")
+    assert "new" in world.woken
+    assert await world.look("new") == "Deploying"
+
+
+@in_virtual_time
+async def test_who_is_excluded_is_looked_at_when_the_other_changes_its_mind() -> None:
+    world = World()
+    world.add_service("old", conflictsWith=["new"])
+    await world.clock.sleep(1)
+    world.add_service("new")
+    await world.look("old")
+    assert await world.look("new") == "Failed"
+    world.woken.clear()
+    world.store.put("Taskserv", world.api.change(key("old"), {"spec": {"conflictsWith": None}}))
+    await world.look("old")
+    assert "new" in world.woken
+    assert await world.look("new") == "Deploying"
+
+
+@in_virtual_time
+async def test_the_revisions_that_a_stateful_set_makes_are_not_the_services() -> None:
+    world = World()
+    world.add_service("nats", type="stateful")
+    await world.look("nats")
+    uid = world.store.get(key("nats"))["metadata"]["uid"]
+    labels = {"vapora.dev/owner": uid, "vapora.dev/revision": "whatever"}
+    owner = {"kind": "StatefulSet", "name": "nats", "uid": "another", "controller": True}
+    metadata = {"name": "nats-7d4", "namespace": "default", "labels": labels, "ownerReferences": [owner]}
+    world.store.put_child(
+        "ControllerRevision",
+        world.api.put({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": metadata, "revision": 7}),
+    )
+    assert await world.look("nats") == "Deploying"
+    assert [row["revision"] for row in world.status("nats", "Taskserv")["revisions"]] == ["1"]
+    assert world.api.find("ControllerRevision", "nats-7d4") is not None

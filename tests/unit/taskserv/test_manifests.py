@@ -2,10 +2,10 @@ from collections.abc import Mapping
 
 import kubernetes_validate
 import pytest
-from tests.unit.taskserv.services import build_observed
+from tests.unit.taskserv.services import NOW, build_observed
 
-from vapora.core.plan import Manifest
-from vapora.core.taskserv.manifests import build_manifests
+from vapora.core.plan import Apply, Create, Manifest
+from vapora.core.taskserv.plan import plan_taskserv
 from vapora.core.views import child
 
 RICH = {
@@ -27,9 +27,11 @@ RICH = {
 }
 
 
-def build(**fields: object) -> tuple[Manifest, ...]:
-    observed = build_observed(**fields)
-    return build_manifests(observed.meta, observed.spec)
+def build(**fields: object) -> list[Manifest]:
+    """Everything that a new service is made of, but for its revision."""
+    actions = plan_taskserv(build_observed(**fields), NOW).actions
+    made = [action.manifest for action in actions if isinstance(action, Apply | Create)]
+    return [manifest for manifest in made if manifest["kind"] != "ControllerRevision"]
 
 
 def main_of(manifest: Manifest) -> Mapping[str, object]:
@@ -39,7 +41,21 @@ def main_of(manifest: Manifest) -> Mapping[str, object]:
 STATEFUL = {"type": "stateful", "storage": {"size": "50Gi", "storageClass": "rook-ceph"}}
 
 
-@pytest.mark.parametrize("fields", [RICH, {**RICH, **STATEFUL}, {"upgrade": {"strategy": "recreate"}}, {"ports": {}}])
+PUBLIC = {"exposure": "public", "hosts": ["a.example"], "tls": {"secretName": "cert"}}
+JOB = {"type": "job", "ports": {}, "replicas": None, "storage": None}
+SCALED = {"scaling": {"min": 2, "max": 5, "targetMemoryPercent": 60}, "disruptionBudget": {"minAvailable": 1}}
+MADE: dict[str, dict[str, object]] = {
+    "a service": RICH,
+    "a store": {**RICH, **STATEFUL},
+    "a service that is made anew": {"upgrade": {"strategy": "recreate"}},
+    "a service without a port": {"ports": {}},
+    "a public service": {**RICH, **PUBLIC},
+    "an autoscaled one that drains keep up": {**RICH, **SCALED},
+    "a job": {**JOB, "command": ["install"]},
+}
+
+
+@pytest.mark.parametrize("fields", MADE.values(), ids=MADE.keys())
 def test_everything_built_is_valid_kubernetes(fields: dict[str, object]) -> None:
     for manifest in build(**fields):
         kubernetes_validate.validate(manifest, "1.33", strict=True)
@@ -81,7 +97,7 @@ def test_the_container_gets_all_that_the_spec_says() -> None:
 def test_the_deployment_keeps_what_the_spec_says_of_upgrades() -> None:
     deployment, _ = build(**RICH)
     spec = child(deployment, "spec")
-    assert (spec["progressDeadlineSeconds"], spec["revisionHistoryLimit"]) == (90, 3)
+    assert spec["progressDeadlineSeconds"] == 90
     assert child(spec, "strategy")["type"] == "RollingUpdate"
     assert build(upgrade={"strategy": "recreate"})[0]["spec"]["strategy"] == {"type": "Recreate"}
 
@@ -89,7 +105,7 @@ def test_the_deployment_keeps_what_the_spec_says_of_upgrades() -> None:
 def test_a_service_leads_to_the_pods_of_its_owner_only() -> None:
     deployment, service = build(**RICH)
     selector = {"vapora.dev/owner": "uid-1"}
-    assert child(deployment, "spec", "selector")["matchLabels"] == selector
+    assert child(deployment, "spec", "selector")["matchLabels"] == {**selector, "vapora.dev/track": "blue"}
     assert child(deployment, "spec", "template", "metadata", "labels").items() >= selector.items()
     assert service["spec"] == {
         "selector": selector,

@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from tests.unit.taskserv.services import (
@@ -8,49 +8,33 @@ from tests.unit.taskserv.services import (
     NOW,
     build_observed,
     build_pod,
-    build_spec,
     carry_out,
     need,
+    respec,
+    settle,
     with_workload,
 )
 
-from vapora.core.plan import Apply, Delete, Key, Plan, Problem
+from vapora.core.plan import Apply, Create, Delete, Key, Plan, Problem
 from vapora.core.taskserv.dependencies import Need
 from vapora.core.taskserv.observed import Observed
 from vapora.core.taskserv.plan import plan_taskserv
-from vapora.core.taskserv.supported import read_taskserv_spec
 from vapora.core.views import PodView
 
 PULL = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "backend:0.1.0"'}
-
-
-def settle(observed: Observed, now: datetime = NOW, available: int | None = None) -> Observed:
-    """Plans and carries out until nothing is left to do."""
-    for _ in range(10):
-        plan = plan_taskserv(observed, now)
-        after = carry_out(observed, plan, available=available)
-        if after == observed:
-            return observed
-        observed = after
-    raise AssertionError(f"never settles: {plan}")
 
 
 def say(status: Mapping[str, object]) -> dict[str, str]:
     return {row["type"]: f"{row['status']} {row['reason']}: {row['message']}" for row in status["conditions"]}
 
 
-def respec(observed: Observed, **fields: object) -> Observed:
-    meta = replace(observed.meta, generation=observed.meta.generation + 1)
-    return replace(observed, spec=read_taskserv_spec(build_spec(**fields)), meta=meta)
-
-
 def kinds(plan: Plan) -> list[object]:
-    return [action.manifest["kind"] for action in plan.actions if isinstance(action, Apply)]
+    return [action.manifest["kind"] for action in plan.actions if isinstance(action, Apply | Create)]
 
 
 def test_a_new_service_is_deployed_and_says_so() -> None:
     plan = plan_taskserv(build_observed(), NOW)
-    assert kinds(plan) == ["Deployment", "Service"]
+    assert kinds(plan) == ["ControllerRevision", "Deployment", "Service"]
     assert plan.status["phase"] == "Deploying"
     assert plan.status["deployingSince"] == "2026-01-01T12:00:00Z"
     assert say(plan.status) == {
@@ -67,6 +51,16 @@ def test_a_service_whose_replicas_are_up_is_healthy() -> None:
         "phase": "Healthy",
         "version": "0.1.0",
         "lastGoodVersion": "0.1.0",
+        "lastGoodRevision": "1",
+        "revisions": [
+            {
+                "revision": "1",
+                "version": "0.1.0",
+                "image": "backend:0.1.0",
+                "at": "2026-01-01T12:00:00Z",
+                "outcome": "Healthy",
+            }
+        ],
         "replicas": 3,
         "readyReplicas": 3,
         "observedGeneration": 1,
@@ -146,7 +140,7 @@ def test_a_service_that_loses_a_required_one_is_degraded_and_stays(phase: str | 
 def test_a_change_is_still_carried_out_while_a_required_service_is_lost() -> None:
     settled = settle(build_observed(need("nats", "Healthy")))
     lost = replace(respec(settled, version="0.2.0"), needs=(need("nats", None),))
-    assert kinds(plan_taskserv(lost, NOW)) == ["Deployment"]
+    assert kinds(plan_taskserv(lost, NOW)) == ["ControllerRevision", "Deployment"]
 
 
 def test_a_required_service_that_rolls_out_is_not_lost() -> None:
@@ -249,7 +243,7 @@ def test_a_healthy_service_that_loses_a_replica_is_degraded_and_recovers() -> No
 def test_a_new_version_rolls_while_the_old_one_serves() -> None:
     settled = settle(build_observed())
     plan = plan_taskserv(respec(settled, version="0.2.0"), NOW + timedelta(hours=1))
-    assert kinds(plan) == ["Deployment"]
+    assert kinds(plan) == ["ControllerRevision", "Deployment"]
     assert plan.status["phase"] == "Deploying"
     assert plan.status["version"] == "0.1.0"
     assert say(plan.status)["Ready"] == "True Deploying: 3 of 3 replicas are available"
@@ -288,26 +282,61 @@ REFUSED = {
         {"environment": {"A": "b"}, "secrets": {"A": {"name": "s", "key": "k"}}},
         "InvalidSpec: spec.secrets.A: stands in environment too",
     ),
-    "a job": ({"type": "job"}, "NotSupported: this version of the operator does not do spec.type = job"),
-    "an HPA": (
+    "a job that serves": (
+        {"type": "job", "replicas": 1},
+        "InvalidSpec: spec.ports: makes no sense with type job",
+    ),
+    "an HPA that has nothing to reckon with": (
         {"scaling": {"max": 3}},
-        "NotSupported: this version of the operator does not do spec.scaling",
+        "InvalidSpec: spec.scaling: a share of cpu needs resources.requests.cpu",
     ),
-    "a canary": (
-        {"upgrade": {"strategy": "canary"}},
-        "NotSupported: this version of the operator does not do spec.upgrade.strategy = canary",
+    "a canary of a store": (
+        {"type": "stateful", "upgrade": {"strategy": "canary"}},
+        "InvalidSpec: spec.upgrade.strategy: canary needs type service",
     ),
-    "a public address": (
-        {"exposure": "public", "hosts": ["a.b"]},
-        "NotSupported: this version of the operator does not do spec.exposure = public, spec.hosts",
+    "a canary whose shares do not grow": (
+        {"upgrade": {"strategy": "canary", "canary": {"steps": [50, 20]}}},
+        "InvalidSpec: spec.upgrade.canary.steps: must grow, found 50, 20",
     ),
-    "a version of a dependency": (
-        {"dependencies": [{"name": "nats", "version": ">=2"}]},
-        "NotSupported: this version of the operator does not do spec.dependencies[nats].version",
+    "a canary by replica count of a size that an HPA owns": (
+        {
+            "upgrade": {"strategy": "canary"},
+            "scaling": {"max": 3},
+            "resources": {"requests": {"cpu": "1"}},
+            "replicas": None,
+        },
+        "InvalidSpec: spec.upgrade.strategy: a canary by replica count needs a fixed size; give a gateway, or leave "
+        "out scaling",
     ),
-    "a Service as a dependency": (
-        {"dependencies": [{"name": "nats", "kind": "Service"}]},
-        "NotSupported: this version of the operator does not do spec.dependencies[nats].kind",
+    "an analysis of what nobody measures": (
+        {"upgrade": {"strategy": "canary", "canary": {"analysis": "metrics.errorRate < 0.01"}}},
+        "InvalidSpec: spec.upgrade.canary.analysis: metrics.errorRate cannot be measured; there are metrics.available, "
+        "metrics.ready, metrics.replicas, metrics.restarts",
+    ),
+    "an analysis that is no condition": (
+        {"upgrade": {"strategy": "canary", "canary": {"analysis": "metrics.ready"}}},
+        "InvalidSpec: spec.upgrade.canary.analysis: 'metrics.ready' gave 1; a condition must give true or false; it "
+        "looks at metrics.available, metrics.ready, metrics.replicas, metrics.restarts",
+    ),
+    "a canary's settings without a canary": (
+        {"upgrade": {"canary": {}}},
+        "InvalidSpec: spec.upgrade.canary: needs upgrade.strategy canary",
+    ),
+    "a public address without a host": ({"exposure": "public"}, "InvalidSpec: spec.exposure: public needs hosts"),
+    "hosts of a private service": ({"hosts": ["a.b"]}, "InvalidSpec: spec.hosts: needs exposure public"),
+    "a certificate beside a Gateway": (
+        {"exposure": "public", "hosts": ["a.b"], "gateway": {"name": "g"}, "tls": {"secretName": "s"}},
+        "InvalidSpec: spec.tls: the certificate of a Gateway's hosts belongs to its listener; leave out tls, or the "
+        "gateway",
+    ),
+    "a condition on a version that is none": (
+        {"dependencies": [{"name": "nats", "version": "at least 2"}]},
+        "InvalidSpec: spec.dependencies[nats].version: 'at least 2' is no condition on a version: allowed are such as "
+        ">=1.2 and >=1.2,<2",
+    ),
+    "a version of a plain Service": (
+        {"dependencies": [{"name": "nats", "kind": "Service", "version": ">=2"}]},
+        "InvalidSpec: spec.dependencies[nats].version: a Service has no version",
     ),
 }
 
@@ -322,7 +351,8 @@ def test_refused_with_its_place(fields: dict[str, object], want: str) -> None:
 
 def refuse(observed: Observed, reason: str, message: str, *, permanent: bool) -> Plan:
     actions = plan_taskserv(observed, NOW).actions
-    problems = tuple(Problem(action, reason, message, is_permanent=permanent) for action in actions[:1])
+    refused = next(action for action in actions if isinstance(action, Apply))
+    problems = (Problem(refused, reason, message, is_permanent=permanent),)
     return plan_taskserv(replace(observed, problems=problems), NOW)
 
 
@@ -343,7 +373,23 @@ def test_a_field_that_someone_else_owns_is_left_and_said() -> None:
     words = 'Apply failed with 1 conflict: conflict with "kubectl" using apps/v1: .spec.replicas'
     taken = with_workload(settle(build_observed()), replicas=1, existing=1, available=1, updated=1, ready=1)
     plan = refuse(taken, "Conflict", words, permanent=False)
-    assert say(plan.status)["Stalled"] == f"True NameConflict: Deployment: {words}"
+    assert say(plan.status)["Stalled"] == f"True FieldConflict: Deployment: {words}"
+    assert say(plan.status)["FieldConflict"] == f"True FieldConflict: Deployment: {words}"
+
+
+def test_a_size_that_someone_else_owns_holds_up_nothing_else() -> None:
+    taken = with_workload(settle(build_observed()), replicas=1, existing=1, available=1, updated=1, ready=1)
+    template, size = (a for a in plan_taskserv(respec(taken, version="0.2.0"), NOW).actions if isinstance(a, Apply))
+    assert (template.manager, "replicas" in template.manifest["spec"]) == ("vapora", False)
+    assert (size.manager, size.force, size.manifest["spec"]) == ("vapora-size", False, {"replicas": 3})
+
+
+def test_a_new_version_that_is_refused_is_not_taken_for_a_good_one() -> None:
+    plan = refuse(
+        respec(settle(build_observed()), version="0.2.0"), "Invalid", "spec.template: too odd", permanent=True
+    )
+    assert (plan.status["version"], plan.status["lastGoodRevision"]) == ("0.1.0", "1")
+    assert say(plan.status)["Stalled"] == "True AdmissionRefused: Deployment: spec.template: too odd"
 
 
 def test_what_is_not_wanted_any_more_goes() -> None:
@@ -367,7 +413,7 @@ def test_a_service_waits_until_what_its_deleted_namesake_has_left_is_gone() -> N
 def test_another_type_takes_the_place_of_the_former_workload() -> None:
     settled = settle(build_observed())
     plan = plan_taskserv(respec(settled, type="stateful"), NOW)
-    assert kinds(plan) == ["StatefulSet"]
+    assert kinds(plan) == ["ControllerRevision", "StatefulSet"]
     assert [a.key.kind for a in plan.actions if isinstance(a, Delete)] == ["Service", "Deployment"]
     assert settle(respec(settled, type="stateful")).status["phase"] == "Healthy"
 

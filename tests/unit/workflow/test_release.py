@@ -11,7 +11,7 @@ from tests.unit.workflow.world import START, UID
 from vapora.api.stepbodies import RunBody
 from vapora.core import naming
 from vapora.core.plan import Delete, Patch
-from vapora.core.views import ChildView, PlainView, PodView, project
+from vapora.core.views import ChildView, PodView, RevisionView, project
 from vapora.core.workflow.attempts import Attempt, build_attempt
 from vapora.core.workflow.ranges import Ranges
 from vapora.core.workflow.release import child_execution_id, find_settled, plan_release, read_labels
@@ -83,7 +83,7 @@ def test_a_child_that_is_let_go_already_is_not_looked_at() -> None:
 
 def test_a_revision_is_no_try() -> None:
     view = project(build_revision(IDENTITY, {"steps": []}, 1), "ControllerRevision")
-    assert isinstance(view, PlainView)
+    assert isinstance(view, RevisionView)
     assert find_settled(status_of(RUNNING, phase=Phase.SUCCEEDED), [view]) == []
 
 

@@ -1,4 +1,4 @@
-"""What a service needs of others: what it waits for, what it has lost, and circles that never start."""
+"""What a service needs of others: what it waits for, what it has lost, what it excludes, circles that never start."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 from vapora.api.taskserv import Dependency
 from vapora.core.plan import Key
+from vapora.core.taskserv.versions import find_mismatch
 
 HEALTHY = "Healthy"
-_SERVING = frozenset({HEALTHY, "Deploying"})
+NOT_THERE = "not there"
+_SERVING = frozenset({HEALTHY, "Deploying", "RollingBack"})
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Is the service that is needed, as its status says; `is_exposed` beyond its namespace."""
+    """Is the service that is needed, as its status says; `is_exposed` beyond its namespace.
+
+    A plain Service is Healthy when it has an endpoint that is ready; it has no version.
+    """
 
     phase: str
     is_ready: bool
     is_exposed: bool
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +74,23 @@ def describe_cycle(cycle: tuple[Key, ...]) -> str:
 def _find_missing(need: Need) -> str:
     provider = need.provider
     if provider is None:
-        return "not there"
+        return NOT_THERE
     if need.is_foreign and not provider.is_exposed:
         return "private to its namespace: its exposure must be internal"
     is_met = provider.is_ready if need.dependency.condition == "Ready" else provider.phase == HEALTHY
-    return "" if is_met else provider.phase or "Pending"
+    return _find_mismatch(need, provider) if is_met else provider.phase or "Pending"
 
 
 def _find_lost(need: Need) -> str:
     provider = need.provider
     if provider is None:
-        return "not there"
-    return "" if provider.phase in _SERVING else provider.phase or "Pending"
+        return NOT_THERE
+    return _find_mismatch(need, provider) if provider.phase in _SERVING else provider.phase or "Pending"
+
+
+def _find_mismatch(need: Need, provider: Provider) -> str:
+    condition = need.dependency.version
+    return find_mismatch(condition, provider.version) if condition else ""
 
 
 def _name(need: Need) -> str:

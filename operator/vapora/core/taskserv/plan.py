@@ -1,4 +1,4 @@
-"""The decision about one Taskserv: when it may start, what it is made of, and how it does."""
+"""The decision about one Taskserv: when it may start, which revision runs, what it is made of, and how it does."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from datetime import datetime
 from vapora.api.reasons import Reason
 from vapora.api.taskserv import TaskservSpec
 from vapora.core.conditions import Condition
-from vapora.core.owned import LEFTOVER_POLL, KeptView, describe_leftovers, plan_apply, plan_removal
-from vapora.core.plan import Action, Apply, Delete, Manifest, Plan
-from vapora.core.refusals import find_refusal
+from vapora.core.owned import LEFTOVER_POLL, describe_leftovers
+from vapora.core.plan import Action, Apply, Create, Plan
 from vapora.core.supported import SpecProblem
+from vapora.core.taskserv.capacity import judge_capacity
+from vapora.core.taskserv.children import plan_children
+from vapora.core.taskserv.course import Course, decide_course
 from vapora.core.taskserv.dependencies import describe_cycle, find_missing
 from vapora.core.taskserv.health import FAILED, PENDING, Health, has_deployed, judge_health
-from vapora.core.taskserv.manifests import build_manifests, name_workload_kind
 from vapora.core.taskserv.observed import Observed
+from vapora.core.taskserv.refusals import describe_config, describe_exposure, find_refusals
 from vapora.core.taskserv.status import (
     QUIET,
     build_conditions,
     build_refused_conditions,
     build_refused_status,
     build_status,
+    describe_revisions,
     is_urgent,
 )
+from vapora.core.taskserv.upgrade.target import describe_pin
 from vapora.core.transitions import tell_transitions
-from vapora.core.views import PlainView, child, rows
+from vapora.core.views import rows
 
 AGAIN_AFTER_REFUSAL = 30.0  # seconds; nothing tells us when a quota or a policy changes
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "Job"})
 
 
 def plan_taskserv(observed: Observed, now: datetime) -> Plan:
@@ -39,34 +44,42 @@ def plan_taskserv(observed: Observed, now: datetime) -> Plan:
     if observed.cycle:
         path = describe_cycle(observed.cycle)
         return _plan_refused(observed, SpecProblem(Reason.DependencyCycle, f"needs itself: {path}"), now)
+    if observed.conflicts and not has_deployed(observed):
+        message = f"must not be there together with {', '.join(observed.conflicts)}"
+        return _plan_refused(observed, SpecProblem(Reason.ConflictsWith, message), now)
     if observed.leftovers:
-        return _plan_waiting(observed, observed.spec, now)
+        return _plan_waiting(observed, now)
     return _plan_sound(observed, observed.spec, now)
 
 
-def _plan_waiting(observed: Observed, spec: TaskservSpec, now: datetime) -> Plan:
+def _plan_waiting(observed: Observed, now: datetime) -> Plan:
+    """Changes nothing but what is said: the status is also what is remembered of the revisions."""
     health = Health(PENDING, Reason.NameConflict, describe_leftovers(observed.leftovers))
-    conditions = build_conditions(health, None, has_needs=False)
-    status = build_status(observed, spec, health, conditions, now)
-    return Plan(status=status, requeue_after=LEFTOVER_POLL)
+    said = build_conditions(health, (), (), has_needs=False)
+    return Plan(
+        status={**observed.status, **build_status(observed, health, said, now, {})}, requeue_after=LEFTOVER_POLL
+    )
 
 
 def _plan_sound(observed: Observed, spec: TaskservSpec, now: datetime) -> Plan:
-    actions = () if _is_gated(observed) else _plan_children(observed, spec)
-    refusal = find_refusal(observed.problems)
-    kind = name_workload_kind(spec)
-    is_changing = refusal is None and any(isinstance(a, Apply) and a.manifest["kind"] == kind for a in actions)
-    health = judge_health(observed, spec, is_changing=is_changing, now=now)
-    if refusal and not observed.has_workload:
-        health = _hold(health, refusal)
-    conditions = build_conditions(health, refusal, has_needs=bool(observed.needs))
-    status = build_status(observed, spec, health, conditions, now)
-    is_refused = any(problem.is_permanent for problem in observed.problems)
+    course = decide_course(observed, spec, now)
+    actions = () if _is_gated(observed) else plan_children(observed, spec, course)
+    refusals = find_refusals(observed.problems, observed)
+    is_changing = not refusals and any(_is_workload(action) for action in actions)
+    layout, is_pinned = course.layout, course.target.pin is not None
+    health = judge_health(observed, spec, layout, is_changing=is_changing, is_pinned=is_pinned, now=now)
+    if refusals and not observed.has_workload:
+        health = _hold(health, refusals[0])
+    course = course.settle(spec, now, is_good=health.is_good)
+    conditions = build_conditions(health, refusals, _describe(observed, spec, course), has_needs=bool(observed.needs))
+    more = describe_revisions(observed, spec, health, course.history, course.target, course.layout, now)
+    status = build_status(observed, health, conditions, now, more)
+    turned = tell_transitions(rows(observed.status, "conditions"), conditions, quiet=QUIET)
     return Plan(
         actions=actions,
         status=status,
-        events=tell_transitions(rows(observed.status, "conditions"), conditions, quiet=QUIET),
-        requeue_after=AGAIN_AFTER_REFUSAL if is_refused else health.due,
+        events=(*course.target.events, *turned),
+        requeue_after=_find_next_look(observed, course, health, now),
         urgent=is_urgent(observed.status, status),
     )
 
@@ -75,19 +88,27 @@ def _is_gated(observed: Observed) -> bool:
     return not has_deployed(observed) and bool(find_missing(observed.needs))
 
 
-def _plan_children(observed: Observed, spec: TaskservSpec) -> tuple[Action, ...]:
-    manifests = build_manifests(observed.meta, spec)
-    made = [action for manifest in manifests for action in _plan_child(manifest, observed.find_child(manifest))]
-    return (*made, *plan_removal(observed.children, manifests))
+def _is_workload(action: Action) -> bool:
+    return isinstance(action, Apply | Create) and action.manifest["kind"] in _WORKLOADS
 
 
-def _plan_child(manifest: Manifest, existing: KeptView | None) -> tuple[Action, ...]:
-    """Applies a child; a Service that has an address and may have none, or the other way round, makes room first."""
-    if isinstance(existing, PlainView):
-        is_headless = child(manifest, "spec").get("clusterIP") == "None"
-        if existing.is_headless != is_headless and not existing.meta.is_deleting:
-            return (Delete(existing.meta.key, existing.meta.uid),)
-    return plan_apply(manifest, existing)
+def _describe(observed: Observed, spec: TaskservSpec, course: Course) -> tuple[Condition, ...]:
+    target = course.target
+    said = [
+        Condition("Stalled", "True", Reason.InvalidSpec, target.problem) if target.problem else None,
+        judge_capacity(spec.minimum_resources, observed.nodes),
+        describe_exposure(observed, spec),
+        describe_config(observed.config),
+    ]
+    pinned = describe_pin(target.pin) if target.pin else ()
+    return (*pinned, *(condition for condition in said if condition))
+
+
+def _find_next_look(observed: Observed, course: Course, health: Health, now: datetime) -> float | None:
+    if any(problem.is_permanent for problem in observed.problems):
+        return AGAIN_AFTER_REFUSAL
+    moments = [moment for moment in (health.due, course.due) if moment and moment > now]
+    return (min(moments) - now).total_seconds() if moments else None
 
 
 def _hold(health: Health, refusal: Condition) -> Health:

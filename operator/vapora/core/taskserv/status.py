@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from vapora.api.reasons import Reason
@@ -9,28 +10,58 @@ from vapora.api.taskserv import TaskservSpec
 from vapora.core.conditions import Condition, cut, merge_conditions, timestamp
 from vapora.core.plan import Manifest
 from vapora.core.supported import SpecProblem
+from vapora.core.taskserv.children import has_autoscaler
 from vapora.core.taskserv.dependencies import HEALTHY
-from vapora.core.taskserv.health import DEGRADED, DEPLOYING, FAILED, PENDING, WAITING, Health
-from vapora.core.taskserv.manifests import name_workload_kind
+from vapora.core.taskserv.health import DEGRADED, DEPLOYING, FAILED, PENDING, ROLLING_BACK, WAITING, Health
 from vapora.core.taskserv.observed import Observed
-from vapora.core.views import rows
+from vapora.core.taskserv.upgrade.layout import Layout
+from vapora.core.taskserv.upgrade.revisions import History, build_rows
+from vapora.core.taskserv.upgrade.target import Target
+from vapora.core.views import WorkloadView, child, rows, text
 
-QUIET = frozenset({Reason.Deploying, Reason.WaitingForDependency, Reason.ReplicasNotReady, Reason.ApiUnavailable})
+QUIET = frozenset(
+    {
+        Reason.Deploying,
+        Reason.RollingBack,
+        Reason.WaitingForDependency,
+        Reason.ReplicasNotReady,
+        Reason.ApiUnavailable,
+        Reason.RolledBack,  # told when it begins
+    }
+)
+_IN_PROGRESS = frozenset({PENDING, WAITING, DEPLOYING, ROLLING_BACK})
 _MAX_LINE = 256
+_DECIDED = (
+    "observedGeneration",
+    "phase",
+    "waitingOn",
+    "pinnedRevision",
+    "rollback",
+    "track",
+    "retiring",
+    "autoscaled",
+    "lastGoodRevision",
+    "handledRequest",
+    "handledRollbackTo",
+)
 
 
-def build_conditions(health: Health, refusal: Condition | None, *, has_needs: bool) -> tuple[Condition, ...]:
-    """Builds what there is to say about a service whose spec is sound."""
+def build_conditions(
+    health: Health, refusals: Sequence[Condition], more: Sequence[Condition], *, has_needs: bool
+) -> tuple[Condition, ...]:
+    """Builds what there is to say about a service whose spec is sound; of several of one type the first counts."""
     said = [Condition("Ready", "True" if health.is_ready else "False", health.reason, health.message)]
     if health.phase == DEGRADED:
         said.append(Condition("Degraded", "True", health.reason, health.message))
-    if refusal:
-        said.append(refusal)
-    elif health.phase in {PENDING, WAITING, DEPLOYING}:
+    said += [*refusals, *more]
+    if health.phase == FAILED and not refusals:
+        said.append(Condition("Stalled", "True", health.reason, health.message))
+    types = {condition.type for condition in said}
+    if health.phase in _IN_PROGRESS and "Stalled" not in types:
         said.append(Condition("Reconciling", "True", health.reason, health.message))
     if has_needs:
         said.append(_describe_needs(health))
-    return tuple(said)
+    return tuple({condition.type: condition for condition in reversed(said)}.values())
 
 
 def build_refused_conditions(problem: SpecProblem) -> tuple[Condition, ...]:
@@ -42,26 +73,54 @@ def build_refused_conditions(problem: SpecProblem) -> tuple[Condition, ...]:
 
 
 def build_status(
-    observed: Observed, spec: TaskservSpec, health: Health, conditions: tuple[Condition, ...], now: datetime
+    observed: Observed, health: Health, conditions: tuple[Condition, ...], now: datetime, more: Manifest
 ) -> Manifest:
-    """Builds the whole status."""
-    workload = observed.find_workload(name_workload_kind(spec))
-    former = observed.status
-    is_good = health.phase == HEALTHY
+    """Builds the whole status; `more` is what belongs to the revisions."""
+    workloads = [view for view in observed.children if isinstance(view, WorkloadView)]
     status = {
         "phase": health.phase,
-        "version": spec.version if is_good or "version" not in former else former["version"],
-        "lastGoodVersion": spec.version if is_good else former.get("lastGoodVersion"),
-        "replicas": workload.existing if workload else 0,
-        "readyReplicas": workload.ready if workload else 0,
+        "replicas": sum(view.existing for view in workloads),
+        "readyReplicas": sum(view.ready for view in workloads),
         "waitingOn": cut(", ".join(health.waiting_on), _MAX_LINE) or None,
-        "message": None if is_good else cut(health.message),
+        "message": None if health.phase == HEALTHY else cut(health.message),
         "deployingSince": timestamp(health.deploying_since) if health.deploying_since else None,
+        **more,
         **_build_common(observed, conditions, now),
     }
-    if health.phase == WAITING:
-        status["version"] = None
     return {name: value for name, value in status.items() if value is not None}
+
+
+def describe_revisions(
+    observed: Observed,
+    spec: TaskservSpec,
+    health: Health,
+    history: History,
+    target: Target,
+    layout: Layout,
+    now: datetime,
+) -> Manifest:
+    """Builds the part of the status that tells of revisions, and what the next look must know of them."""
+    former, revision, pin = observed.status, target.revision, target.pin
+    if health.phase == WAITING:
+        return {}
+    is_good = health.is_good
+    good = revision if is_good else history.find(text(former, "lastGoodRevision"))
+    outcomes = {revision.id: HEALTHY} if is_good else {}
+    if pin and target.failed:
+        outcomes[pin.instead] = target.failed
+        good = revision
+    return {
+        "version": _choose_version(former, revision.version, is_good=is_good),
+        "lastGoodVersion": good.version or None if good else former.get("lastGoodVersion"),
+        "lastGoodRevision": good.id if good else None,
+        "revisions": build_rows(history, outcomes, now),
+        "pinnedRevision": pin.revision if pin else None,
+        "rollback": pin.write() if pin else None,
+        "handledRollbackTo": target.handled_rollback_to or None,
+        "handledRequest": cut(target.handled_request) or None,
+        "autoscaled": _is_autoscaled(observed, spec) or None,
+        **layout.write(),
+    }
 
 
 def build_refused_status(observed: Observed, problem: SpecProblem, now: datetime) -> Manifest:
@@ -72,8 +131,19 @@ def build_refused_status(observed: Observed, problem: SpecProblem, now: datetime
 
 
 def is_urgent(former: Manifest, status: Manifest) -> bool:
-    """Is true where more than numbers changed."""
+    """Is true where more than numbers changed: also what the next look goes on from, or it would begin anew."""
     return _summarize(former) != _summarize(status)
+
+
+def _is_autoscaled(observed: Observed, spec: TaskservSpec) -> bool:
+    """Is true until the size is taken back from the HPA that owned it."""
+    was = observed.status.get("autoscaled") is True
+    return spec.scaling is not None or (was and (has_autoscaler(observed) or bool(observed.problems)))
+
+
+def _choose_version(former: Manifest, version: str, *, is_good: bool) -> str | None:
+    """The version that runs is a new one's as soon as that is healthy; until something ran it is the one to come."""
+    return version or None if is_good or "version" not in former else text(former, "version")
 
 
 def _build_common(observed: Observed, conditions: tuple[Condition, ...], now: datetime) -> dict[str, object]:
@@ -93,4 +163,6 @@ def _describe_needs(health: Health) -> Condition:
 
 def _summarize(status: Manifest) -> object:
     turned = [(row.get("type"), row.get("status"), row.get("reason")) for row in rows(status, "conditions")]
-    return turned, status.get("observedGeneration"), status.get("phase"), status.get("waitingOn")
+    rollout = child(status, "rollout")
+    steps = [rollout.get(name) for name in ("revision", "step", "heldAt", "healthyAt")]
+    return turned, steps, [status.get(name) for name in _DECIDED]

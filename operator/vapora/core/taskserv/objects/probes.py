@@ -8,7 +8,7 @@ from vapora.api.durations import parse_duration
 from vapora.api.taskserv import HealthCheck, TaskservSpec
 from vapora.core.plan import Manifest
 
-_DEFAULT_PORT = "http"
+DEFAULT_PORT = "http"
 
 
 def build_probes(spec: TaskservSpec) -> Manifest:
@@ -36,7 +36,7 @@ def find_port(spec: TaskservSpec, check: HealthCheck) -> int | None:
         return check.port
     if check.port is not None:
         return spec.ports.get(check.port)
-    return spec.ports.get(_DEFAULT_PORT, next(iter(spec.ports.values()), None))
+    return spec.ports.get(DEFAULT_PORT, next(iter(spec.ports.values()), None))
 
 
 def _build_question(check: HealthCheck, port: int | None) -> dict[str, object]:
