@@ -27,6 +27,8 @@ def read_definitions(
     if bundle.errors:
         raise _fail(bundle.remarks)
     _tell(bundle.remarks)
+    if not bundle.objects:
+        raise fail("the files define nothing that is imported", Exit.REFUSED)
     return bundle
 
 

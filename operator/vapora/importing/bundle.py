@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vapora.api.agentpool import AgentPoolSpec
-from vapora.api.base import ApiModel
 from vapora.api.cluster import ClusterDefinition
-from vapora.api.provider import ProviderSpec
+from vapora.api.kinds import KINDS
 from vapora.api.taskserv import TaskservSpec
-from vapora.api.workflow import WorkflowSpec
 from vapora.core.catalog import build_cluster, build_entry
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, number, rows, text
@@ -25,16 +22,11 @@ from vapora.importing.dialects.pools import build_preset
 from vapora.importing.dialects.workflows import list_named, list_steps, read_workflow
 from vapora.importing.files import ParamFiles
 from vapora.importing.reading.files import Readings, read_files
-from vapora.importing.reading.places import Place, Refused, Remark
+from vapora.importing.reading.places import Place, Refused, Remark, refuse
 from vapora.importing.reading.sources import find_sources
 
 _ORDER = ("Namespace", "Provider", "ConfigMap", "Taskserv", "AgentPool", "Workflow")
-_MODELS: Mapping[str, type[ApiModel]] = {
-    "Taskserv": TaskservSpec,
-    "AgentPool": AgentPoolSpec,
-    "Provider": ProviderSpec,
-    "Workflow": WorkflowSpec,
-}
+_KINDS = {kind.name: kind for kind in KINDS}
 _STEP = re.compile(r"spec\.(steps|onCompletion)\[([^\]]+)\](?:\.(\w+))?")
 
 
@@ -125,7 +117,8 @@ class _Building:
 
     def _build(self, draft: Draft, *, is_defined: bool = False) -> None:
         try:
-            spec = draft.build_spec(_MODELS[draft.kind])
+            self._check_name(draft)
+            spec = draft.build_spec(_KINDS[draft.kind].spec_model)
             if draft.kind == "Workflow":
                 self._check_workflow(draft, spec)
         except Refused as problem:
@@ -138,6 +131,13 @@ class _Building:
         self._put(
             Imported(build_entry(manifest, SERVICES) if is_defined and self.options.is_catalog else manifest, sources)
         )
+
+    @staticmethod
+    def _check_name(draft: Draft) -> None:
+        kind = _KINDS[draft.kind]
+        if len(draft.name) > kind.name_max or not re.fullmatch(kind.name_pattern, draft.name):
+            allowed = f"allowed are at most {kind.name_max} characters of {kind.name_pattern}"
+            raise refuse(draft.origin, f"{draft.name!r} is no name of a {draft.kind}: {allowed}")
 
     @staticmethod
     def _list_files(draft: Draft) -> Iterator[Place]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from vapora.api.base import ApiModel
 from vapora.core.naming import API_VERSION
-from vapora.core.supported import describe_validation
+from vapora.core.supported import describe_detail
 from vapora.importing.dialects.fields import to_snake
 from vapora.importing.reading.places import Document, Path, Place, Refused, Remark
 
@@ -62,10 +62,8 @@ class Draft:
         return read.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def _explain(self, error: ValidationError, model: type[ApiModel]) -> Iterator[Remark]:
-        what = f"{self.kind} {self.name}"
         for detail in error.errors(include_url=False, include_context=False):
-            one = ValidationError.from_exception_data(error.title, [detail])  # type: ignore[list-item]  # as it came
-            message = describe_validation(one, what, raw=self.spec, model=model)
+            message = describe_detail(detail, f"{self.kind} {self.name}: spec", raw=self.spec, model=model)
             yield Remark(self.place(tuple(detail["loc"])), "error", message)
 
     @property

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import PurePath
 
-from vapora.api.kinds import API_VERSION, WORKFLOW
+from vapora.api.kinds import API_VERSION
 from vapora.core.interpolation import references
 from vapora.core.views import child, rows, text
 from vapora.importing.dialects.draft import SERVICES, Draft
@@ -20,7 +19,6 @@ from vapora.importing.reading.places import Document, Level, Path, Place, Remark
 GROUP = "provisioning/"
 DEADLINE = "1h"  # of an imported deployment
 _STEP_WORDS = ("fail", "abort", "continue", "rollback")
-_NAME = re.compile(WORKFLOW.name_pattern)
 
 
 def is_workflow(document: Document) -> bool:
@@ -53,9 +51,8 @@ def read_workflow(document: Document, values: Mapping[str, object], files: Files
         raise refuse(top.place(), "the workflow has no spec")
     top.refuse_rest()
     stem = PurePath(document.file).stem.lower().replace("_", "-")
-    draft = Draft("Workflow", name or stem, namespace or SERVICES, top.place("kind"))
-    if not _NAME.fullmatch(draft.name):
-        raise refuse(metadata.place("name"), f"{draft.name!r} is no name of a Workflow: allowed is {_NAME.pattern}")
+    origin = metadata.place("name") if name else top.place("kind")
+    draft = Draft("Workflow", name or stem, namespace or SERVICES, origin)
     params = {**child(spec.document.value, "spec", "params"), **values}
     reading = _Reading(Scene(draft.name, draft.namespace, params, files))
     reading.say(top.place("api_version"), f"apiVersion {version} is no legal group; {API_VERSION} is meant")

@@ -188,12 +188,19 @@ def read_errors(said: str, names: Mapping[str, str], shown: str) -> list[Remark]
 
 
 def _split_errors(said: str, names: Mapping[str, str], shown: str) -> Iterator[Remark]:
-    place, is_first = Place(shown), False
+    """Yields the first place of each error with its words; the places that follow it only explain it.
+
+    A failed check is told at the instance, in the words of the check.
+    """
+    place, is_open, is_check = Place(shown), False, False
     for line in said.splitlines():
         if at := _AT.match(line):
-            place = Place(names.get(at[1], f"vapora/{Path(at[1]).name}"), int(at[2]), int(at[3]))
+            found = Place(names.get(at[1], f"vapora/{Path(at[1]).name}"), int(at[2]), int(at[3]))
+            place = place if is_check else found
         elif line and not line[0].isspace() and "|" not in line:
-            is_first = True  # a new error; the places that follow the first one only explain it
-        elif is_first and (told := re.match(r"\s*\|\s*\^*\s+(\S.*)$", line)):
-            is_first = False
-            yield Remark(place, "error", _STAGED.sub("the file's folder", told[1].strip()))
+            is_open, is_check = True, False
+        elif is_open and (told := re.match(r"\s*\|\s*\^*\s+(\S.*)$", line)):
+            is_check = told[1].strip() == "Instance check failed"
+            is_open = is_check
+            if not is_check:
+                yield Remark(place, "error", _STAGED.sub("the file's folder", told[1].strip()))

@@ -10,6 +10,7 @@ import yaml
 from vapora.importing.reading.places import Document, Path, Place, refuse
 
 MAX_NODES = 100_000
+_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 ELLIPSIS = "..."
 """The key of `{a: 1, ...}`, which says that what is not named keeps its preset."""
 
@@ -71,6 +72,8 @@ class _Reading:
         self.places.setdefault(path, self._place(node))
         if isinstance(node, yaml.ScalarNode):
             return self.loader.construct_object(node)
+        if node.tag not in _TAGS:
+            raise refuse(self._place(node), f"found the tag {node.tag}; allowed are plain lists and mappings")
         if id(node) in self.open:
             raise refuse(self._place(node), "an alias stands inside what it names")
         self.open.add(id(node))
