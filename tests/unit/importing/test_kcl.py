@@ -76,7 +76,7 @@ def test_bytes_that_are_no_text_are_refused_with_the_place(tmp_path: Path) -> No
 
 def test_the_reserved_plug_in_means_our_schemas_and_lines_stay(tmp_path: Path) -> None:
     nodes = '{ role = "worker", count = 3, resources = { cpu = "4" } }'
-    source = "import kcl_plugin.kubernetes as k\n\nmine = k.Cluster {\n    name = \"c\"\n    version = \"1.30\"\n"
+    source = 'import kcl_plugin.kubernetes as k\n\nmine = k.Cluster {\n    name = "c"\n    version = "1.30"\n'
     document = compile_kcl(write(tmp_path, {"a.k": f"{source}    nodes = [{nodes}]\n}}\n"}) / "a.k", "a.k").document
     assert document.defines == {"mine": "Cluster"}
     assert document.place("mine", "nodes", 0, "count") == Place("a.k", 6, 33)

@@ -41,7 +41,10 @@ BOMB = "\n".join(
 BAD_YAML = {
     "aliases that unfold without end": (BOMB, f"its aliases unfold to more than {MAX_NODES} values"),
     "an alias inside what it names": ("a: &a\n  b: *a\n", "f.yaml:1:4: error: an alias stands inside what it names"),
-    "an object of another language": ("a: !!python/object:os.system {}\n", "f.yaml:1:4: error: found the tag tag:yaml.org,2002:python/object"),
+    "an object of another language": (
+        "a: !!python/object:os.system {}\n",
+        "f.yaml:1:4: error: found the tag tag:yaml.org,2002:python/object",
+    ),
     "a name that stands twice": ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: error: 'a' stands twice"),
     "a number as a name": ("1: a\n", "f.yaml:1:1: error: found '1' as a name; allowed is text"),
     "a tab": ("a:\n\tb: 1\n", "f.yaml:2:1: error: it is no YAML: found character '\\t'"),
