@@ -165,16 +165,16 @@ class _Building:
         for read in self.definitions.workflows:
             files = ParamFiles(read.source, self.options.is_missing_allowed)
             try:
-                draft, remarks = read_workflow(read.document, self.options.values, files)
+                compiled = read_workflow(read.document, self.options.values, files)
             except Refused as problem:
                 self.remarks += problem.remarks
                 continue
-            self.remarks += [*remarks, *files.remarks]
+            self.remarks += [*compiled.remarks, *files.remarks]
             for imported in files.objects.values():
                 self._put(imported)
-            self.used |= child({"params": draft.spec.get("params")}, "params").keys()
-            self.workflows.append(draft)
-            self._build(draft)
+            self.used |= compiled.used
+            self.workflows.append(compiled.draft)
+            self._build(compiled.draft)
 
     def _build_batches(self) -> None:
         sizes = {

@@ -1,7 +1,6 @@
 """The published definition files, read where they lie: what comes of them, and what is said of their mistakes."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, published: Bundle) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(folder: Path) -> Iterator[Bundle]:
+def bundle(folder: Path) -> Bundle:
     read = import_files([folder], Options(is_missing_allowed=True))
     assert read.errors == []
-    yield read
+    return read
 
 
 def test_the_block_that_is_no_toml_is_the_one_error_and_is_told_with_its_corrected_form(published: Bundle) -> None:

@@ -46,6 +46,7 @@ class Scene:
     queries: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
 
     def read_producers(self, steps: Sequence[Fields]) -> None:
         """Notes which step gives which output, and which role a query is about."""
@@ -126,6 +127,7 @@ def _read_secret(name: str, value: object, scene: Scene, place: Place) -> object
         raise refuse(place, f"{name} must be secret:<name>:<key>, found {describe(value)}")
     variable = _VARIABLE.fullmatch(value)
     if variable:
+        scene.used.add(variable[1])
         given = scene.params.get(variable[1])
         key = variable[1].lower().replace("_", "-")
         if given is None:

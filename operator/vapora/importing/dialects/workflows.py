@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 
 from vapora.api.kinds import API_VERSION
+from vapora.api.steps import BODY_KINDS
 from vapora.core.interpolation import references
 from vapora.core.views import child, rows, text
 from vapora.importing.dialects.draft import SERVICES, Draft
@@ -38,7 +39,16 @@ class _Reading:
         self.remarks.append(Remark(place, level, message))
 
 
-def read_workflow(document: Document, values: Mapping[str, object], files: Files) -> tuple[Draft, list[Remark]]:
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Is a workflow that was read, what was set right in it, and the names of params that it looked at."""
+
+    draft: Draft
+    remarks: list[Remark]
+    used: set[str]
+
+
+def read_workflow(document: Document, values: Mapping[str, object], files: Files) -> Compiled:
     """Returns the Workflow of a document, and what was set right in it; raises Refused for what has no one meaning."""
     top = Fields(document, (), document.value, "workflow")
     top.take("kind")
@@ -59,7 +69,8 @@ def read_workflow(document: Document, values: Mapping[str, object], files: Files
     if not name:
         reading.say(draft.origin, f"it has no name; the file's is taken: {stem}")
     _read_spec(spec, draft, reading, values)
-    return draft, [*reading.remarks, *reading.scene.remarks]
+    used = reading.scene.used | child({"of": draft.spec.get("params")}, "of").keys()
+    return Compiled(draft, [*reading.remarks, *reading.scene.remarks], used)
 
 
 def _read_spec(spec: Fields, draft: Draft, reading: _Reading, values: Mapping[str, object]) -> None:
@@ -98,11 +109,9 @@ def _list_bare_names(value: object) -> set[str]:
 
 def _read_step(step: Fields, reading: _Reading, path: Path, draft: Draft) -> dict[str, object]:
     name = step.need_text("name")
-    task = _read_task(step)
-    read: dict[str, object] = {"name": name, "task": {"type": task}}
-    params = read_params(task, step.inner("params"), reading.scene, step.place("task"))
-    if params:
-        read["task"] = {"type": task, "params": params}
+    read: dict[str, object] = {"name": name}
+    if step.has("task") or not any(map(step.has, BODY_KINDS)):
+        read["task"] = _read_task(step, reading.scene)
     when = step.text("when")
     if when:
         scene = reading.scene
@@ -120,13 +129,14 @@ def _read_step(step: Fields, reading: _Reading, path: Path, draft: Draft) -> dic
     return read
 
 
-def _read_task(step: Fields) -> str:
+def _read_task(step: Fields, scene: Scene) -> Mapping[str, object]:
     task = step.need_text("task")
     group = task.partition(".")[0]
     if task not in TASKS and any(known.startswith(f"{group}.") for known in TASKS):
         near = get_close_matches(task, TASKS, n=3) or sorted(known for known in TASKS if known.startswith(group))
         raise refuse(step.place("task"), f"no task is called {task!r}; near are {', '.join(near)}")
-    return task
+    params = read_params(task, step.inner("params"), scene, step.place("task"))
+    return {"type": task, "params": params} if params else {"type": task}
 
 
 def _read_completion(step: Fields, reading: _Reading, index: int, draft: Draft) -> dict[str, object]:
