@@ -137,7 +137,7 @@ def test_the_api_server_takes_all_that_an_import_of_a_workspace_prints(importer:
 def test_bad_input_ends_the_command_with_a_line_and_prints_no_object(importer: Importer) -> None:
     (importer.folder / "good.k").write_text('services = [{name = "a", image = "x"}]\n')
     (importer.folder / "bad.k").write_text("f = lambda n {\n    f(n + 1)\n}\na = f(0)\n")
-    for options in ((), ("--catalog",), ("--diff",)):
+    for options in ((), ("--diff",)):
         said = importer.call(str(importer.folder), *options)
         assert (said.code, said.out) == (REFUSED, "")
         assert said.err.splitlines() == [

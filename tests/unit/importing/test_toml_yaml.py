@@ -4,7 +4,7 @@ import pytest
 
 from vapora.importing.reading.places import Place, Refused
 from vapora.importing.reading.toml_file import parse_toml
-from vapora.importing.reading.yaml_file import MAX_NODES, parse_yaml
+from vapora.importing.reading.yaml_file import MAX_NODES, MAX_TEXT, parse_yaml
 
 BAD_TOML = {
     "a list of dashes, with the corrected form": (
@@ -39,7 +39,7 @@ BOMB = "\n".join(
     + [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
 )
 BAD_YAML = {
-    "aliases that unfold without end": (BOMB, f"its aliases unfold to more than {MAX_NODES} values"),
+    "aliases that unfold without end": (BOMB, f"it holds more than {MAX_NODES} values, each alias counted"),
     "an alias inside what it names": ("a: &a\n  b: *a\n", "f.yaml:1:4: error: an alias stands inside what it names"),
     "an object of another language": (
         "a: !!python/object:os.system {}\n",
@@ -49,7 +49,8 @@ BAD_YAML = {
     "a number as a name": ("1: a\n", "f.yaml:1:1: error: found '1' as a name; allowed is text"),
     "a tab": ("a:\n\tb: 1\n", "f.yaml:2:1: error: it is no YAML: found character '\\t'"),
     "a list": ("- a\n", "f.yaml:1:1: error: found a list; allowed is a mapping"),
-    "brackets without end": ("a: " + "[" * 5000, "f.yaml"),
+    "a text that nobody wrote": ("a: x\n" * 200_000, f"it has 1000000 characters; YAML has at most {MAX_TEXT}"),
+    "brackets without end": ("a: " + "[" * 2000, "f.yaml"),
 }
 
 

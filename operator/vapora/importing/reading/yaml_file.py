@@ -10,6 +10,7 @@ import yaml
 from vapora.importing.reading.places import Document, Path, Place, refuse
 
 MAX_NODES = 100_000
+MAX_TEXT = 512 * 1024  # the parser takes a dozen seconds for a megabyte
 _TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 ELLIPSIS = "..."
 """The key of `{a: 1, ...}`, which says that what is not named keeps its preset."""
@@ -31,6 +32,8 @@ def parse_yaml(source: str, shown: str) -> list[Document]:
     Aliases are counted as often as they stand, so a text that unfolds to more than 100,000 values is refused before
     they are made.
     """
+    if len(source) > MAX_TEXT:
+        raise refuse(Place(shown), f"it has {len(source)} characters; YAML has at most {MAX_TEXT}")
     loader = _Loader(source)
     documents: list[Document] = []
     try:
@@ -68,7 +71,7 @@ class _Reading:
     def _read(self, node: yaml.Node, path: Path) -> object:
         self.count += 1
         if self.count > MAX_NODES:
-            raise refuse(self._place(node), f"its aliases unfold to more than {MAX_NODES} values")
+            raise refuse(self._place(node), f"it holds more than {MAX_NODES} values, each alias counted")
         self.places.setdefault(path, self._place(node))
         if isinstance(node, yaml.ScalarNode):
             return self.loader.construct_object(node)
