@@ -76,7 +76,7 @@ class ParamFiles:
         if pure.is_absolute() or ".." in pure.parts:
             raise refuse(place, f"{pattern} leaves the folder; allowed are paths below it")
         for folder in self.source.list_folders():
-            found = sorted(path for path in folder.glob(pattern) if path.is_file())
+            found = sorted(path for path in folder.glob(pattern) if self.source.is_inside(path))
             if found:
                 return found
         return []

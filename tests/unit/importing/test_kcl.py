@@ -22,6 +22,10 @@ REFUSED = {
         'a = "x" * 4000000000\n',
         "a.k: error: compiling it needs more than 1024 MiB of memory",
     ),
+    "a value that is too much to be read": (
+        'a = ["0123456789012345678901234567890123456789" for x in range(800000)]\n',
+        "a.k: error: its value has 35",
+    ),
     "a module that reads files": (
         'import file\na = file.read("/etc/passwd")\n',
         "a.k:1:1: error: found import file; allowed are modules that only compute"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.importing.folder import Json, find, find_spec, list_names, list_said, load
+from tests.unit.importing.folder import Json, find, find_spec, list_names, list_said, load, write
 
 HEAD = "apiVersion: provisioning/v1\nkind: Workflow\nmetadata: {name: deploy}\nspec:\n"
 ADDONS = "  - {name: addons, task: provisioning.addon, params: {addons: [istio]}}\n"
@@ -211,3 +211,12 @@ def test_a_file_that_was_named_must_be_a_definition_and_one_in_a_folder_is_passe
     bundle = load(tmp_path, files)
     assert (bundle.errors, list_names(bundle, "Workflow")) == ([], ["deploy"])
     assert any("b.yaml:2:1: not imported: found kind Secret of v1" in said for said in list_said(bundle, "note"))
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    step = "{name: a, task: provisioning.run-migrations, params: {sql_files: [sql/*.surql]}}"
+    (tmp_path / "key").write_text("secret")
+    write(tmp_path / "in", {"a.yaml": build(step), "sql/README": ""})
+    (tmp_path / "in" / "sql" / "key.surql").symlink_to(tmp_path / "key")
+    (said,) = list_said(load(tmp_path / "in", {}), "error")
+    assert "no file is called sql/*.surql" in said

@@ -17,6 +17,7 @@ Row = tuple[list[str | int], int, int]
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 5
 OPEN_FILES = 64
+MAX_ANSWER = 32 * 1024 * 1024
 # They only compute, and give the same for the same; `json` and `yaml` also write files, `file` reads them.
 MODULES = frozenset({"base64", "collection", "math", "regex", "units"})
 SYSTEM_MODULES = MODULES | {"crypto", "datetime", "file", "json", "manifests", "net", "runtime", "template", "yaml"}
@@ -140,4 +141,7 @@ def walk(value: Node, path: list[str | int]) -> Iterator[Row]:
 
 if __name__ == "__main__":
     limit()
-    sys.stdout.write(json.dumps(answer(json.loads(sys.stdin.read()))))
+    written = json.dumps(answer(json.loads(sys.stdin.read())))
+    if len(written) > MAX_ANSWER:
+        written = json.dumps({"errors": f"its value has {len(written)} bytes as JSON; allowed are {MAX_ANSWER}"})
+    sys.stdout.write(written)

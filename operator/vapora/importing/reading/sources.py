@@ -34,12 +34,21 @@ class Source:
         """Returns the name by which a file below the root is told of."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
 
+    def is_inside(self, path: Path) -> bool:
+        """Returns whether a path is a file below the root, also where it is a link."""
+        return is_below(self.root, path)
+
     def list_folders(self) -> Iterator[Path]:
         """Yields the file's folder, then those above it up to the root."""
         for folder in self.path.parents:
             yield folder
             if folder == self.root:
                 return
+
+
+def is_below(root: Path, path: Path) -> bool:
+    """Returns whether a path is a file below a folder, also where it is a link."""
+    return path.is_file() and path.resolve().is_relative_to(root.resolve())
 
 
 def find_sources(arguments: Sequence[Path]) -> list[Source]:
@@ -69,9 +78,8 @@ def _find_root(path: Path) -> Path:
 def _list_folder(folder: Path) -> list[Source]:
     workspace = folder / WORKSPACE
     patterns = _read_workspace(workspace) if workspace.is_file() else ["**/*"]
-    paths = {
-        path for pattern in patterns for path in folder.glob(pattern) if path.suffix in SUFFIXES and path.is_file()
-    }
+    found = (path for pattern in patterns for path in folder.glob(pattern) if path.suffix in SUFFIXES)
+    paths = {path for path in found if is_below(folder, path)}
     paths -= {path for path in paths if path.name == WORKSPACE or _is_hidden(path.relative_to(folder))}
     if not paths:
         raise refuse(Place(str(folder)), f"there is nothing to import: no file ends in {', '.join(SUFFIXES)}")
