@@ -100,7 +100,12 @@ class Definitions:
             self.batches.append(Fields(*fields))
         elif schema == PROVIDER_SCHEMA:
             owner = jobs.find_owner(document.file) or DEFAULT_PROVIDER
-            self._add_one(self.providers, read_provider(Fields(*fields), owner))
+            draft = read_provider(Fields(*fields), owner)
+            self._add_one(self.providers, draft)
+            told = (
+                f"a Provider {owner} of type {draft.spec['type']} is made of it; type and params are the user's to say"
+            )
+            self.remarks.append(Remark(draft.origin, "note", told))
         elif schema == jobs.SCHEMA:
             completed = Fields(*fields)
             self.completed[jobs.name_completed(completed)] = completed
