@@ -60,7 +60,11 @@ class Bundle:
 
 def import_files(arguments: Sequence[Path], options: Options) -> Bundle:
     """Imports files and folders; what is wrong stands among the remarks. Raises Refused for what is not there."""
-    readings = read_files(find_sources(arguments), is_completed=options.is_completed)
+    return build_bundle(read_files(find_sources(arguments), is_completed=options.is_completed), options)
+
+
+def build_bundle(readings: Readings, options: Options) -> Bundle:
+    """Puts together what was read."""
     building = _Building(options, readings)
     building.run()
     objects = sorted(building.objects.values(), key=_order)
@@ -198,17 +202,19 @@ class _Building:
         for name, place in batch.list_items("taskserv"):
             if name in known:
                 continue
-            draft = build_job(name, place, self.definitions.completed.get(name))
-            if draft is None:
-                told = f"no imported file defines the taskserv {name}, nor is one shipped"
-                self.remarks.append(Remark(place, "warning", told))
-                continue
             try:
-                manifest = build_object("Taskserv", SERVICES, name, draft.build_spec(TaskservSpec))
+                self._add_job(name, place)
             except Refused as problem:
                 self.remarks += problem.remarks
-                continue
-            self._put(Imported(build_entry(manifest, SERVICES), (draft.origin,)))
+
+    def _add_job(self, name: str, place: Place) -> None:
+        draft = build_job(name, place, self.definitions.completed.get(name))
+        if draft is None:
+            told = f"no imported file defines the taskserv {name}, nor is one shipped"
+            self.remarks.append(Remark(place, "warning", told))
+            return
+        manifest = build_object("Taskserv", SERVICES, name, draft.build_spec(TaskservSpec))
+        self._put(Imported(build_entry(manifest, SERVICES), (draft.origin,)))
 
     def _add_presets(self) -> None:
         """Adds a preset for each role that a step deploys and no file defines."""

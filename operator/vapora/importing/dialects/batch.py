@@ -100,7 +100,7 @@ class _Reading:
         if depends := fields.texts("depends_on"):
             step["depends_on"] = depends
         timeout = fields.take("timeout")
-        if timeout not in {None, _DEFAULT_TIMEOUT}:
+        if timeout not in (None, _DEFAULT_TIMEOUT):  # it may be a list, which has no hash
             step["timeout"] = timeout
         on_failure = fields.word(("fail", "abort", "continue", "rollback"), "on_failure")
         if on_failure not in {"", "rollback"}:
