@@ -5,10 +5,13 @@ from __future__ import annotations
 import typer
 
 from vapora.cli.agent import agents
+from vapora.cli.importing import import_, lint_
 from vapora.cli.operator import run_operator
 from vapora.cli.workflow import workflow
 
 main = typer.Typer(name="vapora", help="Runs fleets of AI agents on Kubernetes.", no_args_is_help=True)
 main.command("operator")(run_operator)
+main.command("import")(import_)
+main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agents, name="agent")

@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes.aio.client.configuration import Configuration
 
 from vapora.adapters.clock import SystemClock
-from vapora.adapters.kube_client import MERGE_PATCH, KubernetesApi, Request
+from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, KubernetesApi, Request
 from vapora.adapters.kube_config import load_configuration
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.kube_kinds import RESOURCES, object_path
@@ -42,6 +42,13 @@ class UserApi(KubernetesApi):
         query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
         query += [("dryRun", "All")] if is_dry_run else []
         return await self.send(Request("create", kind, "POST", path, tuple(query), body=manifest))
+
+    async def preview(self, manifest: Manifest, manager: str) -> JsonObject:
+        """Returns what applying an object would make of it, or raises Conflict with the fields that are another's."""
+        kind, meta = text(manifest, "kind"), child(manifest, "metadata")
+        path = RESOURCES[kind].path(text(meta, "namespace"), text(meta, "name"))
+        query = (("fieldManager", manager), ("force", "false"), ("dryRun", "All"), ("fieldValidation", "Strict"))
+        return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
 
     async def annotate(self, key: Key, uid: str, annotations: Mapping[str, str], *, is_dry_run: bool) -> JsonObject:
         """Adds annotations to the object of this uid, or changes them; raises Conflict where another has its name."""

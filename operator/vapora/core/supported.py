@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from vapora.core.conditions import cut
 
@@ -61,19 +62,24 @@ def describe_validation(
     With the `raw` value, entries of lists are named where they have names; with its `model`, so are fields that are
     there instead of an unknown one.
     """
-    told = []
-    for detail in error.errors(include_url=False, include_context=False):
-        location, message = detail["loc"], detail["msg"].removeprefix("Value error, ")
-        found = detail["input"]
-        if detail["type"] == "extra_forbidden" and model is not None:
-            message = f"there is no such field{_suggest(str(location[-1]), _list_fields(model, location[:-1]))}"
-        elif isinstance(found, Mapping) and message.startswith("exactly one of"):
-            named = [name for name in found if found[name] and re.search(rf"\b{re.escape(str(name))}\b", message)]
-            message += f"; found {' and '.join(map(str, named)) or 'none'}"
-        elif detail["type"] not in _SAY_WHAT_THEY_FOUND:
-            message += f", found {json.dumps(found, ensure_ascii=False, default=str):.{_MAX_SHOWN}}"
-        told.append(f"{_place(root, location, raw)}: {message}")
-    return cut(_enumerate(told, separator="; "))
+    details = error.errors(include_url=False, include_context=False)
+    return cut(_enumerate([describe_detail(detail, root, raw=raw, model=model) for detail in details], separator="; "))
+
+
+def describe_detail(
+    detail: ErrorDetails, root: str, *, raw: object = None, model: type[BaseModel] | None = None
+) -> str:
+    """Says one of the things that are wrong, as `describe_validation` does."""
+    location, message = detail["loc"], detail["msg"].removeprefix("Value error, ")
+    found = detail["input"]
+    if detail["type"] == "extra_forbidden" and model is not None:
+        message = f"there is no such field{_suggest(str(location[-1]), _list_fields(model, location[:-1]))}"
+    elif isinstance(found, Mapping) and message.startswith("exactly one of"):
+        named = [name for name in found if found[name] and re.search(rf"\b{re.escape(str(name))}\b", message)]
+        message += f"; found {' and '.join(map(str, named)) or 'none'}"
+    elif detail["type"] not in _SAY_WHAT_THEY_FOUND:
+        message += f", found {json.dumps(found, ensure_ascii=False, default=str):.{_MAX_SHOWN}}"
+    return f"{_place(root, location, raw)}: {message}"
 
 
 def _list_fields(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
