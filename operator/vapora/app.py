@@ -63,6 +63,7 @@ class Operator:
         api: KubernetesApi,
         lease_api: KubernetesApi,
         callers: Callers,
+        graph: SqliteGraph | None,
         metrics: Metrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
@@ -84,7 +85,6 @@ class Operator:
             clock=clock,
         )
         self._collector = Collector(api, clock)
-        graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
         self._fleet = Fleet(
             settings,
             kit,
@@ -198,8 +198,11 @@ async def run_operator(settings: Settings) -> None:
     async with connect() as api, connect() as lease_api, connect() as calls_api:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
-        callers = Callers(settings, calls_api, configuration.host)
+        graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
+        callers = Callers(settings, calls_api, configuration.host, graph)
         try:
-            await Operator(settings, api, lease_api, callers, metrics, lambda: read_credentials(configuration)).run()
+            await Operator(
+                settings, api, lease_api, callers, graph, metrics, lambda: read_credentials(configuration)
+            ).run()
         finally:
             await callers.close()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from vapora.adapters.clock import SystemClock
+from vapora.adapters.graph_caller import GraphCaller
 from vapora.adapters.http_caller import HttpCaller
 from vapora.adapters.kube_caller import KubeCaller
 from vapora.adapters.kube_client import KubernetesApi
@@ -41,7 +42,19 @@ from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, Temp
 from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
-from vapora.core.calls import Account, Answer, ApplyCall, Call, DeleteCall, HttpCall, MailCall, MergeCall, ReadCall
+from vapora.core.calls import (
+    Account,
+    Answer,
+    ApplyCall,
+    Call,
+    DeleteCall,
+    GraphCall,
+    HttpCall,
+    ListCall,
+    MailCall,
+    MergeCall,
+    ReadCall,
+)
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
@@ -69,10 +82,11 @@ class Callers:
     `api` has connections of its own, so that calls which hang, at a tenant's webhook say, hold up no status write.
     """
 
-    def __init__(self, settings: Settings, api: KubernetesApi, api_server: str) -> None:
+    def __init__(self, settings: Settings, api: KubernetesApi, api_server: str, graph: KnowledgeGraph | None) -> None:
         rules = AddressRules.read(allowed=settings.outbound_allowed, denied=settings.outbound_denied)
         self._resolver = Resolver(rules, urlsplit(api_server).hostname or "")
         self._cluster = KubeCaller(api, SystemClock())
+        self._graph = GraphCaller(graph)
         # A context each: what a client sets in one, such as the protocols it offers, is not for the other.
         self._http = HttpCaller(self._resolver, self._cluster, httpx.create_ssl_context())
         self._mail = MailCaller(self._resolver, self._cluster, httpx.create_ssl_context())
@@ -84,8 +98,10 @@ class Callers:
                 return await self._http.call(call, account)
             case MailCall():
                 return await self._mail.call(call, account)
-            case ReadCall() | ApplyCall() | MergeCall() | DeleteCall():
+            case ReadCall() | ListCall() | ApplyCall() | MergeCall() | DeleteCall():
                 return await self._cluster.call(call, account)
+            case GraphCall():
+                return await self._graph.call(call, account)
 
     async def close(self) -> None:
         """Closes all connections to the outside."""

@@ -42,6 +42,9 @@ class GraphPort:
     async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
         return []
 
+    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
+        return []
+
     async def count(self) -> int:
         return len(self._graph.rows)
 

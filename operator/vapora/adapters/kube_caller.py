@@ -16,6 +16,8 @@ from vapora.core.calls import (
     Answer,
     ApplyCall,
     DeleteCall,
+    ListCall,
+    Listing,
     Manifest,
     MergeCall,
     ObjectRef,
@@ -23,17 +25,25 @@ from vapora.core.calls import (
     SecretRef,
 )
 from vapora.core.naming import FIELD_MANAGER
-from vapora.core.views import child, text
+from vapora.core.views import child, rows, text
 
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")  # what the API server takes for a name in a path
 _REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict"}
-_PASSING = {0, 401, 429}
+_PASSING = {0, 401, 410, 429}  # 410: a list grew too old between two pages
+PAGE, MAX_LISTED = 250, 5000  # objects
 _UNTYPED = "failed to create typed patch object"  # which the API server says with a 500, of a field that a kind has not
+
+
+ClusterCall = ReadCall | ListCall | ApplyCall | MergeCall | DeleteCall
 
 
 class _Invalid(Exception):
     """The call names no object that there could be."""
+
+
+class _TooMany(_Invalid):
+    """There are more objects than a list may have."""
 
 
 class _UnknownKind(Exception):
@@ -49,7 +59,7 @@ class _Target:
 
 
 class KubeCaller:
-    """Is Caller for ReadCall, ApplyCall, MergeCall and DeleteCall, and SecretReader.
+    """Is Caller for ReadCall, ListCall, ApplyCall, MergeCall and DeleteCall, and SecretReader.
 
     Every request impersonates the account. Its groups are not named: the API server adds those of a service account by
     itself, and naming them would ask for the right to impersonate groups, which no namespace can bound.
@@ -59,12 +69,14 @@ class KubeCaller:
         self._api = api
         self._discovery = Discovery(api, clock)
 
-    async def call(self, call: ReadCall | ApplyCall | MergeCall | DeleteCall, account: Account) -> Answer:
+    async def call(self, call: ClusterCall, account: Account) -> Answer:
         """Makes a call; one that comes to an end with an ApiError says in whose words."""
         try:
             match call:
                 case ReadCall(objects):
                     return Answer([await self._read(account, ref) for ref in objects])
+                case ListCall(listings):
+                    return Answer([await self._list(account, listing) for listing in listings])
                 case ApplyCall():
                     return await self._apply(account, call)
                 case MergeCall():
@@ -100,6 +112,23 @@ class KubeCaller:
             return await self._send(account, target, "get", "GET")
         except NotFound:
             return None
+
+    async def _list(self, account: Account, listing: Listing) -> list[JsonObject]:
+        """Reads all pages; a list that grew too old between two of them is begun anew by the next try."""
+        target = await self._locate(account, ObjectRef(listing.api_version, listing.kind, listing.namespace, ""))
+        found: list[JsonObject] = []
+        following = ""
+        while True:
+            query = [("limit", str(PAGE))]
+            query += [("labelSelector", listing.selector)] if listing.selector else []
+            query += [("continue", following)] if following else []
+            answer = await self._send(account, target, "list", "GET", tuple(query))
+            found += [_complete(item, listing) for item in rows(answer, "items")]
+            following = text(child(answer, "metadata"), "continue")
+            if len(found) > MAX_LISTED:
+                raise _TooMany(f"there are more than {MAX_LISTED} objects of kind {listing.kind}")
+            if not following:
+                return sorted(found, key=lambda item: text(child(item, "metadata"), "name"))
 
     async def _apply(self, account: Account, call: ApplyCall) -> Answer:
         applied: list[JsonObject] = []
@@ -139,8 +168,12 @@ class KubeCaller:
     async def _find(self, account: Account, ref: ObjectRef, subresource: str = "") -> _Target:
         """Finds the path of an object; one that names no namespace is in the account's."""
         _check_name(ref.name)
+        return await self._locate(account, ref, subresource)
+
+    async def _locate(self, account: Account, ref: ObjectRef, subresource: str = "") -> _Target:
+        """Finds a path, without a name that of all objects of the kind."""
         namespace = ref.namespace or account.namespace
-        for segment in filter(None, (namespace, subresource)):
+        for segment in filter(None, (namespace, ref.name, subresource)):
             _check_name(segment)
         resource = await self._discovery.find(ref.api_version, ref.kind)
         if resource is None:
@@ -174,6 +207,12 @@ def _read_reference(manifest: Manifest) -> ObjectRef:
     return ObjectRef(text(manifest, "apiVersion"), text(manifest, "kind"), text(meta, "namespace"), text(meta, "name"))
 
 
+def _complete(item: Manifest, listing: Listing) -> JsonObject:
+    """Adds what items of a list do not say of themselves, and leaves out the history of their fields."""
+    meta = {name: value for name, value in child(item, "metadata").items() if name != "managedFields"}
+    return {**item, "apiVersion": listing.api_version, "kind": listing.kind, "metadata": meta}
+
+
 def _check_name(name: str) -> None:
     if not _SEGMENT.fullmatch(name):
         raise _Invalid(f"{name!r} is no name of an object")
@@ -184,7 +223,8 @@ def _refuse(problem: Exception, account: Account) -> Answer:
     if isinstance(problem, _UnknownKind):
         return Answer(reason="NotFound", message=str(problem))
     if not isinstance(problem, ApiError):
-        return Answer(reason="Invalid", message=str(problem))
+        reason = "OutputTooLarge" if isinstance(problem, _TooMany) else "Invalid"
+        return Answer(reason=reason, message=str(problem))
     message = str(problem)
     if problem.status in _PASSING or (problem.status >= 500 and _UNTYPED not in message):
         return Answer(reason="ApiUnavailable", message=message, is_definite=False)

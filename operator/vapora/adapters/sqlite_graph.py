@@ -8,7 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vapora.adapters.sqlite_readers import SqliteReaders
-from vapora.adapters.sqlite_rows import COUNT, SELECT_BY_POOL, SELECT_BY_TASK_TYPE, Row, read_row, write_row
+from vapora.adapters.sqlite_rows import (
+    COUNT,
+    SELECT_BY_COLUMN,
+    SELECT_BY_NAMESPACE,
+    SELECT_BY_POOL,
+    SELECT_BY_TASK_TYPE,
+    Row,
+    read_row,
+    write_row,
+)
 from vapora.adapters.sqlite_writer import SqliteWriter
 from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
 
@@ -57,6 +66,12 @@ class SqliteGraph:
     async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
         """Returns the pool's latest executions, newest first."""
         return [read_row(row) for row in await self._read(SELECT_BY_POOL, (pool, limit))]
+
+    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
+        """Returns a namespace's latest executions, newest first: those with a value, without a column all."""
+        statement = SELECT_BY_COLUMN[column] if column else SELECT_BY_NAMESPACE
+        values = (namespace, value, limit) if column else (namespace, limit)
+        return [read_row(row) for row in await self._read(statement, values)]
 
     async def count(self) -> int:
         """Returns how many executions are kept."""

@@ -43,6 +43,13 @@ _LATEST = "ORDER BY finished DESC, id DESC LIMIT ?"
 UPSERT = _build_upsert()
 SELECT_BY_TASK_TYPE = f"{_SELECT} WHERE pool = ? AND task_type = ? {_LATEST}"
 SELECT_BY_POOL = f"{_SELECT} WHERE pool = ? {_LATEST}"
+SELECT_BY_NAMESPACE = f"{_SELECT} WHERE namespace = ? {_LATEST}"
+# What a query may ask for, each as text: `'3'` finds the third item.
+SELECT_BY_COLUMN = {
+    name: f"{_SELECT} WHERE namespace = ? AND CAST({name} AS TEXT) = ? {_LATEST}"
+    for name in _COLUMNS
+    if name not in {"id", "namespace", "started", "finished"}
+}
 COUNT = "SELECT count(*) FROM executions"
 
 

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     )
     FieldConflict = "FieldConflict", "Another field manager owns a field that the step would change."
     UnknownTask = "UnknownTask", "No task type of that name is registered."
+    UnknownTaskserv = "UnknownTaskserv", "There is no Taskserv of that name, nor a definition of it in the catalogue."
+    UnknownAgent = "UnknownAgent", "There is no AgentPool of that name, nor a definition or a preset of it."
     AddressForbidden = "AddressForbidden", "The address is one that steps may not call."
     DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
 

@@ -191,6 +191,10 @@ class KnowledgeGraph(Protocol):
         """Returns the pool's latest executions, newest first."""
         ...
 
+    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
+        """Returns a namespace's latest executions, newest first: those with a value, without a column all."""
+        ...
+
     async def count(self) -> int:
         """Returns how many executions are kept."""
         ...

@@ -82,6 +82,35 @@ class ReadCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Names the objects of one kind in one namespace that a label selector selects; an empty one selects all."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall:
+    """Lists objects; answered with a list of objects for each listing, by name and without `managedFields`."""
+
+    listings: tuple[Listing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCall:
+    """Finds the latest executions of the account's namespace; answered with a list of rows, the newest first.
+
+    With `column` only those whose value there is `value`, written as text.
+    """
+
+    column: str = ""
+    value: str = ""
+    limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyCall:
     """Applies objects server-side, in order, never forcing; answered with the list of the objects as then stored."""
 
@@ -108,7 +137,9 @@ class DeleteCall:
     objects: tuple[tuple[ObjectRef, str], ...]
 
 
-Call = HttpCall | MailCall | ReadCall | ApplyCall | MergeCall | DeleteCall
+Reading = ReadCall | ListCall | GraphCall
+"""A call that changes nothing, so that nothing need be durable before it."""
+Call = HttpCall | MailCall | Reading | ApplyCall | MergeCall | DeleteCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +148,7 @@ class Answer:
 
     `is_definite` is False where the call may have had its effect all the same: after a timeout or a broken connection.
     Reasons of failures: HttpUnreachable, HttpTimeout, AddressForbidden, MailRefused, MailUnreachable, NotFound,
-    Forbidden, Conflict, Invalid, ApiUnavailable, SecretUnavailable, OutputTooLarge.
+    Forbidden, Conflict, Invalid, ApiUnavailable, SecretUnavailable, OutputTooLarge, GraphUnavailable.
     """
 
     value: object = None

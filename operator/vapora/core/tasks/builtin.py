@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from vapora.core.tasks.notifications import Email, Slack, Webhook
+from vapora.core.tasks.provisioning.agents import DeployAgents
+from vapora.core.tasks.provisioning.healthcheck import HealthCheck
+from vapora.core.tasks.provisioning.taskservs import DeployTaskservs
 from vapora.core.tasks.registry import Registry
 
 BUILT_IN: Registry = {
     "notifications.slack": Slack,
     "notifications.webhook": Webhook,
     "notifications.email": Email,
+    "provisioning.deploy-agents": DeployAgents,
+    "provisioning.deploy-taskservs": DeployTaskservs,
+    "provisioning.health-check": HealthCheck,
 }

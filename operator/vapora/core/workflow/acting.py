@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
-from vapora.core.calls import Account, Answer, Call, Perform, ReadCall
+from vapora.core.calls import Account, Answer, Call, Perform, Reading
 from vapora.core.conditions import cut
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
@@ -25,7 +26,7 @@ OUTCOME_UNKNOWN = "OutcomeUnknown"
 def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
     """Moves a procedure on as far as it goes now; None where it rests or waits for its status to be written."""
     if unit.until is not None and draft.now >= unit.until:
-        return Broken(Failure("TimedOut", describe_timeout(unit, unit.until)), unit.until, is_open=True)
+        return Broken(Failure("TimedOut", _explain_timeout(unit, unit.until)), unit.until, is_open=True)
     call = call_id(draft, place, unit)
     if call in draft.observed.underway:
         return Underway(is_running=True, why=unit.message)
@@ -37,6 +38,11 @@ def act(draft: Draft, place: Place, unit: Unit) -> Standing | None:
     except ValueError as problem:
         return Broken(Failure(getattr(problem, "reason", "InvalidInput"), str(problem)))
     return _follow(draft, place, unit, _find(draft, place)(situation), was_answered=answer is not None)
+
+
+def _explain_timeout(unit: Unit, until: datetime) -> str:
+    """Says that a try took too long, and what it was waiting for."""
+    return describe_timeout(unit, until) + (f": {unit.message}" if unit.message else "")
 
 
 def call_id(draft: Draft, place: Place, unit: Unit) -> str:
@@ -129,7 +135,7 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
     """Asks for a call; one that changes something only after the unit, with what it keeps, stands in the status."""
     if was_answered or unit.memory != ask.memory or unit.next_attempt_at is not None:
         unit = replace(unit, calls=unit.calls + 1, memory=ask.memory, next_attempt_at=None, is_ours=True)
-    elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, ReadCall):
+    elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, Reading):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
         return Broken(Failure(OUTCOME_UNKNOWN, words), is_open=True)
     unit = replace(unit, state=State.STARTING, asked=ask.call)  # so that it is looked at again once it is written
@@ -139,7 +145,7 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
 
 def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | None:
     """Has a call made: one that changes something once the unit, with what it keeps in mind, stands in the status."""
-    if not isinstance(call, ReadCall) and not _is_durable(draft, place, unit):
+    if not isinstance(call, Reading) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
     account = Account(draft.observed.identity.namespace, draft.whole.spec.service_account_name)

@@ -82,6 +82,8 @@ CLASSES: Mapping[str, FailureClass] = {
     "FieldConflict": _P,
     "ManagedElsewhere": _P,
     "UnknownTask": _P,
+    "UnknownTaskserv": _P,
+    "UnknownAgent": _P,
     "PluginFailed": _P,
 }
 

@@ -1,0 +1,33 @@
+"""One operator with a queue for the files of this folder, Gateway API's stand-in, and a namespace for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.cluster.access import Cluster
+from tests.cluster.nats import NatsServer
+from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators
+from tests.integration.provisioning.fleet import Fleet
+from tests.integration.workflow.stage import TRUSTED
+
+STAND_INS = ROOT / "tests" / "cluster" / "crds"
+
+
+@pytest.fixture(scope="package")
+def crew(cluster: Cluster, nats: NatsServer) -> Iterator[tuple[Operators, OperatorProcess]]:
+    install_definitions(cluster)
+    cluster.kubectl("apply", "-f", str(STAND_INS))
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
+    cluster.create_namespace("lease-provisioning")
+    with operators(cluster, "lease-provisioning") as started:
+        yield started, started.start("operator", "--nats-url", nats.url, *TRUSTED)
+    cluster.api.delete("/api/v1/namespaces/lease-provisioning").raise_for_status()
+
+
+@pytest.fixture
+def here(cluster: Cluster, namespace: str, crew: tuple[Operators, OperatorProcess]) -> Iterator[Fleet]:
+    """The namespace of the test; its pools go before it, so that no queue is left."""
+    fleet = Fleet(cluster, namespace, *crew)
+    fleet.prepare()
+    fleet.kubectl("apply", "-f", str(ROOT / "tests" / "integration" / "provisioning" / "accounts.yaml"))
+    yield fleet
+    fleet.kubectl("delete", "agentpools", "--all", "--timeout=30s")
