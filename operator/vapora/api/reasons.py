@@ -73,8 +73,9 @@ class Reason(StrEnum):
     NameConflict = "NameConflict", "An object of that name belongs to someone else."
     ManagedElsewhere = (
         "ManagedElsewhere",
-        "A GitOps tool tracks the object, or something else sets its size; it is not touched.",
+        "A GitOps tool tracks the object; it is not touched.",
     )
+    ReplicasOwned = "ReplicasOwned", "Something else sets the size: a queue, an HPA or another autoscaler."
     FieldConflict = "FieldConflict", "Another field manager owns a field that the step would change."
     UnknownTask = "UnknownTask", "No task type of that name is registered."
     UnknownTaskserv = "UnknownTaskserv", "There is no Taskserv of that name, nor a definition of it in the catalogue."

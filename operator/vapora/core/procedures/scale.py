@@ -34,8 +34,10 @@ def scale(situation: Situation) -> Next:
 def _set_size(ref: ObjectRef, found: object, wanted: int, memory: Json) -> Next:
     if not isinstance(found, Mapping):
         return fail("NotFound", f"{name_object(ref)} is not there", memory)
+    if tracker := find_tracker(found):
+        return fail("ManagedElsewhere", _explain_tracker(ref, tracker), memory)
     if owner := _find_size_owner(found, ref):
-        return fail("ManagedElsewhere", owner, memory)
+        return fail("ReplicasOwned", owner, memory)
     size = _read_size(found)
     kept = {
         "preImage": {"replicas": size},
@@ -72,7 +74,8 @@ def _give_back(ref: ObjectRef, found: object, undoes: Json) -> Next:
         return Finished({"replicas": former})
     if size != undoes.get("replicas"):
         return Finished({"note": f"the size of {name_object(ref)} was changed since, to {size}; it stays"})
-    if owner := _find_size_owner(found, ref):
+    tracker = find_tracker(found)
+    if owner := _explain_tracker(ref, tracker) if tracker else _find_size_owner(found, ref):
         return Finished({"note": owner})
     return Ask(_build_merge(ref, found, former, before=size))
 
@@ -99,11 +102,13 @@ def _finish(memory: Json) -> Finished:
     return Finished({"replicas": memory.get("replicas"), "former": former}, memory)
 
 
+def _explain_tracker(ref: ObjectRef, tracker: str) -> str:
+    return f"{name_object(ref)} is tracked by {tracker}: change its size in Git"
+
+
 def _find_size_owner(found: Manifest, ref: ObjectRef) -> str:
     """Says what else sets the size, and what to change; empty where nothing does."""
     name, scaling = name_object(ref), child(found, "spec", "scaling")
-    if tracker := find_tracker(found):
-        return f"{name} is tracked by {tracker}: change its size in Git"
     if ref.kind == "Taskserv":
         return f"an HPA sets the size of {name}: change spec.scaling.min and max, or remove spec.scaling" * bool(
             scaling

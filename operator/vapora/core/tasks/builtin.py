@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from vapora.core.tasks.notifications import Email, Slack, Webhook
 from vapora.core.tasks.provisioning.agents import DeployAgents
+from vapora.core.tasks.provisioning.evaluate import Evaluate
 from vapora.core.tasks.provisioning.healthcheck import HealthCheck
+from vapora.core.tasks.provisioning.ingress import ConfigureIngress
+from vapora.core.tasks.provisioning.query import RunQuery
+from vapora.core.tasks.provisioning.scaling import ScaleTaskserv
 from vapora.core.tasks.provisioning.taskservs import DeployTaskservs
 from vapora.core.tasks.registry import Registry
 
@@ -12,7 +16,11 @@ BUILT_IN: Registry = {
     "notifications.slack": Slack,
     "notifications.webhook": Webhook,
     "notifications.email": Email,
+    "provisioning.configure-ingress": ConfigureIngress,
     "provisioning.deploy-agents": DeployAgents,
     "provisioning.deploy-taskservs": DeployTaskservs,
+    "provisioning.evaluate": Evaluate,
     "provisioning.health-check": HealthCheck,
+    "provisioning.query": RunQuery,
+    "provisioning.scale-taskserv": ScaleTaskserv,
 }

@@ -65,6 +65,8 @@ CLASSES: Mapping[str, FailureClass] = {
     "MailUnreachable": _I,
     "ApiUnavailable": _I,
     "SecretUnavailable": _I,
+    "MetricsUnavailable": _I,
+    "GraphUnavailable": _I,
     # The next try would be the same.
     "UnresolvedReference": _P,
     "AmbiguousReference": _P,
@@ -81,6 +83,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "AccountForbidden": _P,
     "FieldConflict": _P,
     "ManagedElsewhere": _P,
+    "ReplicasOwned": _P,
     "UnknownTask": _P,
     "UnknownTaskserv": _P,
     "UnknownAgent": _P,

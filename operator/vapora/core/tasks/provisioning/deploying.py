@@ -15,7 +15,7 @@ from vapora.core.procedures.inventory import decode_inventory
 from vapora.core.procedures.undo_apply import undo_apply
 from vapora.core.tasks.provisioning.changing import build_change, is_changed
 from vapora.core.tasks.provisioning.definitions import Target, Wanted, resolve
-from vapora.core.tasks.provisioning.health import await_health
+from vapora.core.tasks.provisioning.health import Judge, await_health, judge_health
 from vapora.core.tasks.provisioning.lookup import decode_refs, encode_refs
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, rows, text
@@ -67,10 +67,8 @@ def deploy(situation: Situation, wishes: Sequence[Wish]) -> Next:
     The result is {objects: [{kind, name, uid}], kept: [name]}, the memory {inventory}. While it runs the memory also
     has {search}, then {manifests, kept}, then {kept, looks}.
     """
-    if "looks" in situation.memory:
-        return _watch(situation)
-    if "manifests" in situation.memory:
-        return _write(situation)
+    if (going := go_on(situation)) is not None:
+        return going
     targets = resolve(situation, [wish.wanted for wish in wishes], keep_inventory(situation.memory))
     if not isinstance(targets, tuple):
         return targets
@@ -85,15 +83,17 @@ def keep_inventory(memory: Json) -> Json:
 def _begin(situation: Situation, wishes: Sequence[Wish], targets: Sequence[Target]) -> Next:
     """Decides which objects are written, and how."""
     inventory = keep_inventory(situation.memory)
-    made = {entry.ref for entry in decode_inventory(inventory) if not entry.existed_before}
+    written = {entry.ref: entry.existed_before for entry in decode_inventory(inventory)}
     manifests: list[Manifest] = []
     kept: list[ObjectRef] = []
     for wish, target in zip(wishes, targets, strict=True):
-        is_new = target.live is None or target.ref in made or "deletionTimestamp" in child(target.live, "metadata")
+        is_made = written.get(target.ref) is False
+        is_new = target.live is None or is_made or "deletionTimestamp" in child(target.live, "metadata")
         decided = _build(wish, target) if is_new and target.definition else _change(situation, wish, target)
         if isinstance(decided, Failed):
             return replace(decided, memory=inventory)
-        if decided is None:
+        # What an earlier try has changed is written again, or it would not be undone.
+        if decided is None or (target.ref not in written and not is_changed(target.live, decided)):
             kept.append(target.ref)
         else:
             manifests.append(decided)
@@ -106,10 +106,10 @@ def begin_writing(situation: Situation, manifests: Sequence[Manifest], kept: Seq
     return _write(replace(situation, memory=memory, answer=None))
 
 
-def go_on(situation: Situation) -> Next | None:
+def go_on(situation: Situation, judge: Judge = judge_health) -> Next | None:
     """Goes on with writing or waiting; None where that has not begun."""
     if "looks" in situation.memory:
-        return _watch(situation)
+        return _watch(situation, judge)
     return _write(situation) if "manifests" in situation.memory else None
 
 
@@ -127,9 +127,7 @@ def _change(situation: Situation, wish: Wish, target: Target) -> Manifest | Fail
     change = wish.build_change(child(live, "spec"))
     if isinstance(change, Failed):
         return change
-    if not is_changed(child(live, "spec"), change):
-        return None
-    return build_change(live, {"spec": change}, naming.run_manager(situation.uid))
+    return build_change(live, {"spec": change}, naming.run_manager(situation.uid)) if change else None
 
 
 def sort_by_needs(manifests: Sequence[Manifest]) -> list[Manifest]:
@@ -156,7 +154,7 @@ def _write(situation: Situation) -> Next:
     memory = dict(situation.memory)
     manifests, kept = memory.pop("manifests"), memory.pop("kept", [])
     if not manifests:
-        return _watch(replace(situation, memory={**memory, "inventory": [], "kept": kept, "looks": 0}, answer=None))
+        return _watch(replace(situation, memory={**memory, "kept": kept, "looks": 0}, answer=None))
     decided = apply(replace(situation, body={"manifests": manifests}, memory=memory))
     match decided:
         case Ask():
@@ -171,7 +169,7 @@ def _write(situation: Situation) -> Next:
             return decided
 
 
-def _watch(situation: Situation) -> Next:
+def _watch(situation: Situation, judge: Judge = judge_health) -> Next:
     memory, answer = situation.memory, situation.answer
     refs = [*(entry.ref for entry in decode_inventory(memory)), *decode_refs(memory, "kept")]
     if answer is None:
@@ -179,7 +177,7 @@ def _watch(situation: Situation) -> Next:
     if answer.is_failure:
         return rest_or_fail(situation, answer, keep_inventory(memory))
     found = answer.value if isinstance(answer.value, list) else []
-    waiting = await_health(situation, list(zip(refs, found, strict=True)), memory, bears_degraded=True)
+    waiting = await_health(situation, list(zip(refs, found, strict=True)), memory, judge, bears_degraded=True)
     if isinstance(waiting, Failed):
         return replace(waiting, memory=keep_inventory(memory))
     return waiting or _finish(memory)

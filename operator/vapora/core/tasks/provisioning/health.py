@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from vapora.core.calls import ObjectRef
@@ -13,6 +13,7 @@ from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.procedure import Failed, Json, Rest, Situation
 
 Manifest = Mapping[str, object]
+Judge = Callable[[Manifest], Readiness]
 MAX_TOLD = 3
 GRACE = timedelta(seconds=15)  # that something which is degraded may have to come right by itself
 
@@ -34,7 +35,12 @@ def is_degraded(found: Manifest, now: datetime) -> bool:
 
 
 def await_health(
-    situation: Situation, observed: Sequence[tuple[ObjectRef, object]], memory: Json, *, bears_degraded: bool
+    situation: Situation,
+    observed: Sequence[tuple[ObjectRef, object]],
+    memory: Json,
+    judge: Judge = judge_health,
+    *,
+    bears_degraded: bool,
 ) -> Rest | Failed | None:
     """Returns None where all do well, else what is waited for; or who will not come right, with the cause.
 
@@ -44,7 +50,7 @@ def await_health(
     broken: list[str] = []
     waits: list[str] = []
     for ref, found in observed:
-        readiness = judge_health(found) if isinstance(found, Mapping) else Broken("it is gone")
+        readiness = judge(found) if isinstance(found, Mapping) else Broken("it is gone")
         if isinstance(readiness, Broken):
             broken.append(f"{name_object(ref)}: {readiness.why}")
         elif isinstance(readiness, NotYet):
