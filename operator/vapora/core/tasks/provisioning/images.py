@@ -182,7 +182,7 @@ def _mount_login(secret: str | None, folder: str) -> tuple[list[dict[str, object
     if secret is None:
         return [], []
     items = [{"key": _LOGIN_KEY, "path": _LOGIN_FILE}]
-    volume = {"name": _VOLUME, "secret": {"secretName": secret, "items": items}}
+    volume: dict[str, object] = {"name": _VOLUME, "secret": {"secretName": secret, "items": items}}
     return [volume], [{"name": _VOLUME, "mountPath": folder, "readOnly": True}]
 
 

@@ -18,8 +18,7 @@ from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_fai
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Rest, Situation
 
 PAUSE = 2.0  # seconds between two looks
-# For a Job that nobody follows any more: a step that timed out comes back to it, a workflow that was deleted takes it along.
-LONGEST = 6 * 3600  # seconds
+LONGEST = 6 * 3600  # seconds, for a Job that nobody follows any more
 _POD_LABEL = "batch.kubernetes.io/job-name"
 
 
@@ -76,15 +75,23 @@ def follow_job(situation: Situation) -> Next:
         return _note_made(situation, memory) if answer else start_job(situation, manifest)
     if "failure" in memory:
         return _give_up(manifest, memory, answer)
-    if answer is None:
-        listing = Listing("v1", "Pod", situation.namespace, f"{_POD_LABEL}={_find_ref(manifest).name}")
-        return Ask(ListCall((listing,)), {**memory, "looks": "pods"})
+    return _judge(situation, answer) if answer else _look(situation)
+
+
+def _look(situation: Situation) -> Ask:
+    selector = f"{_POD_LABEL}={_find_ref(child(situation.memory, 'job')).name}"
+    listing = Listing("v1", "Pod", situation.namespace, selector)
+    return Ask(ListCall((listing,)), {**situation.memory, "looks": "pods"})
+
+
+def _judge(situation: Situation, answer: Answer) -> Next:
+    """Reads the answer to a look at the Pod, or at the Job."""
     if answer.reason == "ApiUnavailable":
         return _rest(situation, f"waits for the API: {answer.message}")
     if answer.is_failure:
-        return fail_call(answer, memory)
+        return fail_call(answer, situation.memory)
     found = answer.value[0] if isinstance(answer.value, list) else None
-    if memory.get("looks") == "pods":
+    if situation.memory.get("looks") == "pods":
         return _judge_pods(situation, [pod for pod in found or [] if isinstance(pod, Mapping)])
     return _judge_job(situation, found)
 
@@ -113,7 +120,7 @@ def _judge_pods(situation: Situation, pods: list[Mapping[str, object]]) -> Next:
             return Finished(view.end.message if view.end else "")
         if failure := find_pod_failure(view):
             return _fail(memory, failure, is_over=view.is_finished)
-    cause = find_cause(None, views)
+    cause = find_cause(None, [view for view in views if view.phase == "Pending"])
     why = cause.message if cause else "its Job runs" if views else "its Job has no Pod yet"
     return Ask(ReadCall((_find_ref(child(memory, "job")),)), {**memory, "looks": "job", "why": why})
 

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from vapora.api.base import ApiModel, Image, Line, ObjectName, RawObject
 from vapora.core.calls import ListCall, Listing, ObjectRef, ReadCall
@@ -45,12 +45,24 @@ class Files(ApiModel):
     """Its keys, in the order in which they are applied."""
 
 
+def _tell_files(value: object) -> str:
+    return "none" if isinstance(value, list | tuple) else "files"
+
+
+def _tell_target(value: object) -> str:
+    return "name" if isinstance(value, str) else "address"
+
+
+NoFiles = Annotated[tuple[str, ...], Field(max_length=0)]
+Target = Annotated[ObjectName, Tag("name")] | Annotated[Address, Tag("address")]
+
+
 class RunMigrations(TaskType):
     """Applies migrations that are not recorded in the database; there is no way back."""
 
-    sql_files: Files | Annotated[tuple[str, ...], Field(max_length=0)]
+    sql_files: Annotated[Annotated[Files, Tag("files")] | Annotated[NoFiles, Tag("none")], Discriminator(_tell_files)]
     """The files, or an empty list."""
-    target: ObjectName | Address | None = None
+    target: Annotated[Target, Discriminator(_tell_target)] | None = None
     """The Taskserv of the database, or its address; without it the only Taskserv whose image is a known database."""
     namespace: Line = ""
     """The namespace within SurrealDB, of a Taskserv (default vapora)."""
@@ -85,13 +97,7 @@ class RunMigrations(TaskType):
             return self._start(situation, _choose(found[0]))
         if problem := _find_missing(found[0], files):
             return fail("NotFound", problem)
-        if isinstance(self.target, Address):
-            return self._start(situation, access_address(self.target))
-        if self.target is None:
-            return self.plan(replace(situation, memory={"files": "found"}, answer=None))
-        if not isinstance(found[1], Mapping):
-            return fail("NotFound", f"params.target: Taskserv {self.target} is not there")
-        return self._start(situation, found[1])
+        return self._find_target(situation, found)
 
     def compensate(self, situation: Situation) -> Next | None:
         """Stops a Job that may still run; what was applied stays, and is listed as not undone."""
@@ -110,9 +116,18 @@ class RunMigrations(TaskType):
             needed.append(ObjectRef(API_VERSION, "Taskserv", namespace, self.target))
         return needed
 
+    def _find_target(self, situation: Situation, found: Sequence[object]) -> Next:
+        if isinstance(self.target, Address):
+            return self._start(situation, access_address(self.target))
+        if self.target is None:
+            return self.plan(replace(situation, memory={"files": "found"}, answer=None))
+        if not isinstance(found[1], Mapping):
+            return fail("NotFound", f"params.target: Taskserv {self.target} is not there")
+        return self._start(situation, found[1])
+
     def _start(self, situation: Situation, target: Manifest | Access | str) -> Next:
         if isinstance(target, Mapping):
-            target = access_taskserv(target, self.namespace, self.database)
+            target = access_taskserv(target, situation.namespace, self.namespace, self.database)
         if isinstance(target, str):
             return fail("InvalidInput", f"params.target: {target}")
         assert isinstance(self.sql_files, Files)  # noqa: S101  # without files nothing is asked

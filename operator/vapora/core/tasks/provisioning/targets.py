@@ -120,10 +120,12 @@ def access_address(address: Address) -> Access:
     return Access(env)
 
 
-def access_taskserv(found: Manifest, namespace: str, database: str) -> Access | str:
-    """Returns how a Taskserv's database is reached, with the variables that its own pods have; or why it is none."""
-    meta = child(found, "metadata")
-    name = text(meta, "name")
+def access_taskserv(found: Manifest, domain: str, namespace: str, database: str) -> Access | str:
+    """Returns how a Taskserv's database is reached, with the variables that its own pods have; or why it is none.
+
+    `domain` is the Taskserv's namespace, `namespace` the one within SurrealDB.
+    """
+    name = text(child(found, "metadata"), "name")
     dialect = find_dialect(found)
     if dialect is None:
         known = sorted(set().union(*(dialect.images for dialect in DIALECTS)))
@@ -136,7 +138,7 @@ def access_taskserv(found: Manifest, namespace: str, database: str) -> Access | 
     variables = {**spec.environment, **{variable: _refer(ref) for variable, ref in spec.secrets.items()}}
     env = {variable: variables[variable] for variable in dialect.variables if variable in variables}
     port = spec.ports.get("http") or next(iter(spec.ports.values()), dialect.port)
-    host = f"{name}.{text(meta, 'namespace')}.svc:{port}"
+    host = f"{name}.{domain}.svc:{port}"
     if dialect is SURREAL:
         url = f"http://{host}/{quote(namespace or DEFAULT_PLACE, safe='')}/{quote(database or DEFAULT_PLACE, safe='')}"
     else:
