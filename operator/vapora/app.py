@@ -90,6 +90,7 @@ class Operator:
             kit,
             api,
             queue,
+            meter=metrics,
             broker=self._broker,
             graph=graph,
             performer=performer,

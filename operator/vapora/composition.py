@@ -31,9 +31,10 @@ from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KnowledgeGraph, KubeApi, TaskBroker
+from vapora.controller.ports import KnowledgeGraph, KubeApi, Meter, TaskBroker
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
+from vapora.controller.requests import RequestTimes
 from vapora.controller.runner import Reconciler
 from vapora.controller.runs import Runs
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
@@ -119,6 +120,7 @@ class Fleet:
         api: KubeApi,
         queue: WorkQueue,
         *,
+        meter: Meter,
         broker: TaskBroker | None,
         graph: KnowledgeGraph | None,
         performer: Performer,
@@ -154,6 +156,7 @@ class Fleet:
             keeper=keeper,
             places=Places(kit.store, queue.add),
             runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks), asyncio.to_thread),
+            requests=RequestTimes(meter, kit.clock),
             policy_problem=lambda: self._policies.problem,
             wake=queue.add,
             beside=asyncio.to_thread,

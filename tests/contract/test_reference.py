@@ -41,7 +41,7 @@ def test_every_condition_that_the_operator_sets_is_told_with_a_sentence() -> Non
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_kind_names_its_conditions(kind: Kind) -> None:
-    described = str(kind.status_model.model_fields["conditions"].description)
+    described = " ".join(str(kind.status_model.model_fields["conditions"].description).split())
     of_kind = [name for name, (kinds, _) in CONDITION_TYPES.items() if kind.name in kinds]
     assert sorted(described.rstrip(".").split(", ")) == sorted(of_kind)
 

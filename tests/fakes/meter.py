@@ -25,6 +25,9 @@ class FakeMeter:
     def api_request(self, verb: str, kind: str, code: int) -> None:
         self.seen["request", verb, kind, str(code)] += 1
 
+    def took_effect(self, verb: str, seconds: float) -> None:
+        self.seen["took effect", verb, str(round(seconds))] += 1
+
     def event_dropped(self, cause: str) -> None:
         self.seen["dropped", cause] += 1
 

@@ -168,6 +168,8 @@ class _Meter:
 
     def api_request(self, verb: str, kind: str, code: int) -> None: ...
 
+    def took_effect(self, verb: str, seconds: float) -> None: ...
+
     def event_dropped(self, cause: str) -> None: ...
 
     def leading(self, *, is_leader: bool) -> None: ...
@@ -221,6 +223,7 @@ class Life:
             kit,
             api,
             queue,
+            meter=meter,
             broker=port,
             graph=GraphPort(graph),
             performer=performer,

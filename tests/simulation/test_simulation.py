@@ -11,7 +11,7 @@ from tests.simulation.report import play_range
 from tests.simulation.run import Run, draw_plot
 from tests.simulation.strikes import check_table
 
-SEEDS = range(4_000)  # what two cores play in two minutes; `python -m tests.simulation` plays as many as one likes
+SEEDS = range(10_000)
 PART, SIZE = "simulation", 200
 
 

@@ -37,6 +37,13 @@ class Metrics:
         self._requests = self._counter(
             "api_requests", "Requests to the API server; code 0: no answer.", "verb", "kind", "code"
         )
+        self._effects = Histogram(
+            "vapora_request_effect_seconds",
+            "How long a request about a workflow took from the first look at it to its effect.",
+            ["verb"],
+            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+            registry=self.registry,
+        )
         self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
         self._leader = self._gauge("leader", "Whether this process leads.")
 
@@ -69,6 +76,10 @@ class Metrics:
     def api_request(self, verb: str, kind: str, code: int) -> None:
         """Counts a request to the API server."""
         self._requests(verb, kind, code).inc()
+
+    def took_effect(self, verb: str, seconds: float) -> None:
+        """Takes the time from a request to its effect."""
+        self._effects.labels(verb).observe(seconds)
 
     def event_dropped(self, cause: str) -> None:
         """Counts an Event that was not sent."""

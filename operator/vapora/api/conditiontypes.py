@@ -33,4 +33,8 @@ CONDITION_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Degraded": (("Taskserv",), "It serves with less than it should: fewer replicas, or a dependency that is away."),
     "DependenciesReady": (("Taskserv",), "Every required service is as it is required to be."),
     "ResourcesSufficient": (("Taskserv",), "The cluster has what it needs at the least."),
+    "RolledBack": (("Taskserv",), "It runs another revision than its spec asks for; the reason says who wanted that."),
+    "FieldConflict": (("Taskserv",), "Somebody else owns a field that the spec sets; the message says which and who."),
+    "Exposed": (("Taskserv",), "The route by which it is reached from outside is made and accepted."),
+    "ConfigObserved": (("Taskserv",), "Only as False: a Secret or ConfigMap that its pods use may not be read."),
 }

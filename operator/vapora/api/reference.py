@@ -185,4 +185,4 @@ def _describe_reasons() -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")

@@ -109,5 +109,5 @@ class TaskservStatus(StatusModel):
     deploying_since: Timestamp | None = None
     """Since when the present revision is being deployed."""
     conditions: Conditions = ()
-    """Ready, Reconciling, Stalled, Degraded, DependenciesReady, RolledBack, FieldConflict, Exposed,
-    ResourcesSufficient, ConfigObserved."""
+    """Ready, Reconciling, Stalled, Degraded, DependenciesReady, ResourcesSufficient, RolledBack,
+    FieldConflict, Exposed, ConfigObserved."""

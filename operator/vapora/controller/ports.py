@@ -231,6 +231,10 @@ class Meter(Protocol):
         """Counts a request to the API server; the code is 0 where no answer came."""
         ...
 
+    def took_effect(self, verb: str, seconds: float) -> None:
+        """Takes the time from the first look at a request about a workflow to its effect."""
+        ...
+
     def event_dropped(self, cause: str) -> None:
         """Counts an Event that was not sent; `cause` is rate, repeated, full or refused."""
         ...

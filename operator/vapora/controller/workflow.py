@@ -17,6 +17,7 @@ from vapora.controller.pools import Outstanding
 from vapora.controller.ports import Beside, Conflict, KubeApi, at_once
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
+from vapora.controller.requests import RequestTimes
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
 from vapora.controller.store import RUN_KIND
@@ -64,6 +65,7 @@ class WorkflowReconciler:
         keeper: Keeper,
         places: Places,
         runs: Runs,
+        requests: RequestTimes,
         policy_problem: Callable[[], str | None],
         wake: Callable[[Key], None],
         beside: Beside = at_once,
@@ -83,6 +85,7 @@ class WorkflowReconciler:
         self._places = places
         self._expiry = Expiry(kit, api)
         self._runs = runs
+        self._requests = requests
         self._beside = beside
         self.waiting_for_pool: set[Key] = set()
 
@@ -98,15 +101,16 @@ class WorkflowReconciler:
             self._forget(key)
             await self._inbox.clear(lambda uid: self._kit.store.key_of(uid) is not None)
             return None
+        self._requests.look(key, obj)
         if self._is_at_rest(obj):
             self._forget(key)
             return await self._expiry.look(key, obj)
         run = await self._runs.find(key, obj)
         look_again = await self._advance(key, run)
         self._runs.keep(key, run)
-        ended = self._kit.store.get(key) if run.status.phase.is_final else None
-        if ended is not None and look_again is None and self._is_at_rest(ended):
-            return await self._expiry.look(key, ended)  # nothing else may ever wake it
+        self._requests.look(key, obj := self._kit.store.get(key) or {})
+        if run.status.phase.is_final and obj and look_again is None and self._is_at_rest(obj):
+            return await self._expiry.look(key, obj)  # nothing else may ever wake it
         return look_again
 
     def _forget(self, key: Key) -> None:
@@ -114,6 +118,7 @@ class WorkflowReconciler:
             self._performer.forget_all(run.identity.uid)
         self._runs.forget_waiting(key)
         self._places.note(key, None)
+        self._requests.forget(key)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._kit.writer.forget(key)

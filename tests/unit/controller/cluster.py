@@ -26,6 +26,7 @@ from vapora.controller.pools import Outstanding
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
+from vapora.controller.requests import RequestTimes
 from vapora.controller.runner import Runner
 from vapora.controller.runs import Runs
 from vapora.controller.store import Store
@@ -138,6 +139,7 @@ class Operator:
             keeper=keeper,
             places=Places(self.store, self.queue.add),
             runs=Runs(api, keeper, Templates(self.store, self.queue.add, run_at_once), partial(find_task_problem, {})),
+            requests=RequestTimes(self.meter, clock),
             policy_problem=lambda: None,
             wake=self.queue.add,
         )

@@ -429,7 +429,7 @@ def test_the_plan_of_a_plan_that_was_carried_out_is_empty(fields: dict[str, obje
 def test_a_service_whose_type_changes_gets_another_address_in_two_steps(before: str, after: str) -> None:
     observed = build_observed(type=before)
     observed = carry_out(observed, plan_taskserv(observed, NOW))
-    observed = replace(observed, spec=read_taskserv_spec(build_spec(type=after)))
+    observed = respec(observed, type=after)
     observed = carry_out(observed, plan_taskserv(observed, NOW))
     assert [view for view in observed.children if view.meta.key.kind == "Service"] == []
     observed = carry_out(observed, plan_taskserv(observed, NOW))
