@@ -102,6 +102,16 @@ async def test_pools_and_task_types_are_kept_apart(graph):
     assert await graph.get_agent_executions("shop/nobody", 10) == []
 
 
+async def test_executions_of_a_namespace_are_found_by_a_value_and_no_others(graph):
+    rows = [an_execution(1), an_execution(2, outcome="failure", item=7), an_execution(3, namespace="bank", item=7)]
+    await graph.record([*rows, an_execution(4, days_ago=1)])
+    found = [
+        await graph.find_executions("shop", *where, 10) for where in (("", ""), ("item", "7"), ("outcome", "x'--"))
+    ]
+    assert [[kept.try_ for kept in kept_ones] for kept_ones in found] == [[2, 1, 4], [2], []]
+    assert [kept.try_ for kept in await graph.find_executions("shop", "outcome", "success", 1)] == [1]
+
+
 async def test_times_keep_their_moment_in_any_zone(graph):
     elsewhere = NOW.astimezone(timezone(timedelta(hours=9)))
     await graph.record([an_execution(started=elsewhere, finished=elsewhere)])

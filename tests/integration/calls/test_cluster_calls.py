@@ -12,10 +12,22 @@ from tests.contract.rbac import Call, read_calls
 from tests.integration.engine import ACCOUNT, ROOT, connected, install_account
 from tests.integration.objects import Json, Objects
 
+from vapora.adapters import kube_caller
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_caller import KubeCaller
 from vapora.controller.ports import SecretUnavailable
-from vapora.core.calls import Account, Answer, ApplyCall, DeleteCall, MergeCall, ObjectRef, ReadCall, SecretRef
+from vapora.core.calls import (
+    Account,
+    Answer,
+    ApplyCall,
+    DeleteCall,
+    ListCall,
+    Listing,
+    MergeCall,
+    ObjectRef,
+    ReadCall,
+    SecretRef,
+)
 
 NAMESPACE = "calls"
 ABLE, UNABLE = Account(NAMESPACE, "able"), Account(NAMESPACE, "unable")
@@ -77,6 +89,37 @@ async def test_an_object_without_a_namespace_is_in_the_accounts(world: World):
     await world.apply(config("here"))
     answer = await world.caller.call(ReadCall((config_ref("here", namespace=""),)), ABLE)
     assert answer.value[0]["metadata"]["namespace"] == NAMESPACE
+
+
+async def test_objects_are_listed_by_name_page_by_page(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kube_caller, "PAGE", 2)
+    names = [f"listed-{at}" for at in range(5)]
+    labelled = [{**config(name, a=name), "metadata": {"name": name, "labels": {"set": "one"}}} for name in names]
+    await world.apply(*labelled)
+    listing = Listing("v1", "ConfigMap", "", "set=one")
+    answer = await world.caller.call(ListCall((listing, Listing("v1", "ConfigMap", NAMESPACE, "set=none"))), ABLE)
+    some, none = answer.value
+    assert [(item["kind"], item["metadata"]["name"], item["data"]["a"]) for item in some] == [
+        ("ConfigMap", name, name) for name in names
+    ]
+    assert not any("managedFields" in item["metadata"] for item in some)
+    assert none == []
+
+
+async def test_what_may_not_be_listed_is_refused_and_so_is_too_much(world: World, monkeypatch: pytest.MonkeyPatch):
+    call = ListCall((Listing("v1", "ConfigMap", NAMESPACE),))
+    assert (await world.caller.call(call, UNABLE)).reason == "Forbidden"
+    gone = ListCall((Listing("vapora.dev/v9", "Nothing", NAMESPACE),))
+    assert (await world.caller.call(gone, ABLE)).reason == "NotFound"
+    await world.apply(config("much-1"), config("much-2"))
+    monkeypatch.setattr(kube_caller, "MAX_LISTED", 1)
+    assert (await world.caller.call(call, ABLE)).reason == "OutputTooLarge"
+
+
+async def test_nothing_is_read_or_deleted_without_a_name(world: World):
+    nameless = config_ref("")
+    calls = [ReadCall((nameless,)), DeleteCall(((nameless, "uid"),)), MergeCall(nameless, {})]
+    assert [(await world.caller.call(call, ABLE)).reason for call in calls] == ["Invalid"] * 3
 
 
 async def test_applied_objects_are_the_managers_and_are_answered_as_stored(world: World):

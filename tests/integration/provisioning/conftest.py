@@ -1,6 +1,6 @@
 """One operator with a queue for the files of this folder, Gateway API's stand-in, and a namespace for each test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from tests.cluster.access import Cluster
@@ -8,6 +8,8 @@ from tests.cluster.nats import NatsServer
 from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators
 from tests.integration.provisioning.fleet import Fleet
 from tests.integration.workflow.stage import TRUSTED
+
+from vapora.adapters.nats_broker import NatsBroker
 
 STAND_INS = ROOT / "tests" / "cluster" / "crds"
 
@@ -31,3 +33,11 @@ def here(cluster: Cluster, namespace: str, crew: tuple[Operators, OperatorProces
     fleet.kubectl("apply", "-f", str(ROOT / "tests" / "integration" / "provisioning" / "accounts.yaml"))
     yield fleet
     fleet.kubectl("delete", "agentpools", "--all", "--timeout=30s")
+
+
+@pytest.fixture
+async def broker(nats: NatsServer) -> AsyncIterator[NatsBroker]:
+    broker = NatsBroker(nats.url)
+    await broker.connect()
+    yield broker
+    await broker.close()

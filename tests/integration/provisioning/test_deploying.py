@@ -1,8 +1,11 @@
 """Deployments by name, with the operator as a process: what is made, kept, changed, checked and taken back."""
 
+import pytest
 from tests.integration.objects import Json
 from tests.integration.provisioning.fleet import MISSING, POOL, SERVICE, Fleet, deploy, task
 from tests.integration.workflow.stage import ONCE
+
+from vapora.adapters.nats_broker import NatsBroker
 
 
 def test_services_and_pools_are_made_of_the_catalogue_and_of_presets(here: Fleet) -> None:
@@ -100,3 +103,81 @@ def test_a_service_that_degrades_fails_the_health_check_with_its_cause(here: Fle
     row = here.ended("check", "Failed", within=40)["steps"]["health"]
     assert row["reason"] == "ObjectFailed"
     assert "Back-off pulling image" in row["message"]
+
+
+def test_hosts_lead_to_the_frontend_until_the_rollback(here: Fleet) -> None:
+    here.define("Taskserv", "vapora-frontend", SERVICE)
+    ingress = {"gateway": "gateways/edge", "hosts": ["vapora.example.com"]}
+    steps = [
+        deploy("services", "vapora-frontend"),
+        task("ingress", "configure-ingress", ingress, dependsOn=["services"]),
+    ]
+    here.launch("deploy", *steps)
+    here.ended("deploy", "Succeeded", within=60)
+    route = here.get("HTTPRoute", "vapora-frontend")["spec"]
+    assert route["hostnames"] == ["vapora.example.com"]
+    assert [(parent["namespace"], parent["name"]) for parent in route["parentRefs"]] == [("gateways", "edge")]
+    here.ask("deploy", "rollback")
+    here.await_status("Workflow", "deploy", phase="RolledBack")
+    assert here.find("Taskserv", "vapora-frontend") is None
+
+
+SCALE = [
+    task(
+        "depth",
+        "query",
+        {"query": "SELECT queue_depth FROM agent_health WHERE role = 'coder'"},
+        outputs=["queue_depth"],
+    ),
+    task(
+        "decide",
+        "evaluate",
+        {
+            "condition": """if queue_depth > 10 && current_replicas < max_replicas:
+    scale_to = min(current_replicas + 2, max_replicas)
+    action = "scale_up"
+else:
+    action = "no_change"
+""",
+            "values": {"queue_depth": "${steps.depth.outputs.queue_depth}"},
+            "role": "coder",
+        },
+        outputs=["action", "scale_to"],
+    ),
+    task(
+        "scale",
+        "scale-taskserv",
+        {"taskserv": "vapora-agents-coder", "replicas": "${steps.decide.outputs.scale_to}"},
+        when='steps.decide.outputs.action != "no_change"',
+    ),
+]
+SIZES: dict[str, tuple[Json, int, str, int]] = {
+    "eleven queued make a pool larger by two": ({"mode": "none", "min": 1, "max": 8}, 11, "Succeeded", 4),
+    "ten queued leave it": ({"mode": "none", "min": 1, "max": 8}, 10, "Succeeded", 2),
+    "a pool that its queue sizes is left alone": (
+        {"mode": "queue", "min": 2, "max": 8, "interval": "1h"},
+        11,
+        "Failed",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("scaling", "queued", "phase", "size"), SIZES.values(), ids=SIZES)
+async def test_agents_are_scaled_by_the_depth_of_their_queue(
+    scaling: Json, queued: int, phase: str, size: int, here: Fleet, broker: NatsBroker
+) -> None:
+    here.create("AgentPool", "coder", {**POOL, "role": "coder", "replicas": 2}, scaling=scaling)
+    here.await_status("AgentPool", "coder", readyReplicas=2, queued=0)
+    for number in range(queued):
+        await broker.publish(
+            {"n": number}, namespace=here.namespace, pool="coder", message_id=f"{here.namespace}-{number}"
+        )
+    here.await_status("AgentPool", "coder", queued=queued)
+    here.launch("scale", *SCALE, type="sequential")
+    status = here.ended("scale", phase)
+    if phase == "Failed":
+        assert status["steps"]["scale"]["reason"] == "ReplicasOwned"
+    else:
+        here.await_status("AgentPool", "coder", desiredReplicas=size)
+        assert here.get("AgentPool", "coder")["spec"]["replicas"] == size

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vapora.core.calls import Answer, ApplyCall, Call, DeleteCall, MergeCall, ObjectRef, ReadCall
+from vapora.core.calls import Answer, ApplyCall, Call, DeleteCall, ListCall, Listing, MergeCall, ObjectRef, ReadCall
 
 Json = dict[str, Any]
 _IDENTITY = {"apiVersion", "kind", "status"}
@@ -26,7 +26,8 @@ class Cluster:
     """Holds objects by kind and name. `refuse` maps a name to a reason; `log` says what was written, in order.
 
     `statuses` are given to objects by kind when they are read, one after the other; the last one stays.
-    `lingering` names objects that take one more look before they are gone.
+    `lingering` names objects that take one more look before they are gone. Objects put into another namespace than
+    `default` are not found elsewhere; `forbidden` are namespaces that nobody may read.
     """
 
     def __init__(self, *objects: Json) -> None:
@@ -35,6 +36,8 @@ class Cluster:
         self.statuses: dict[str, Iterator[Json]] = {}
         self.lingering: set[str] = set()
         self.log: list[str] = []
+        self.places: dict[tuple[str, str], str] = {}
+        self.forbidden: set[str] = set()
         self._made = 0
         for manifest in objects:
             self.put(manifest)
@@ -61,6 +64,8 @@ class Cluster:
         match call:
             case ReadCall(refs):
                 return [self._read(ref) for ref in refs]
+            case ListCall(listings):
+                return [self._list(listing) for listing in listings]
             case ApplyCall(manifests, manager):
                 stored = []
                 for manifest in manifests:
@@ -86,8 +91,24 @@ class Cluster:
         if name in self.refuse:
             raise Refused(self.refuse[name], f"{name}: {self.refuse[name]}")
 
+    def _list(self, listing: Listing) -> list[Json]:
+        if listing.namespace in self.forbidden:
+            raise Refused("Forbidden", f"may not list in {listing.namespace}")
+        label, _, value = listing.selector.partition("=")
+        return [
+            self._read(ObjectRef(listing.api_version, kind, listing.namespace, name)) or {}
+            for kind, name in sorted(self.objects)
+            if kind == listing.kind
+            and self.places.get((kind, name), "default") == listing.namespace
+            and (not label or self.objects[kind, name]["metadata"].get("labels", {}).get(label) == value)
+        ]
+
     def _read(self, ref: ObjectRef) -> Json | None:
+        if ref.namespace in self.forbidden:
+            raise Refused("Forbidden", f"may not get in {ref.namespace}")
         found = self.objects.get((ref.kind, ref.name))
+        if self.places.get((ref.kind, ref.name), "default") != ref.namespace:
+            return None
         if found is not None and ref.kind in self.statuses:
             found["status"] = next(self.statuses[ref.kind], found.get("status", {}))
         if found is not None and "deletionTimestamp" in found["metadata"]:
@@ -120,6 +141,7 @@ class Cluster:
             }
             found.pop("data", None)
             self.objects[key] = found
+            self.places[key] = meta.get("namespace", "default")
         self._merge(found, manifest, manager)
         return found
 

@@ -86,6 +86,13 @@ def test_a_timeout_leaves_the_effect_open() -> None:
     assert keys(world) == [f"{UID}/h/0/1", f"{UID}/h/0/1"]
 
 
+def test_a_timeout_says_what_was_waited_for() -> None:
+    world = begin({"name": "w", "wait": {"for": 60}, "timeout": 5, "retry": ONCE})
+    world.pass_time(5)
+    unit = world.step("w").unit
+    assert (unit.reason, unit.message) == ("TimedOut", "it ran longer than its timeout of 5 s: waits for the time")
+
+
 def test_a_crash_repeats_the_same_call_under_the_same_key() -> None:
     world = begin(http_step())
     world.restart()
