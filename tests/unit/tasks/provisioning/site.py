@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.unit.procedures.cluster import Cluster, Json
 
-from vapora.core.calls import Answer, ApplyCall, Call, DeleteCall, ListCall, Listing, ReadCall
+from vapora.core.calls import Answer, ApplyCall, Call, DeleteCall, Listing, ReadCall
 
 NAMESPACE = "default"
 
@@ -23,8 +23,6 @@ class Site(Cluster):
         self._now: list[Json] = []
 
     def __call__(self, call: Call) -> Answer:
-        if isinstance(call, ListCall):
-            return Answer([self._list(listing) for listing in call.listings])
         if isinstance(call, ReadCall) and (kinds := [ref.kind for ref in call.objects if ref.kind in self.absent]):
             return Answer(reason="NotFound", message=f"the cluster has no kind {kinds[0]}")
         if isinstance(call, ApplyCall):
@@ -38,7 +36,7 @@ class Site(Cluster):
         if listing.kind == "Pod":
             self._now = next(self._pods, self._now)
             return self._now
-        return [found for (kind, _), found in self.objects.items() if kind == listing.kind]
+        return super()._list(listing)
 
 
 def config(name: str, **data: str) -> Json:

@@ -88,7 +88,7 @@ def test_an_addon_that_is_there_already_needs_no_installer_and_is_waited_for() -
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "istiod"},
+        "metadata": {"name": "istiod", "namespace": "istio-system"},
         "spec": {"replicas": 1},
     }
     site = Site(deployment, absent=NONE)

@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[Json, list[Json], str, str]] = {
         "ConfigMap sql has no key 0003.sql; it has 0001.sql, 0002.sql",
     ),
     "no database": ({}, [SQL, taskserv("api", "vapora/api:1")], "InvalidInput", "no Taskserv here has the image of a"),
-    "two databases": ({}, [SQL, SURREAL, POSTGRES], "InvalidInput", "surrealdb, db are databases; it must say which"),
+    "two databases": ({}, [SQL, SURREAL, POSTGRES], "InvalidInput", "db, surrealdb are databases; it must say which"),
     "a target that is missing": ({"target": "db"}, [SQL, SURREAL], "NotFound", "Taskserv db is not there"),
     "a target that is no database": (
         {"target": "api"},
