@@ -11,6 +11,7 @@ from tests.unit.tasks.provisioning.site import Site, config, container, pod, tas
 from vapora.core.calls import Answer
 from vapora.core.procedures.task import build_task, build_undo_task
 from vapora.core.tasks.builtin import BUILT_IN
+from vapora.core.tasks.provisioning.jobs import name_job
 from vapora.core.workflow.procedure import Failed, Finished, Situation
 
 Json = dict[str, Any]
@@ -68,7 +69,7 @@ def plain(name: str, value: str) -> Json:
 WHOLE = taskserv(
     "db",
     "pgvector/pgvector:pg16@sha256:1",
-    ports={"sql": 6432},
+    ports={"metrics": 9187, "sql": 5432},
     environment={"POSTGRES_USER": "app", "POSTGRES_DB": "fleet", "POSTGRES_PASSWORD": "secret:db:pw", "LANG": "C"},
     envFrom=[{"secretRef": {"name": "rest"}}],
 )
@@ -78,7 +79,7 @@ ACCESSES: dict[str, tuple[Json, list[Json], list[Json], list[Json]]] = {
         {"target": "db"},
         [WHOLE],
         [
-            plain("MIGRATE_URL", "postgres://db.default.svc:6432"),
+            plain("MIGRATE_URL", "postgres://db.default.svc:5432"),
             plain("POSTGRES_USER", "app"),
             secret("POSTGRES_PASSWORD", "db", "pw"),
             plain("POSTGRES_DB", "fleet"),
@@ -258,6 +259,11 @@ def test_what_was_applied_cannot_be_undone_and_what_was_not_need_not_be() -> Non
     assert isinstance(idle, Finished)
     assert isinstance(undo(idle.memory), Finished)
     assert isinstance(undo({}), Finished)
+    refused = Site(SQL, SURREAL)
+    refused.refuse[name_job(begin())] = "Forbidden"
+    none = run(refused).end
+    assert isinstance(none, Failed)
+    assert isinstance(undo(none.memory), Finished)
 
 
 def test_undoing_stops_a_job_that_still_runs() -> None:

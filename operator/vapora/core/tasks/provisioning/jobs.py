@@ -107,7 +107,8 @@ def stop_job(situation: Situation) -> Ask | None:
 def _note_made(situation: Situation, memory: Json) -> Next:
     answer = situation.answer
     if answer is None or answer.is_failure:
-        return fail_call(answer or Answer(), memory)
+        answer = answer or Answer()
+        return fail_call(answer, {} if answer.is_definite else memory)
     made = answer.value[0] if isinstance(answer.value, list) else {}
     return _rest(replace(situation, memory={**memory, "uid": text(child(made, "metadata"), "uid")}), "its Job starts")
 

@@ -78,7 +78,7 @@ class RunMigrations(TaskType):
         if not isinstance(self.sql_files, Files):
             return Finished({"applied": [], "present": []})
         if has_job(situation):
-            return self._keep(follow_job(situation))
+            return self._keep(situation, follow_job(situation))
         if situation.memory.get("files") == "found":
             return Ask(ListCall((Listing(API_VERSION, "Taskserv", situation.namespace),)), {"files": "found"})
         return Ask(ReadCall(tuple(self._list_needed(situation.namespace, self.sql_files))))
@@ -89,7 +89,7 @@ class RunMigrations(TaskType):
         assert answer is not None  # noqa: S101  # observe is asked with an answer
         assert isinstance(files, Files)  # noqa: S101  # without files nothing is asked
         if has_job(situation):
-            return self._keep(follow_job(situation))
+            return self._keep(situation, follow_job(situation))
         if answer.is_failure:
             return fail_call(answer)
         found = answer.value if isinstance(answer.value, list) else []
@@ -144,10 +144,10 @@ class RunMigrations(TaskType):
         )
         return start_job(situation, build_job(situation, parts))
 
-    def _keep(self, what: Next) -> Next:
+    def _keep(self, situation: Situation, what: Next) -> Next:
         """Reads what was applied from the container's last words; where they are lost it may be all of it."""
         assert isinstance(self.sql_files, Files)  # noqa: S101  # without files there is no Job
-        if isinstance(what, Failed):
+        if isinstance(what, Failed) and "uid" in situation.memory:
             return replace(what, memory={**what.memory, "applied": list(self.sql_files.keys)})
         if not isinstance(what, Finished):
             return what

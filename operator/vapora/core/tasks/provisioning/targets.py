@@ -137,7 +137,7 @@ def access_taskserv(found: Manifest, domain: str, namespace: str, database: str)
         return f"Taskserv {name} has a spec that makes no sense; its own status says where"
     variables = {**spec.environment, **{variable: _refer(ref) for variable, ref in spec.secrets.items()}}
     env = {variable: variables[variable] for variable in dialect.variables if variable in variables}
-    port = spec.ports.get("http") or next(iter(spec.ports.values()), dialect.port)
+    port = dialect.port if dialect.port in spec.ports.values() else next(iter(spec.ports.values()), dialect.port)
     host = f"{name}.{domain}.svc:{port}"
     if dialect is SURREAL:
         url = f"http://{host}/{quote(namespace or DEFAULT_PLACE, safe='')}/{quote(database or DEFAULT_PLACE, safe='')}"
