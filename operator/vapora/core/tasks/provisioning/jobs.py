@@ -72,7 +72,7 @@ def follow_job(situation: Situation) -> Next:
     memory, answer = situation.memory, situation.answer
     manifest = child(memory, "job")
     if "uid" not in memory:
-        return _note_made(situation, memory) if answer else start_job(situation, manifest)
+        return _note_made(situation, answer) if answer else start_job(situation, manifest)
     if "failure" in memory:
         return _give_up(manifest, memory, answer)
     return _judge(situation, answer) if answer else _look(situation)
@@ -104,10 +104,9 @@ def stop_job(situation: Situation) -> Ask | None:
     return Ask(DeleteCall(((_find_ref(child(undoes, "job")), text(undoes, "uid")),)))
 
 
-def _note_made(situation: Situation, memory: Json) -> Next:
-    answer = situation.answer
-    if answer is None or answer.is_failure:
-        answer = answer or Answer()
+def _note_made(situation: Situation, answer: Answer) -> Next:
+    memory = situation.memory
+    if answer.is_failure:
         return fail_call(answer, {} if answer.is_definite else memory)
     made = answer.value[0] if isinstance(answer.value, list) else {}
     return _rest(replace(situation, memory={**memory, "uid": text(child(made, "metadata"), "uid")}), "its Job starts")
