@@ -80,6 +80,8 @@ class Reason(StrEnum):
     UnknownTask = "UnknownTask", "No task type of that name is registered."
     UnknownTaskserv = "UnknownTaskserv", "There is no Taskserv of that name, nor a definition of it in the catalogue."
     UnknownAgent = "UnknownAgent", "There is no AgentPool of that name, nor a definition or a preset of it."
+    UnknownAddon = "UnknownAddon", "No add-on of that name ships, and none is in the catalogue."
+    NoInstaller = "NoInstaller", "Nothing in the cluster installs the add-on's chart, and the add-on is not there."
     AddressForbidden = "AddressForbidden", "The address is one that steps may not call."
     DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
 

@@ -11,6 +11,7 @@ from vapora.core.calls import Answer, ApplyCall, Call, DeleteCall, ListCall, Lis
 Json = dict[str, Any]
 _IDENTITY = {"apiVersion", "kind", "status"}
 _OWN = {"name", "namespace", "uid", "generation", "managedFields", "resourceVersion", "deletionTimestamp"}
+_OWN |= {"ownerReferences", "finalizers"}  # lists, which it knows nothing of
 
 
 class Refused(Exception):

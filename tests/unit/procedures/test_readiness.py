@@ -27,7 +27,36 @@ THREE: Json = {"replicas": 3}
 ROLLED = {**SEEN, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3, "readyReplicas": 3}
 FULL = {**SEEN, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
 
+SOURCE: Json = {"chart": "istiod", "targetRevision": "1.2"}
+
+
+def application(sync: str, health: str, source: Json = SOURCE, **status: object) -> Json:
+    told = {"sync": {"status": sync, "comparedTo": {"source": source}}, "health": {"status": health}, **status}
+    return found("Application", told, {"source": SOURCE}, api="argoproj.io/v1alpha1")
+
+
+def release(status: Json | None = None) -> Json:
+    return found("HelmRelease", status, api="helm.toolkit.fluxcd.io/v2")
+
+
 CASES: dict[str, tuple[Json, Readiness]] = {
+    "an Application that is in sync and healthy is ready": (application("Synced", "Healthy"), Ready()),
+    "an Application that nobody has looked at is not ready": (
+        found("Application", None, {"source": SOURCE}, api="argoproj.io/v1alpha1"),
+        NotYet("it is not compared and of unknown health"),
+    ),
+    "an Application that was compared with another source is not ready": (
+        application("Synced", "Healthy", {**SOURCE, "targetRevision": "1.1"}),
+        NotYet("Argo CD has not seen the change yet"),
+    ),
+    "an Application that could not be synchronised says why, as it is tried again": (
+        application("OutOfSync", "Missing", operationState={"phase": "Running", "message": "no such CRD"}),
+        NotYet("it is OutOfSync and Missing: no such CRD"),
+    ),
+    "a HelmRelease that nobody has looked at is not ready": (release(), NotYet("Flux has not looked at it yet")),
+    "a HelmRelease that is ready": (release({**SEEN, **says("Ready")}), Ready()),
+    "a HelmRelease that is being installed": (release({**SEEN, **says("Ready", "Unknown")}), NotYet("why")),
+    "a HelmRelease that has given up is broken": (release({**SEEN, **says("Stalled")}), Broken("why")),
     "a Deployment without a status is not ready": (
         found("Deployment", {}, THREE),
         NotYet("0 of 3 replicas are updated"),

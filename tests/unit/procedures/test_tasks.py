@@ -160,7 +160,7 @@ REFUSED = {
     "a name like no other": (
         {"type": "xyz"},
         "UnknownTask",
-        "no task is called 'xyz'; there are notifications.email, notifications.slack, notifications.webhook",
+        "no task is called 'xyz'; there are build.image, notifications.email, notifications.slack",
     ),
     "a missing param": (
         task("slack", {"webhook": HOOK}),

@@ -62,6 +62,8 @@ BUDGETS = {
     "ApprovalRejected": "permanent",
     "ApprovalTimedOut": "permanent",
     "UnknownTask": "permanent",
+    "UnknownAddon": "permanent",
+    "NoInstaller": "permanent",
     "PluginFailed": "permanent",
 }
 

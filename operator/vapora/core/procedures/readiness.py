@@ -148,6 +148,26 @@ def _judge_definition(found: Manifest) -> Readiness:
     return Ready() if _find_condition(found, "Established", "True") else NotYet("it is not established")
 
 
+def _judge_application(found: Manifest) -> Readiness:
+    """Judges an Application of Argo CD by its last comparison, once that was with the present source."""
+    status = child(found, "status")
+    compared = child(status, "sync", "comparedTo", "source")
+    if compared and compared != child(found, "spec", "source"):
+        return NotYet("Argo CD has not seen the change yet")
+    sync, health = text(child(status, "sync"), "status"), text(child(status, "health"), "status")
+    if (sync, health) == ("Synced", "Healthy"):
+        return Ready()
+    words = text(child(status, "operationState"), "message") or text(child(status, "health"), "message")
+    told = f"it is {sync or 'not compared'} and {health or 'of unknown health'}"
+    return NotYet(f"{told}: {words}" if words else told)
+
+
+def _judge_release(found: Manifest) -> Readiness:
+    """Judges a HelmRelease of Flux, which is never ready without saying so."""
+    has_said = any(row.get("type") == "Ready" for row in rows(child(found, "status"), "conditions"))
+    return _judge_conditions(found) if has_said else NotYet("Flux has not looked at it yet")
+
+
 _RULES: Mapping[tuple[str, str], Callable[[Manifest], Readiness]] = {
     ("apps", "Deployment"): _judge_deployment,
     ("apps", "StatefulSet"): _judge_stateful_set,
@@ -155,6 +175,8 @@ _RULES: Mapping[tuple[str, str], Callable[[Manifest], Readiness]] = {
     ("batch", "Job"): _judge_job,
     ("", "PersistentVolumeClaim"): _judge_claim,
     ("", "Pod"): _judge_pod,
+    ("argoproj.io", "Application"): _judge_application,
+    ("helm.toolkit.fluxcd.io", "HelmRelease"): _judge_release,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _judge_definition,
 }
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from vapora.core.tasks.notifications import Email, Slack, Webhook
+from vapora.core.tasks.provisioning.addon import InstallAddons
 from vapora.core.tasks.provisioning.agents import DeployAgents
 from vapora.core.tasks.provisioning.evaluate import Evaluate
 from vapora.core.tasks.provisioning.healthcheck import HealthCheck
+from vapora.core.tasks.provisioning.images import BuildImage
 from vapora.core.tasks.provisioning.ingress import ConfigureIngress
+from vapora.core.tasks.provisioning.migrations import RunMigrations
 from vapora.core.tasks.provisioning.query import RunQuery
 from vapora.core.tasks.provisioning.scaling import ScaleTaskserv
 from vapora.core.tasks.provisioning.taskservs import DeployTaskservs
@@ -23,4 +26,7 @@ BUILT_IN: Registry = {
     "provisioning.health-check": HealthCheck,
     "provisioning.query": RunQuery,
     "provisioning.scale-taskserv": ScaleTaskserv,
+    "build.image": BuildImage,
+    "provisioning.addon": InstallAddons,
+    "provisioning.run-migrations": RunMigrations,
 }

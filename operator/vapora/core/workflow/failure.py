@@ -87,6 +87,8 @@ CLASSES: Mapping[str, FailureClass] = {
     "UnknownTask": _P,
     "UnknownTaskserv": _P,
     "UnknownAgent": _P,
+    "UnknownAddon": _P,
+    "NoInstaller": _P,
     "PluginFailed": _P,
 }
 
