@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, KubernetesApi, Request
+from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, PAGE, KubernetesApi, Request
 from vapora.adapters.kube_discovery import Discovery
 from vapora.adapters.kube_kinds import RESOURCES, Resource
 from vapora.controller.ports import ApiError, Clock, Conflict, JsonObject, NotFound, SecretUnavailable
@@ -15,7 +15,9 @@ from vapora.core.calls import (
     Account,
     Answer,
     ApplyCall,
+    ClusterCall,
     DeleteCall,
+    ListCall,
     Manifest,
     MergeCall,
     ObjectRef,
@@ -49,7 +51,7 @@ class _Target:
 
 
 class KubeCaller:
-    """Is Caller for ReadCall, ApplyCall, MergeCall and DeleteCall, and SecretReader.
+    """Is Caller for all calls of the cluster, and SecretReader.
 
     Every request impersonates the account. Its groups are not named: the API server adds those of a service account by
     itself, and naming them would ask for the right to impersonate groups, which no namespace can bound.
@@ -59,12 +61,14 @@ class KubeCaller:
         self._api = api
         self._discovery = Discovery(api, clock)
 
-    async def call(self, call: ReadCall | ApplyCall | MergeCall | DeleteCall, account: Account) -> Answer:
+    async def call(self, call: ClusterCall, account: Account) -> Answer:
         """Makes a call; one that comes to an end with an ApiError says in whose words."""
         try:
             match call:
                 case ReadCall(objects):
                     return Answer([await self._read(account, ref) for ref in objects])
+                case ListCall():
+                    return Answer(await self._list(account, call))
                 case ApplyCall():
                     return await self._apply(account, call)
                 case MergeCall():
@@ -100,6 +104,25 @@ class KubeCaller:
             return await self._send(account, target, "get", "GET")
         except NotFound:
             return None
+
+    async def _list(self, account: Account, call: ListCall) -> list[JsonObject]:
+        _check_name(call.namespace or account.namespace)
+        resource = await self._find_kind(call.api_version, call.kind)
+        target = _Target(call.kind, resource.path(call.namespace or account.namespace))
+        listed: list[JsonObject] = []
+        following = ""
+        while True:
+            query = [("limit", str(PAGE))]
+            query += [("labelSelector", call.selector)] if call.selector else []
+            query += [("continue", following)] if following else []
+            answer = await self._send(account, target, "list", "GET", tuple(query))
+            items = answer.get("items")
+            # Items of a list do not say what they are.
+            kind = {"apiVersion": call.api_version, "kind": call.kind}
+            listed += [{**kind, **item} for item in items] if isinstance(items, list) else []
+            following = text(child(answer, "metadata"), "continue")
+            if not following:
+                return listed
 
     async def _apply(self, account: Account, call: ApplyCall) -> Answer:
         applied: list[JsonObject] = []
@@ -142,12 +165,14 @@ class KubeCaller:
         namespace = ref.namespace or account.namespace
         for segment in filter(None, (namespace, subresource)):
             _check_name(segment)
-        resource = await self._discovery.find(ref.api_version, ref.kind)
-        if resource is None:
-            raise _UnknownKind(
-                f"the cluster has no kind {ref.kind or '(none given)'} in {ref.api_version or '(none given)'}"
-            )
+        resource = await self._find_kind(ref.api_version, ref.kind)
         return _Target(ref.kind, resource.path(namespace, ref.name, subresource or None))
+
+    async def _find_kind(self, api_version: str, kind: str) -> Resource:
+        resource = await self._discovery.find(api_version, kind)
+        if resource is None:
+            raise _UnknownKind(f"the cluster has no kind {kind or '(none given)'} in {api_version or '(none given)'}")
+        return resource
 
     async def _send(
         self,

@@ -82,6 +82,16 @@ class ReadCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ListCall:
+    """Lists the objects of a kind in a namespace, of one that has none in the cluster; answered with their list."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyCall:
     """Applies objects server-side, in order, never forcing; answered with the list of the objects as then stored."""
 
@@ -108,7 +118,28 @@ class DeleteCall:
     objects: tuple[tuple[ObjectRef, str], ...]
 
 
-Call = HttpCall | MailCall | ReadCall | ApplyCall | MergeCall | DeleteCall
+ClusterCall = ReadCall | ListCall | ApplyCall | MergeCall | DeleteCall
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """Makes a call through a Provider of the account's namespace, one request at a time, as its limits allow.
+
+    It waits until the operation has one of the Provider's places, which that keeps until its step ends. A ReadCall of
+    nothing only waits for that.
+    """
+
+    provider: str
+    operation: str
+    call: ClusterCall
+
+
+Call = HttpCall | MailCall | ClusterCall | ProviderCall
+
+
+def is_reading(call: Call) -> bool:
+    """Is true for a call that changes nothing."""
+    return isinstance(call.call if isinstance(call, ProviderCall) else call, ReadCall | ListCall)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "NotFound": _A,
     "ObjectFailed": _A,
     "CallBroke": _A,
+    "ClusterDiffers": _A,
     # The cluster took the ground away.
     "Evicted": _I,
     "Preempted": _I,
@@ -82,6 +83,9 @@ CLASSES: Mapping[str, FailureClass] = {
     "FieldConflict": _P,
     "ManagedElsewhere": _P,
     "UnknownTask": _P,
+    "UnknownTaskserv": _P,
+    "UnknownProviderType": _P,
+    "InvalidSpec": _P,
     "PluginFailed": _P,
 }
 

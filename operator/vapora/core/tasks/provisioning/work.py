@@ -1,0 +1,54 @@
+"""Running a Job to its end, and telling its last words where it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from vapora.core.calls import Answer, ListCall
+from vapora.core.procedures.answers import fail
+from vapora.core.procedures.apply import apply
+from vapora.core.views import child, number, rows, text
+from vapora.core.workflow.failure import Failure
+from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedure, Situation
+
+Manifest = Mapping[str, object]
+
+
+def run_work(job: Manifest) -> Procedure:
+    """Returns a procedure that runs a Job; a failed one is told by its container: `exit code 3: no such server`."""
+
+    def run(situation: Situation) -> Next:
+        memory = situation.memory
+        if "failure" in memory:
+            if situation.answer is None:
+                return _ask_for_words(situation, job)
+            return _tell(situation.answer, text(memory, "failure"))
+        step = apply(replace(situation, body={"manifests": [job]}))
+        if isinstance(step, Failed) and step.failure.reason == "ObjectFailed":
+            return _ask_for_words(replace(situation, memory={"failure": step.failure.message}), job)
+        return Finished(None, {"done": text(child(job, "metadata"), "name")}) if isinstance(step, Finished) else step
+
+    return run
+
+
+def _ask_for_words(situation: Situation, job: Manifest) -> Next:
+    selector = f"batch.kubernetes.io/job-name={text(child(job, 'metadata'), 'name')}"
+    return Ask(ListCall("v1", "Pod", situation.namespace, selector), situation.memory)
+
+
+def _tell(answer: Answer, failure: str) -> Next:
+    """Ends the try; the Job stays what failed where its Pod is gone or may not be read."""
+    pods = [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
+    for end in (end for pod in pods for end in _list_ends(pod)):
+        code, words = number(end, "exitCode"), text(end, "message").strip() or text(end, "reason")
+        told = f"exit code {code}" + (f": {words}" if words else "")
+        return Failed(Failure("ExitCode", told, code))
+    return fail("ObjectFailed", failure)
+
+
+def _list_ends(pod: Manifest) -> Iterator[Manifest]:
+    for status in rows(child(pod, "status"), "containerStatuses"):
+        end = child(status, "state", "terminated")
+        if end and number(end, "exitCode"):
+            yield end
