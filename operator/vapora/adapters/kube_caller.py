@@ -7,7 +7,7 @@ import binascii
 import re
 from dataclasses import dataclass
 
-from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, PAGE, KubernetesApi, Request
+from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, KubernetesApi, Request
 from vapora.adapters.kube_discovery import Discovery
 from vapora.adapters.kube_kinds import RESOURCES, Resource
 from vapora.controller.ports import ApiError, Clock, Conflict, JsonObject, NotFound, SecretUnavailable
@@ -18,6 +18,7 @@ from vapora.core.calls import (
     ClusterCall,
     DeleteCall,
     ListCall,
+    Listing,
     Manifest,
     MergeCall,
     ObjectRef,
@@ -25,17 +26,22 @@ from vapora.core.calls import (
     SecretRef,
 )
 from vapora.core.naming import FIELD_MANAGER
-from vapora.core.views import child, text
+from vapora.core.views import child, rows, text
 
 _ACCOUNT = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+")  # what the API server takes for a name in a path
 _REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict"}
-_PASSING = {0, 401, 429}
+_PASSING = {0, 401, 410, 429}  # 410: a list grew too old between two pages
+PAGE, MAX_LISTED = 250, 5000  # objects
 _UNTYPED = "failed to create typed patch object"  # which the API server says with a 500, of a field that a kind has not
 
 
 class _Invalid(Exception):
     """The call names no object that there could be."""
+
+
+class _TooMany(_Invalid):
+    """There are more objects than a list may have."""
 
 
 class _UnknownKind(Exception):
@@ -51,7 +57,7 @@ class _Target:
 
 
 class KubeCaller:
-    """Is Caller for all calls of the cluster, and SecretReader.
+    """Is Caller for ReadCall, ListCall, ApplyCall, MergeCall and DeleteCall, and SecretReader.
 
     Every request impersonates the account. Its groups are not named: the API server adds those of a service account by
     itself, and naming them would ask for the right to impersonate groups, which no namespace can bound.
@@ -67,8 +73,8 @@ class KubeCaller:
             match call:
                 case ReadCall(objects):
                     return Answer([await self._read(account, ref) for ref in objects])
-                case ListCall():
-                    return Answer(await self._list(account, call))
+                case ListCall(listings):
+                    return Answer([await self._list(account, listing) for listing in listings])
                 case ApplyCall():
                     return await self._apply(account, call)
                 case MergeCall():
@@ -105,24 +111,22 @@ class KubeCaller:
         except NotFound:
             return None
 
-    async def _list(self, account: Account, call: ListCall) -> list[JsonObject]:
-        _check_name(call.namespace or account.namespace)
-        resource = await self._find_kind(call.api_version, call.kind)
-        target = _Target(call.kind, resource.path(call.namespace or account.namespace))
-        listed: list[JsonObject] = []
+    async def _list(self, account: Account, listing: Listing) -> list[JsonObject]:
+        """Reads all pages; a list that grew too old between two of them is begun anew by the next try."""
+        target = await self._locate(account, ObjectRef(listing.api_version, listing.kind, listing.namespace, ""))
+        found: list[JsonObject] = []
         following = ""
         while True:
             query = [("limit", str(PAGE))]
-            query += [("labelSelector", call.selector)] if call.selector else []
+            query += [("labelSelector", listing.selector)] if listing.selector else []
             query += [("continue", following)] if following else []
             answer = await self._send(account, target, "list", "GET", tuple(query))
-            items = answer.get("items")
-            # Items of a list do not say what they are.
-            kind = {"apiVersion": call.api_version, "kind": call.kind}
-            listed += [{**kind, **item} for item in items] if isinstance(items, list) else []
+            found += [_complete(item, listing) for item in rows(answer, "items")]
             following = text(child(answer, "metadata"), "continue")
+            if len(found) > MAX_LISTED:
+                raise _TooMany(f"there are more than {MAX_LISTED} objects of kind {listing.kind}")
             if not following:
-                return listed
+                return sorted(found, key=lambda item: text(child(item, "metadata"), "name"))
 
     async def _apply(self, account: Account, call: ApplyCall) -> Answer:
         applied: list[JsonObject] = []
@@ -162,17 +166,19 @@ class KubeCaller:
     async def _find(self, account: Account, ref: ObjectRef, subresource: str = "") -> _Target:
         """Finds the path of an object; one that names no namespace is in the account's."""
         _check_name(ref.name)
-        namespace = ref.namespace or account.namespace
-        for segment in filter(None, (namespace, subresource)):
-            _check_name(segment)
-        resource = await self._find_kind(ref.api_version, ref.kind)
-        return _Target(ref.kind, resource.path(namespace, ref.name, subresource or None))
+        return await self._locate(account, ref, subresource)
 
-    async def _find_kind(self, api_version: str, kind: str) -> Resource:
-        resource = await self._discovery.find(api_version, kind)
+    async def _locate(self, account: Account, ref: ObjectRef, subresource: str = "") -> _Target:
+        """Finds a path, without a name that of all objects of the kind."""
+        namespace = ref.namespace or account.namespace
+        for segment in filter(None, (namespace, ref.name, subresource)):
+            _check_name(segment)
+        resource = await self._discovery.find(ref.api_version, ref.kind)
         if resource is None:
-            raise _UnknownKind(f"the cluster has no kind {kind or '(none given)'} in {api_version or '(none given)'}")
-        return resource
+            raise _UnknownKind(
+                f"the cluster has no kind {ref.kind or '(none given)'} in {ref.api_version or '(none given)'}"
+            )
+        return _Target(ref.kind, resource.path(namespace, ref.name, subresource or None))
 
     async def _send(
         self,
@@ -199,6 +205,12 @@ def _read_reference(manifest: Manifest) -> ObjectRef:
     return ObjectRef(text(manifest, "apiVersion"), text(manifest, "kind"), text(meta, "namespace"), text(meta, "name"))
 
 
+def _complete(item: Manifest, listing: Listing) -> JsonObject:
+    """Adds what items of a list do not say of themselves, and leaves out the history of their fields."""
+    meta = {name: value for name, value in child(item, "metadata").items() if name != "managedFields"}
+    return {**item, "apiVersion": listing.api_version, "kind": listing.kind, "metadata": meta}
+
+
 def _check_name(name: str) -> None:
     if not _SEGMENT.fullmatch(name):
         raise _Invalid(f"{name!r} is no name of an object")
@@ -209,7 +221,8 @@ def _refuse(problem: Exception, account: Account) -> Answer:
     if isinstance(problem, _UnknownKind):
         return Answer(reason="NotFound", message=str(problem))
     if not isinstance(problem, ApiError):
-        return Answer(reason="Invalid", message=str(problem))
+        reason = "OutputTooLarge" if isinstance(problem, _TooMany) else "Invalid"
+        return Answer(reason=reason, message=str(problem))
     message = str(problem)
     if problem.status in _PASSING or (problem.status >= 500 and _UNTYPED not in message):
         return Answer(reason="ApiUnavailable", message=message, is_definite=False)

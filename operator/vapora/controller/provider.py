@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from vapora.controller.ports import Clock
 from vapora.controller.providergate import KIND, ProviderGate
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.specs import SpecCache
 from vapora.controller.store import Store
-from vapora.core.calls import Account, ListCall
+from vapora.core.calls import Account, ListCall, Listing, read_listed
 from vapora.core.naming import LABEL_PROVIDER
 from vapora.core.plan import Key
 from vapora.core.provider.plan import TASKSERV, Observed, Reading, plan_provider, read_inventory
@@ -82,16 +82,15 @@ class Inventories:
         if isinstance(spec, SpecProblem):
             return
         account = Account(key.namespace, spec[0].service_account_name)
-        found: list[Mapping[str, object]] = []
-        for version, kind in (*spec[1].list_kinds(), TASKSERV):
-            call = ListCall(version, kind, key.namespace, f"{LABEL_PROVIDER}={key.name}")
-            answer = await self._gate.request(key, call, account)
-            if answer.is_failure:
-                self._due[key] = self._clock.monotonic() + AGAIN
-                self._keep(meta, Reading(self._clock.now(), refusal=answer))
-                return
-            found += [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
-        self._keep(meta, Reading(self._clock.now(), read_inventory(spec[1], found)))
+        selector = f"{LABEL_PROVIDER}={key.name}"
+        kinds = (*spec[1].list_kinds(), TASKSERV)
+        call = ListCall(tuple(Listing(version, kind, key.namespace, selector) for version, kind in kinds))
+        answer = await self._gate.request(key, call, account)
+        if answer.is_failure:
+            self._due[key] = self._clock.monotonic() + AGAIN
+            self._keep(meta, Reading(self._clock.now(), refusal=answer))
+        else:
+            self._keep(meta, Reading(self._clock.now(), read_inventory(spec[1], read_listed(answer))))
 
     def _keep(self, meta: Meta, reading: Reading) -> None:
         self._readings[meta.key] = (meta.uid, meta.generation, reading)

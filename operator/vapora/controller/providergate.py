@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from vapora.controller.ports import Caller, Clock
 from vapora.controller.runner import Reconciler
 from vapora.controller.store import Store
-from vapora.core.calls import Account, Answer, ApplyCall, Call, ClusterCall, DeleteCall, ProviderCall, ReadCall
+from vapora.core.calls import (
+    Account,
+    Answer,
+    ApplyCall,
+    Call,
+    ClusterCall,
+    DeleteCall,
+    ListCall,
+    ProviderCall,
+    ReadCall,
+    Reading,
+)
 from vapora.core.naming import UNDO
 from vapora.core.plan import Key
 from vapora.core.provider.choice import find_place
@@ -85,7 +96,7 @@ class ProviderGate:
         values: list[object] = []
         for single in _split(call):
             answer = await self._send(provider, single, account)
-            if answer.is_failure or not isinstance(call, ReadCall | ApplyCall):
+            if answer.is_failure or not isinstance(call, Reading | ApplyCall):
                 return answer
             values += answer.value if isinstance(answer.value, list) else []
         return Answer(values)
@@ -217,6 +228,8 @@ def _split(call: ClusterCall) -> list[ClusterCall]:
     match call:
         case ReadCall(objects):
             return [ReadCall((ref,)) for ref in objects]
+        case ListCall(listings):
+            return [ListCall((listing,)) for listing in listings]
         case ApplyCall(manifests, manager):
             return [ApplyCall((manifest,), manager) for manifest in manifests]
         case DeleteCall(objects):

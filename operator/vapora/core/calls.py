@@ -82,13 +82,20 @@ class ReadCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ListCall:
-    """Lists the objects of a kind in a namespace, of one that has none in the cluster; answered with their list."""
+class Listing:
+    """Names the objects of one kind in one namespace that a label selector selects; an empty one selects all."""
 
     api_version: str
     kind: str
     namespace: str
     selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall:
+    """Lists objects; answered with a list of objects for each listing, by name and without `managedFields`."""
+
+    listings: tuple[Listing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,9 @@ class DeleteCall:
     objects: tuple[tuple[ObjectRef, str], ...]
 
 
-ClusterCall = ReadCall | ListCall | ApplyCall | MergeCall | DeleteCall
+Reading = ReadCall | ListCall
+"""A call that changes nothing, so that nothing need be durable before it."""
+ClusterCall = Reading | ApplyCall | MergeCall | DeleteCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ Call = HttpCall | MailCall | ClusterCall | ProviderCall
 
 def is_reading(call: Call) -> bool:
     """Is true for a call that changes nothing."""
-    return isinstance(call.call if isinstance(call, ProviderCall) else call, ReadCall | ListCall)
+    return isinstance(call.call if isinstance(call, ProviderCall) else call, Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,12 @@ class Answer:
     def is_failure(self) -> bool:
         """Is true where the call was refused or its outcome is not known."""
         return bool(self.reason)
+
+
+def read_listed(answer: Answer) -> list[Manifest]:
+    """Returns all objects that a ListCall was answered with."""
+    lists = answer.value if isinstance(answer.value, list) else []
+    return [row for found in lists if isinstance(found, list) for row in found if isinstance(row, Mapping)]
 
 
 @dataclass(frozen=True, slots=True)

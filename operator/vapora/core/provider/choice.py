@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from vapora.api.base import SecretRef
-from vapora.core.calls import ClusterCall, ListCall, ProviderCall, ReadCall
+from vapora.core.calls import ClusterCall, ListCall, Listing, ProviderCall, ReadCall, read_listed
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail_call
 from vapora.core.provider.types import ProviderType, ProviderTypes, read_type
@@ -35,11 +35,10 @@ def choose_provider(target: str, item: str, allowed: Sequence[str]) -> Procedure
     def choose(situation: Situation) -> Next:
         answer = situation.answer
         if answer is None:
-            return Ask(ListCall(API_VERSION, "Provider", situation.namespace))
+            return Ask(ListCall((Listing(API_VERSION, "Provider", situation.namespace),)))
         if answer.is_failure:
             return fail_call(answer)
-        found = [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
-        provider = _choose(found, target, item, allowed)
+        provider = _choose(read_listed(answer), target, item, allowed)
         if isinstance(provider, str):
             return Rest(situation.now + _AGAIN, provider, reason="NoProvider")
         spec = child(provider, "spec")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from vapora.core.calls import Account, Answer, Call, ListCall, Perform, ReadCall, is_reading
+from vapora.core.calls import Account, Answer, Call, Perform, Reading, is_reading
 from vapora.core.conditions import cut
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
@@ -142,7 +142,7 @@ def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | N
 
     One through a Provider too: from the status it is known which steps hold its places.
     """
-    if not isinstance(call, ReadCall | ListCall) and not _is_durable(draft, place, unit):
+    if not isinstance(call, Reading) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None
     account = Account(draft.observed.identity.namespace, draft.whole.spec.service_account_name)

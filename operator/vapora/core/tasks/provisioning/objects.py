@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from vapora.core.calls import DeleteCall, ListCall, ObjectRef, ReadCall
+from vapora.core.calls import DeleteCall, ListCall, Listing, ObjectRef, ReadCall, read_listed
 from vapora.core.naming import LABEL_PROVIDER
 from vapora.core.procedures.answers import fail, fail_call, name_object
 from vapora.core.procedures.apply import FIRST_PAUSE, GROWTH, LONGEST_PAUSE, apply
@@ -166,10 +166,10 @@ def unless_used(provider: str, counts: Callable[[Manifest], bool], manifests: Se
         answer, memory = situation.answer, situation.memory
         if "doomed" not in memory:
             if answer is None:
-                return Ask(ListCall("v1", "ConfigMap", situation.namespace, f"{LABEL_PROVIDER}={provider}"))
+                return Ask(ListCall((Listing("v1", "ConfigMap", situation.namespace, f"{LABEL_PROVIDER}={provider}"),)))
             if answer.is_failure:
                 return fail_call(answer)
-            found = [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
+            found = read_listed(answer)
             names = {text(child(manifest, "metadata"), "name") for manifest in manifests}
             doomed = [row for row in found if text(child(row, "metadata"), "name") in names]
             if not doomed or any(counts(row) for row in found):

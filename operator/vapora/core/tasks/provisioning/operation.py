@@ -20,7 +20,7 @@ from vapora.core.provider.choice import PLACE, Chosen, await_place, choose_provi
 from vapora.core.provider.recorded import SHARED
 from vapora.core.provider.types import ProviderProblem, ProviderTypes, Wanted, Work, build_metadata
 from vapora.core.supported import describe_validation
-from vapora.core.tasks.provisioning.definitions import find_definition
+from vapora.core.tasks.provisioning.catalogued import find_definition
 from vapora.core.tasks.provisioning.objects import (
     apply_objects,
     await_object,
@@ -40,6 +40,7 @@ Action = Literal["create", "update", "delete", "check"]
 Manifest = Mapping[str, object]
 _BEFORE = ("definition", "provider", PLACE)
 _PHASES = (*_BEFORE, "look", "own", "work", "share", "write", "settle", "delete", "unshare", "check")
+_UNDONE = ("provider", "own", "work", "write", "delete")  # the phases whose memories an undoing needs
 _CHANGING = frozenset({"create", "update"})
 
 
@@ -198,9 +199,12 @@ class Operation:
 
     def _tell(self, step: Finished) -> Finished:
         kept = read_kept(step.memory)
+        left = {name: kept[name] for name in _UNDONE if kept.get(name)}
+        if cluster := child(kept, "definition", "cluster"):
+            left["definition"] = {"cluster": cluster}
         told = step.result if isinstance(step.result, Mapping) else {}
         result = {"provider": text(kept["provider"], "name"), "name": self._name(kept), "action": self.action, **told}
-        return replace(step, result=result)
+        return Finished(result, {**step.memory, "kept": left})
 
     # What undoes them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from vapora.api.cluster import ClusterDefinition
-from vapora.core.calls import Answer, ListCall, MergeCall, ObjectRef, ReadCall
+from vapora.core.calls import Answer, ListCall, Listing, MergeCall, ObjectRef, ReadCall, read_listed
 from vapora.core.conditions import cut
 from vapora.core.procedures.answers import fail, fail_call
 from vapora.core.provider.owncluster import Adaptation, compare_nodes, find_missing_classes, read_taints
@@ -25,24 +25,20 @@ def adapt_cluster(definition: ClusterDefinition, *, changes: bool) -> Procedure:
     def adapt(situation: Situation) -> Next:
         answer, memory = situation.answer, situation.memory
         if answer is None or answer.reason == "Conflict":  # a node was changed meanwhile: all is looked at anew
-            return Ask(ListCall("v1", "Node", ""), _keep(memory))
+            return Ask(ListCall((Listing("v1", "Node", ""),)), _keep(memory))
         if answer.is_failure:
             return fail_call(answer, _keep(memory))
         if "differences" in memory:
             return _conclude(definition, memory, answer)
         if isinstance(answer.value, list):
-            return _compare(definition, _read_rows(answer), memory, changes=changes)
-        return Ask(ListCall("v1", "Node", ""), _keep(memory))
+            return _compare(definition, read_listed(answer), memory, changes=changes)
+        return Ask(ListCall((Listing("v1", "Node", ""),)), _keep(memory))
 
     return adapt
 
 
 def _keep(memory: Json) -> Json:
     return {"changed": memory["changed"]} if "changed" in memory else {}
-
-
-def _read_rows(answer: Answer) -> list[Manifest]:
-    return [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
 
 
 def _compare(definition: ClusterDefinition, nodes: Sequence[Manifest], memory: Json, *, changes: bool) -> Next:
@@ -52,7 +48,7 @@ def _compare(definition: ClusterDefinition, nodes: Sequence[Manifest], memory: J
         differences += [_tell_lack(lack) for lack in found.adaptations]
     if differences or not found.adaptations:
         told = {"differences": differences, "nodes": len(nodes)}
-        return Ask(ListCall("storage.k8s.io/v1", "StorageClass", ""), {**_keep(memory), **told})
+        return Ask(ListCall((Listing("storage.k8s.io/v1", "StorageClass", ""),)), {**_keep(memory), **told})
     lack = found.adaptations[0]
     node = next(node for node in nodes if text(child(node, "metadata"), "name") == lack.node)
     changed = [*rows(memory, "changed"), {"node": lack.node, "labels": dict(lack.labels), "taints": list(lack.taints)}]
@@ -63,7 +59,7 @@ def _compare(definition: ClusterDefinition, nodes: Sequence[Manifest], memory: J
 def _conclude(definition: ClusterDefinition, memory: Json, answer: Answer) -> Next:
     told = memory.get("differences")
     differences = [str(each) for each in told] if isinstance(told, list) else []
-    differences += find_missing_classes(definition, _read_rows(answer))
+    differences += find_missing_classes(definition, read_listed(answer))
     if differences:
         words = cut(f"the cluster is not as {definition.name} is defined: {'; '.join(differences)}")
         return fail("ClusterDiffers", words, _keep(memory))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from vapora.core.calls import Answer, ListCall
+from vapora.core.calls import Answer, ListCall, Listing, read_listed
 from vapora.core.procedures.answers import fail
 from vapora.core.procedures.apply import apply
 from vapora.core.views import child, number, rows, text
@@ -34,13 +34,12 @@ def run_work(job: Manifest) -> Procedure:
 
 def _ask_for_words(situation: Situation, job: Manifest) -> Next:
     selector = f"batch.kubernetes.io/job-name={text(child(job, 'metadata'), 'name')}"
-    return Ask(ListCall("v1", "Pod", situation.namespace, selector), situation.memory)
+    return Ask(ListCall((Listing("v1", "Pod", situation.namespace, selector),)), situation.memory)
 
 
 def _tell(answer: Answer, failure: str) -> Next:
     """Ends the try; the Job stays what failed where its Pod is gone or may not be read."""
-    pods = [row for row in answer.value if isinstance(row, Mapping)] if isinstance(answer.value, list) else []
-    for end in (end for pod in pods for end in _list_ends(pod)):
+    for end in (end for pod in read_listed(answer) for end in _list_ends(pod)):
         code, words = number(end, "exitCode"), text(end, "message").strip() or text(end, "reason")
         told = f"exit code {code}" + (f": {words}" if words else "")
         return Failed(Failure("ExitCode", told, code))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 
-from vapora.core.calls import ListCall, ObjectRef, ReadCall
+from vapora.core.calls import Answer, ListCall, Listing, ObjectRef, ReadCall, read_listed
 from vapora.core.catalog import LABEL_CATALOG, name_entry, read_entry
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail, fail_call
@@ -23,9 +23,9 @@ def find_definition(kind: str, name: str) -> Procedure:
     def find(situation: Situation) -> Next:
         answer, memory = situation.answer, situation.memory
         if answer is None:
-            return _ask(situation, kind, name)
-        if "near" in memory or isinstance(memory.get("listed"), list):
-            return _explain(situation, kind, name)
+            return Ask(_build_call(situation, kind, name, is_unknown="unknown" in memory), memory)
+        if "unknown" in memory:
+            return _explain(answer, kind, name)
         if answer.is_failure:
             return fail_call(answer)
         found = answer.value if isinstance(answer.value, list) else []
@@ -33,15 +33,19 @@ def find_definition(kind: str, name: str) -> Procedure:
         manifest = read_entry(entry) if isinstance(entry, Mapping) else None
         if isinstance(there, Mapping) or manifest is not None:
             return Finished(None, _keep(there, manifest, situation))
-        return Ask(ListCall(API_VERSION, kind, situation.namespace), {"listed": []})
+        return Ask(_build_call(situation, kind, name, is_unknown=True), {"unknown": True})
 
     return find
 
 
-def _ask(situation: Situation, kind: str, name: str) -> Next:
-    own = ObjectRef(API_VERSION, kind, situation.namespace, name)
-    entry = ObjectRef("v1", "ConfigMap", situation.namespace, name_entry(kind, name))
-    return Ask(ReadCall((own, entry)))
+def _build_call(situation: Situation, kind: str, name: str, *, is_unknown: bool) -> ReadCall | ListCall:
+    """Asks for what has the name; where nothing has it, for all names."""
+    namespace = situation.namespace
+    if is_unknown:
+        entries = Listing("v1", "ConfigMap", namespace, f"{LABEL_CATALOG}={kind.lower()}")
+        return ListCall((Listing(API_VERSION, kind, namespace), entries))
+    own = ObjectRef(API_VERSION, kind, namespace, name)
+    return ReadCall((own, ObjectRef("v1", "ConfigMap", namespace, name_entry(kind, name))))
 
 
 def _keep(there: object, manifest: Mapping[str, object] | None, situation: Situation) -> Json:
@@ -54,25 +58,14 @@ def _keep(there: object, manifest: Mapping[str, object] | None, situation: Situa
     return memory
 
 
-def _explain(situation: Situation, kind: str, name: str) -> Next:
+def _explain(answer: Answer, kind: str, name: str) -> Next:
     """Says which names there are; where the account may not list them, none are told."""
-    answer, memory = situation.answer, situation.memory
-    listed = answer.value if answer is not None and isinstance(answer.value, list) else []
-    known = sorted({*_read_names(memory.get("listed")), *_name_listed(listed, kind)})
-    if "near" not in memory:
-        selector = f"{LABEL_CATALOG}={kind.lower()}"
-        return Ask(ListCall("v1", "ConfigMap", situation.namespace, selector), {"listed": known, "near": True})
+    known = sorted({_name_entry(found, kind) for found in read_listed(answer)})
     near = get_close_matches(name, known, n=3)
     hint = f"near are {', '.join(near)}" if near else f"there are {', '.join(known[:10]) or 'none'}"
     return fail(f"Unknown{kind}", f"no {kind} and no definition in the catalogue is called {name!r}; {hint}")
 
 
-def _read_names(value: object) -> list[str]:
-    return [str(name) for name in value] if isinstance(value, list) else []
-
-
-def _name_listed(listed: list[object], kind: str) -> Iterator[str]:
-    for found in listed:
-        if isinstance(found, Mapping):
-            name = text(child(found, "metadata"), "name")
-            yield name.removeprefix(name_entry(kind, "")) if text(found, "kind") == "ConfigMap" else name
+def _name_entry(found: Mapping[str, object], kind: str) -> str:
+    name = text(child(found, "metadata"), "name")
+    return name.removeprefix(name_entry(kind, "")) if text(found, "kind") == "ConfigMap" else name
