@@ -21,7 +21,7 @@ from vapora.core.supported import SpecProblem
 from vapora.core.views import Meta, child, project_meta
 
 REFRESH, AGAIN = 60.0, 10.0  # seconds between two readings; after one that failed
-_SOON = 1.0  # after an operation, with those that end beside it
+_SOON, _BUSY = 1.0, 5.0  # after an operation, with those that end beside it; while one goes on
 _TICK = 0.5
 
 
@@ -58,9 +58,9 @@ class Inventories:
             throttled=throttled,
         )
 
-    def refresh(self, key: Key) -> None:
-        """Has an inventory read soon."""
-        self._due[key] = min(self._due.get(key, math.inf), self._clock.monotonic() + _SOON)
+    def refresh(self, key: Key, within: float) -> None:
+        """Has an inventory read within so many seconds."""
+        self._due[key] = min(self._due.get(key, math.inf), self._clock.monotonic() + within)
 
     async def run(self) -> None:
         """Reads inventories when they are due, until it is cancelled."""
@@ -78,7 +78,7 @@ class Inventories:
             return
         meta = project_meta(obj, KIND)
         spec = self._specs.get(meta, obj)
-        self._due[key] = self._clock.monotonic() + REFRESH
+        self._due[key] = self._clock.monotonic() + (_BUSY if self._gate.count(key)[0] else REFRESH)
         if isinstance(spec, SpecProblem):
             return
         account = Account(key.namespace, spec[0].service_account_name)
@@ -123,8 +123,8 @@ class ProviderReconciler:
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one Provider once."""
         self._gate.admit(key)
-        _, _, ended = self._gate.count(key)
-        if ended != self._ended.get(key, 0):
-            self._inventories.refresh(key)
+        in_use, _, ended = self._gate.count(key)
+        if in_use or ended != self._ended.get(key, 0):
+            self._inventories.refresh(key, _BUSY if in_use and ended == self._ended.get(key, 0) else _SOON)
         self._ended[key] = ended
         return await self._inner.reconcile(key)

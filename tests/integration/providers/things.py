@@ -8,6 +8,8 @@ from tests.cluster.waiting import wait_until
 from tests.integration.objects import Json
 from tests.integration.workflow.stage import Stage
 
+MACHINES, CLUSTERS = "cluster.x-k8s.io/v1beta1/machinedeployments", "cluster.x-k8s.io/v1beta1/clusters"
+CLAIMS = "platform.example.org/v1alpha1/servers"
 READY: Json = {"conditions": [{"type": "Ready", "status": "True", "reason": "Available", "message": ""}]}
 Play = Callable[[Json], Json | None]
 

@@ -15,6 +15,7 @@ from vapora.core.views import child, rows, text
 from vapora.core.workflow.procedure import Ask, Finished, Json, Next, Procedure, Rest, Situation
 
 DEFAULT = "default"
+LOCAL = "local"  # the type of the cluster that the operator runs in
 PLACE = "place"  # the phase that waits for a place of the Provider
 _AGAIN = timedelta(seconds=10)
 
@@ -30,7 +31,10 @@ class Chosen:
 
 
 def choose_provider(target: str, item: str, allowed: Sequence[str]) -> Procedure:
-    """Returns a procedure that waits for a Provider; the memory is what `read_chosen` reads."""
+    """Returns a procedure that waits for a Provider; the memory is what `read_chosen` reads.
+
+    A cluster is the one that the operator runs in, where the namespace has no Provider at all and none is asked for.
+    """
 
     def choose(situation: Situation) -> Next:
         answer = situation.answer
@@ -38,7 +42,10 @@ def choose_provider(target: str, item: str, allowed: Sequence[str]) -> Procedure
             return Ask(ListCall((Listing(API_VERSION, "Provider", situation.namespace),)))
         if answer.is_failure:
             return fail_call(answer)
-        provider = _choose(read_listed(answer), target, item, allowed)
+        found = read_listed(answer)
+        if target == "cluster" and not found and not allowed:
+            return Finished(None, {"type": LOCAL, "name": DEFAULT})
+        provider = _choose(found, target, item, allowed)
         if isinstance(provider, str):
             return Rest(situation.now + _AGAIN, provider, reason="NoProvider")
         spec = child(provider, "spec")

@@ -77,7 +77,7 @@ def read_taints(node: Manifest) -> list[Taint]:
 def _find_old(definition: ClusterDefinition, nodes: Sequence[Manifest]) -> Iterator[str]:
     wanted = _read_version(definition.version)
     found = [text(child(node, "status", "nodeInfo"), "kubeletVersion") for node in nodes]
-    known = [version for version in found if version]
+    known = [version for version in found if _NUMBERS.search(version)]
     oldest = min(known, key=_read_version, default="")
     if oldest and _read_version(oldest) < wanted:
         yield f"version: {definition.version} is the least, but the oldest node has {oldest}"

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from vapora.api.base import SecretKeyRef, Word
+from vapora.api.base import ApiModel, ObjectName, Word
 from vapora.core.provider.builtin import BUILT_IN
 from vapora.core.provider.types import ProviderTypes
 from vapora.core.tasks.provisioning.operation import Action, Operation
@@ -83,10 +83,19 @@ class Service(Items):
     target: ClassVar[str] = "taskserv"
 
 
+class ConfigRef(ApiModel):
+    """One key of a ConfigMap in the workflow's namespace."""
+
+    config_map: ObjectName
+    """The ConfigMap."""
+    key: Annotated[str, StringConstraints(pattern="^[-._a-zA-Z0-9]+$", max_length=253)]
+    """The key."""
+
+
 class Cluster(Infrastructure):
     """Makes, changes, checks or deletes a cluster; the one that the operator runs in is checked and adapted."""
 
-    config: SecretKeyRef
+    config: ConfigRef
     """The ConfigMap with its definition, and the key under which that stands."""
     provider: Word | None = None
     """The one Provider that may do it."""
@@ -100,7 +109,16 @@ class Cluster(Infrastructure):
     def list_operations(self) -> dict[str, Operation]:
         """Returns the one operation."""
         providers = (self.provider,) if self.provider else self.providers
-        return {"cluster": Operation(self.types, self.action, "cluster", config=self.config, providers=providers)}
+        return {
+            "cluster": Operation(
+                self.types,
+                self.action,
+                "cluster",
+                config=self.config.config_map,
+                key=self.config.key,
+                providers=providers,
+            )
+        }
 
 
 TASKS: Registry = {

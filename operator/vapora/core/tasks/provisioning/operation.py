@@ -10,7 +10,6 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from vapora.api.base import SecretKeyRef
 from vapora.api.cluster import ClusterDefinition
 from vapora.core import naming
 from vapora.core.calls import ObjectRef, ReadCall
@@ -46,13 +45,14 @@ _CHANGING = frozenset({"create", "update"})
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Is one action on one thing; `item` names a server or a service, `config` refers to a cluster's definition."""
+    """Is one action on one thing; `item` names a server or a service, `config` the ConfigMap of a cluster's."""
 
     types: ProviderTypes
     action: Action
     target: str
     item: str = ""
-    config: SecretKeyRef | None = None
+    config: str = ""
+    key: str = ""
     providers: tuple[str, ...] = ()
 
     def run(self, situation: Situation) -> Next:
@@ -107,8 +107,8 @@ class Operation:
     # What is wanted, of whom.
 
     def _define(self) -> Procedure | None:
-        if self.config is not None:
-            return partial(_read_cluster, self.config)
+        if self.config:
+            return partial(_read_cluster, self.config, self.key)
         has_definition = self.target == "taskserv" and self.action in _CHANGING
         return find_definition("Taskserv", self.item) if has_definition else None
 
@@ -227,22 +227,22 @@ class Operation:
         return make_again(deleted) if rows(deleted, "inventory") else None
 
 
-def _read_cluster(config: SecretKeyRef, situation: Situation) -> Next:
+def _read_cluster(name: str, key: str, situation: Situation) -> Next:
     """Reads a cluster's definition; the memory is {cluster}."""
     answer = situation.answer
     if answer is None:
-        return Ask(ReadCall((ObjectRef("v1", "ConfigMap", situation.namespace, config.name),)))
+        return Ask(ReadCall((ObjectRef("v1", "ConfigMap", situation.namespace, name),)))
     if answer.is_failure:
         return fail_call(answer)
     found = answer.value[0] if isinstance(answer.value, list) else None
-    where = f"ConfigMap {config.name}"
+    where = f"ConfigMap {name}"
     if not isinstance(found, Mapping):
         return fail("NotFound", f"{where} is not there")
-    raw = text(child(found, "data"), config.key)
+    raw = text(child(found, "data"), key)
     if not raw:
         there = ", ".join(sorted(child(found, "data"))) or "none"
-        return fail("InvalidInput", f"{where} has no key {config.key}; there are {there}")
-    return _parse_cluster(raw, f"{where}, {config.key}")
+        return fail("InvalidInput", f"{where} has no key {key}; there are {there}")
+    return _parse_cluster(raw, f"{where}, {key}")
 
 
 def _parse_cluster(raw: str, where: str) -> Next:
