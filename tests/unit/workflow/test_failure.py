@@ -22,6 +22,7 @@ BUDGETS = {
     "NotFound": "application",
     "ObjectFailed": "application",
     "CallBroke": "application",
+    "ClusterDiffers": "application",
     "ChildFailed": "application",
     "Evicted": "infrastructure",
     "Preempted": "infrastructure",
@@ -57,6 +58,9 @@ BUDGETS = {
     "ApprovalRejected": "permanent",
     "ApprovalTimedOut": "permanent",
     "UnknownTask": "permanent",
+    "UnknownTaskserv": "permanent",
+    "UnknownProviderType": "permanent",
+    "InvalidSpec": "permanent",
     "PluginFailed": "permanent",
 }
 
