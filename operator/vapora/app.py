@@ -12,7 +12,7 @@ from importlib.metadata import version
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.http_server import serve
 from vapora.adapters.kopf_frame import KopfFrame
-from vapora.adapters.kube_client import KubernetesApi
+from vapora.adapters.kube_client import TRIES, KubernetesApi
 from vapora.adapters.kube_config import Credentials, load_configuration, read_credentials
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
@@ -30,6 +30,7 @@ from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
+from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
 from vapora.controller.runner import Runner
@@ -76,7 +77,8 @@ class Operator:
         self._pacer = Pacer(clock, queue.add, per_second=settings.progress_writes_per_second, spare=queue.spare)
         self._events = EventRecorder(api, clock, metrics, identity=settings.identity, spare=queue.spare)
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
-        performer = Performer(callers, wake=self._wake)
+        gate = ProviderGate(callers, callers.paced, store, clock, queue.add)
+        performer = Performer(gate, wake=self._wake)
         kit = Kit(
             store=store,
             executor=Executor(api, self._broker, store, wake=queue.add, perform=performer.perform),
@@ -94,6 +96,7 @@ class Operator:
             broker=self._broker,
             graph=graph,
             performer=performer,
+            gate=gate,
             collector=self._collector,
         )
         self._controllers = self._fleet.build(api)
@@ -192,15 +195,15 @@ async def run_operator(settings: Settings) -> None:
     configuration = await load_configuration(settings.kubeconfig, settings.context)
     metrics = Metrics(version("vapora-operator"))
 
-    def connect() -> KubernetesApi:
-        return KubernetesApi(configuration, SystemClock(), metrics, random.random)
+    def connect(tries: int = TRIES) -> KubernetesApi:
+        return KubernetesApi(configuration, SystemClock(), metrics, random.random, tries=tries)
 
     # The lease has connections of its own, so that a burst of work which waits for one cannot end the term.
-    async with connect() as api, connect() as lease_api, connect() as calls_api:
+    async with connect() as api, connect() as lease_api, connect() as calls_api, connect(tries=1) as paced_api:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
         graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
-        callers = Callers(settings, calls_api, configuration.host, graph)
+        callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
         try:
             await Operator(
                 settings, api, lease_api, callers, graph, metrics, lambda: read_credentials(configuration)

@@ -19,7 +19,7 @@ from vapora.adapters.kube_caller import KubeCaller
 from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
-from vapora.adapters.task_plugins import load_task_types
+from vapora.adapters.task_plugins import load_provider_types, load_task_types
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
@@ -31,7 +31,9 @@ from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import KnowledgeGraph, KubeApi, Meter, TaskBroker
+from vapora.controller.ports import Caller, KnowledgeGraph, KubeApi, Meter, TaskBroker
+from vapora.controller.provider import Inventories, ProviderReconciler
+from vapora.controller.providergate import ProviderGate, Settler
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.requests import RequestTimes
@@ -43,19 +45,7 @@ from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, Temp
 from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
-from vapora.core.calls import (
-    Account,
-    Answer,
-    ApplyCall,
-    Call,
-    DeleteCall,
-    GraphCall,
-    HttpCall,
-    ListCall,
-    MailCall,
-    MergeCall,
-    ReadCall,
-)
+from vapora.core.calls import Account, Answer, Call, ClusterCall, GraphCall, HttpCall, MailCall, ProviderCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
@@ -81,12 +71,21 @@ class Callers:
     """Decides which adapter carries out which call of a step.
 
     `api` has connections of its own, so that calls which hang, at a tenant's webhook say, hold up no status write.
+    `paced` is for calls through Providers, of which each request is counted: it tries none again by itself.
     """
 
-    def __init__(self, settings: Settings, api: KubernetesApi, api_server: str, graph: KnowledgeGraph | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api: KubernetesApi,
+        paced: KubernetesApi,
+        api_server: str,
+        graph: KnowledgeGraph | None,
+    ) -> None:
         rules = AddressRules.read(allowed=settings.outbound_allowed, denied=settings.outbound_denied)
         self._resolver = Resolver(rules, urlsplit(api_server).hostname or "")
         self._cluster = KubeCaller(api, SystemClock())
+        self.paced: Caller[ClusterCall] = KubeCaller(paced, SystemClock())
         self._graph = GraphCaller(graph)
         # A context each: what a client sets in one, such as the protocols it offers, is not for the other.
         self._http = HttpCaller(self._resolver, self._cluster, httpx.create_ssl_context())
@@ -99,10 +98,11 @@ class Callers:
                 return await self._http.call(call, account)
             case MailCall():
                 return await self._mail.call(call, account)
-            case ReadCall() | ListCall() | ApplyCall() | MergeCall() | DeleteCall():
-                return await self._cluster.call(call, account)
             case GraphCall():
                 return await self._graph.call(call, account)
+            case ProviderCall():
+                return await self.paced.call(call.call, account)
+        return await self._cluster.call(call, account)
 
     async def close(self) -> None:
         """Closes all connections to the outside."""
@@ -124,11 +124,12 @@ class Fleet:
         broker: TaskBroker | None,
         graph: KnowledgeGraph | None,
         performer: Performer,
+        gate: ProviderGate,
         collector: Collector,
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
         self._recorder = Recorder(graph, wake=queue.add) if graph else None
-        self._performer = performer
+        self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
@@ -169,14 +170,17 @@ class Fleet:
         pools = PoolObserver(store, self._depths, nats_url=self._nats_url)
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
+        types, _ = load_provider_types()
+        inventories = Inventories(types, store, self._gate, self._clock, self._queue.add)
         return Controllers(
             reconcilers={
-                "Workflow": RunTeller(self._workflows, store, self._queue.add),
+                "Workflow": RunTeller(Settler(self._workflows, self._gate), store, self._queue.add),
                 "WorkflowTemplate": TemplateReconciler(
                     TemplateObserver(store, asyncio.to_thread), self._templates, self._kit
                 ),
                 "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
+                "Provider": ProviderReconciler(inventories, self._gate, self._kit),
                 "Pod": orphans,
                 "Job": orphans,
             },
@@ -185,6 +189,7 @@ class Fleet:
                 self._performer.run,
                 self._policies.run,
                 bystanders.run,
+                inventories.run,
                 self._read_results,
                 self._record,
             ),
@@ -193,6 +198,7 @@ class Fleet:
     async def prepare(self) -> None:
         """Begins a term as leader: forgets what an earlier one knew, and opens what the settings name."""
         self._workflows.forget_all()
+        self._gate.begin()
         if self._broker is not None:
             await self._broker.connect()
         if self._graph is not None:

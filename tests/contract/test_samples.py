@@ -1,5 +1,6 @@
 """The samples: what the API server takes, what this version does, and the figures of the fleet they stand for."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from vapora.api.secrets import parse_secret_reference
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.gpu.detector import DetectionInput, detect
 from vapora.core.gpu.vocabulary import load_vocabulary
+from vapora.core.provider.builtin import BUILT_IN
+from vapora.core.provider.supported import read_provider
 from vapora.core.supported import SpecProblem
 from vapora.core.taskserv.supported import read_taskserv_spec
 from vapora.core.template.definition import read_template
@@ -34,6 +37,7 @@ READERS = {
     "WorkflowTemplate": read_template,
     "AgentPool": read_pool_spec,
     "Taskserv": read_taskserv_spec,
+    "Provider": partial(read_provider, BUILT_IN),
 }
 ALL = [(path, obj) for path, obj in (*list_samples(), *list_documented()) if obj["apiVersion"] == API_VERSION]
 DEMO_OBJECTS = [

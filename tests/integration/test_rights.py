@@ -27,7 +27,7 @@ def read_rules(name: str) -> list[dict]:
 
 
 # Asked for only when a status write meets a change that was not seen yet, which no test can bring about at will.
-AFTER_A_CONFLICT = {"get agentpools", "get taskservs", "get workflowtemplates"}
+AFTER_A_CONFLICT = {"get agentpools", "get providers", "get taskservs", "get workflowtemplates"}
 
 
 # Asked for by the admission policies; and what makes the runs of steps and schedules.
@@ -83,6 +83,7 @@ def build(objects: Objects) -> None:
     objects.create("AgentPool", "workers", {"role": "worker", "replicas": 1, "template": worker})
     objects.create("Taskserv", "web", SERVICE)
     objects.create("Taskserv", "store", {**SERVICE, "type": "stateful", "storage": STORAGE})
+    objects.create("Provider", "default", {"type": "local"})
     objects.create("Taskserv", "shift", {"image": "nginx:1", "replicas": 1})
     for kind, name in (("AgentPool", "workers"), ("Taskserv", "web"), ("Taskserv", "store"), ("Taskserv", "shift")):
         objects.await_said(kind, name, "Ready", "True")

@@ -26,6 +26,7 @@ from vapora.controller.intake import Intake
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
 from vapora.controller.ports import ApiError, JsonObject
+from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import Resync
 from vapora.controller.runner import Runner
@@ -206,10 +207,9 @@ class Life:
         queue.close()
         self._pacer = Pacer(clock, queue.add, per_second=_SETTINGS.progress_writes_per_second, spare=queue.spare)
         self._events = EventRecorder(api, clock, meter, identity=_SETTINGS.identity, spare=queue.spare)
-        port, performer = (
-            BrokerPort(broker, to_broker, POOLS),
-            Performer(CallerPort(outside, to_outside), wake=self._wake),
-        )
+        port, caller = BrokerPort(broker, to_broker, POOLS), CallerPort(outside, to_outside)
+        gate = ProviderGate(caller, caller, store, clock, queue.add)
+        performer = Performer(gate, wake=self._wake)
         kit = Kit(
             store=store,
             executor=Executor(api, port, store, wake=queue.add, perform=performer.perform),
@@ -227,6 +227,7 @@ class Life:
             broker=port,
             graph=GraphPort(graph),
             performer=performer,
+            gate=gate,
             collector=self._collector,
         )
         self._controllers = self._fleet.build(api)

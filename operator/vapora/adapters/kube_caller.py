@@ -15,6 +15,7 @@ from vapora.core.calls import (
     Account,
     Answer,
     ApplyCall,
+    ClusterCall,
     DeleteCall,
     ListCall,
     Listing,
@@ -33,9 +34,6 @@ _REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict"}
 _PASSING = {0, 401, 410, 429}  # 410: a list grew too old between two pages
 PAGE, MAX_LISTED = 250, 5000  # objects
 _UNTYPED = "failed to create typed patch object"  # which the API server says with a 500, of a field that a kind has not
-
-
-ClusterCall = ReadCall | ListCall | ApplyCall | MergeCall | DeleteCall
 
 
 class _Invalid(Exception):

@@ -84,12 +84,14 @@ class KubernetesApi:
         meter: Meter,
         jitter: Callable[[], float],
         *,
+        tries: int = TRIES,
         watch_silence: float = WATCH_SILENCE,
         user_agent: str = "vapora-operator",
     ) -> None:
         self._configuration = configuration
         self._client = RESTClientObject(configuration)
         self._user_agent = user_agent
+        self._tries = tries
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
@@ -215,11 +217,11 @@ class KubernetesApi:
 
     async def send(self, request: Request) -> JsonObject:
         """Sends a request and reads its answer, again a few times where that may help."""
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, self._tries + 1):
             try:
                 return await self._call_once(request)
             except ApiError as refusal:
-                if attempt == TRIES or not _is_passing(refusal):
+                if attempt == self._tries or not _is_passing(refusal):
                     raise
                 pause = 0.1 * 2**attempt * (0.5 + self._jitter())
                 if refusal.retry_after is not None:

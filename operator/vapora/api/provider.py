@@ -9,6 +9,7 @@ from vapora.api.base import (
     Integer,
     JsonMap,
     Line,
+    ObjectName,
     SecretRef,
     StatusLine,
     StatusModel,
@@ -37,10 +38,12 @@ class ProviderSpec(ApiModel):
     """The adapter's settings."""
     credentials: SecretRef | None = None
     """The Secret with the credentials."""
+    service_account_name: ObjectName = "default"
+    """The account that its inventory is read as."""
     limits: ProviderLimits = Field(default_factory=ProviderLimits)
     """What its interface bears."""
     shared_resources: tuple[Line, ...] = Field(default=(), max_length=64)
-    """What its servers share, made before the first and removed after the last."""
+    """What its servers share, made before the first and removed after the last; for types that write records."""
     requires_network: Boolean = False
     """Whether servers need a network of their own."""
     network_before_servers: Boolean = False

@@ -83,6 +83,7 @@ class Reason(StrEnum):
     UnknownAddon = "UnknownAddon", "No add-on of that name ships, and none is in the catalogue."
     NoInstaller = "NoInstaller", "Nothing in the cluster installs the add-on's chart, and the add-on is not there."
     AddressForbidden = "AddressForbidden", "The address is one that steps may not call."
+    UnknownProviderType = "UnknownProviderType", "No provider type of that name is registered."
     DependencyCycle = "DependencyCycle", "Taskservs depend on each other in a circle."
 
     # Why a step ended
@@ -120,6 +121,8 @@ class Reason(StrEnum):
     RollbackIncomplete = "RollbackIncomplete", "The rollback ended with steps that are not undone."
     CancelUnconfirmed = "CancelUnconfirmed", "The agent did not confirm the cancellation in time."
 
+    ClusterDiffers = "ClusterDiffers", "The cluster that the operator runs in is not as the definition says."
+
     # The cluster is at fault
     ChildLost = "ChildLost", "The object that did the work is gone, and nobody saw how it ended."
     ImagePullFailed = "ImagePullFailed", "The image could not be pulled."
@@ -153,13 +156,18 @@ class Reason(StrEnum):
     ApproverUnverifiable = "ApproverUnverifiable", "The policy that proves who approves is not installed."
     ConcurrencyLimit = "ConcurrencyLimit", "Other workflows with the same key hold all places."
 
+    NoProvider = "NoProvider", "No Provider of the namespace may do it, or it is not known which one should."
+    KindMissing = "KindMissing", "The cluster has not the kinds that the Provider's type works with."
+
     # Services outside
     BrokerUnavailable = "BrokerUnavailable", "The queue's server does not answer."
     MetricsUnavailable = "MetricsUnavailable", "A queue or a number that the size follows could not be read."
     MetricsRead = "MetricsRead", "Every queue and number that the size follows was read."
     GraphUnavailable = "GraphUnavailable", "The knowledge graph cannot be read or written."
 
-    # AgentPools and Taskservs
+    # Providers, AgentPools and Taskservs
+    InventoryRead = "InventoryRead", "The Provider can be used, and what it has was read."
+    InventoryUnread = "InventoryUnread", "What the Provider has was not read yet."
     ScalingByQueue = "ScalingByQueue", "The operator sets the size by the queue."
     ScalingByOther = "ScalingByOther", "An HPA or spec.replicas sets the size."
     ScaledUp = "ScaledUp", "The pool was made larger."

@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 
 from vapora.controller.ports import Caller
-from vapora.core.calls import Answer, Call, Perform
+from vapora.core.calls import Answer, Call, Perform, ProviderCall
 
 AT_ONCE = 64
 
@@ -22,6 +22,7 @@ class Performer:
     A call whose id is known, because it waits, is under way or was answered, is not made again until it is forgotten.
     `wake` is told the uid of a workflow whose answer came. An answer that has not been forgotten goes with the process
     or with its term as leader: whoever asks anew asks under the same id, and the key of the call says so outside.
+    Calls through a Provider are held back by its limits, not by how many others are made: they take no other's turn.
     """
 
     def __init__(self, caller: Caller[Call], *, wake: Callable[[str], None], at_once: int = AT_ONCE) -> None:
@@ -29,6 +30,7 @@ class Performer:
         self._wake = wake
         self._at_once = at_once
         self._waiting: OrderedDict[str, Perform] = OrderedDict()
+        self._held_back: OrderedDict[str, Perform] = OrderedDict()  # elsewhere
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._underway: dict[str, set[str]] = defaultdict(set)
         self._answers: dict[str, dict[str, Answer]] = defaultdict(dict)
@@ -48,7 +50,8 @@ class Performer:
             self._tell(uid, action.id)
             return
         self._underway[uid].add(action.id)
-        self._waiting[action.id] = action
+        waiting = self._held_back if isinstance(action.call, ProviderCall) else self._waiting
+        waiting[action.id] = action
         self._turn.set()
 
     def answers(self, uid: str) -> Mapping[str, Answer]:
@@ -82,13 +85,14 @@ class Performer:
         """Gives a call up: no answer comes any more, though it may have had its effect. Its id is free again."""
         _discard(self._underway, _uid_of(call_id), call_id)
         self._waiting.pop(call_id, None)
+        self._held_back.pop(call_id, None)
         task = self._tasks.pop(call_id, None)
         if task is not None:
             task.cancel()
 
     def clear(self) -> None:
         """Cancels every call and forgets every answer: another leader may act from now on."""
-        for call_id in [*self._waiting, *self._tasks]:
+        for call_id in [*self._waiting, *self._held_back, *self._tasks]:
             self.cancel(call_id)
         self._answers.clear()
         self._changes.clear()
@@ -99,6 +103,9 @@ class Performer:
             async with asyncio.TaskGroup() as group:
                 while True:
                     self._turn.clear()
+                    while self._held_back:
+                        call_id, action = self._held_back.popitem(last=False)
+                        self._tasks[call_id] = group.create_task(self._make(action))
                     while self._waiting and len(self._running) < self._at_once:
                         call_id, action = self._waiting.popitem(last=False)
                         task = group.create_task(self._make(action))

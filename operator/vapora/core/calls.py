@@ -139,7 +139,28 @@ class DeleteCall:
 
 Reading = ReadCall | ListCall | GraphCall
 """A call that changes nothing, so that nothing need be durable before it."""
-Call = HttpCall | MailCall | Reading | ApplyCall | MergeCall | DeleteCall
+ClusterCall = ReadCall | ListCall | ApplyCall | MergeCall | DeleteCall
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """Makes a call through a Provider of the account's namespace, one request at a time, as its limits allow.
+
+    It waits until the operation has one of the Provider's places, which that keeps until its step ends. A ReadCall of
+    nothing only waits for that.
+    """
+
+    provider: str
+    operation: str
+    call: ClusterCall
+
+
+Call = HttpCall | MailCall | GraphCall | ClusterCall | ProviderCall
+
+
+def is_reading(call: Call) -> bool:
+    """Is true for a call that changes nothing."""
+    return isinstance(call.call if isinstance(call, ProviderCall) else call, Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +181,12 @@ class Answer:
     def is_failure(self) -> bool:
         """Is true where the call was refused or its outcome is not known."""
         return bool(self.reason)
+
+
+def read_listed(answer: Answer) -> list[Manifest]:
+    """Returns all objects that a ListCall was answered with."""
+    lists = answer.value if isinstance(answer.value, list) else []
+    return [row for found in lists if isinstance(found, list) for row in found if isinstance(row, Mapping)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,7 +213,11 @@ class _Building:
             told = f"no imported file defines the taskserv {name}, nor is one shipped"
             self.remarks.append(Remark(place, "warning", told))
             return
-        manifest = build_object("Taskserv", SERVICES, name, draft.build_spec(TaskservSpec))
+        spec = dict(draft.build_spec(TaskservSpec))
+        if spec.pop("healthCheck", None):
+            told = f"the health check of taskserv {name} does not apply: a job is healthy once it is complete"
+            self.remarks.append(Remark(draft.origin, "note", told))
+        manifest = build_object("Taskserv", SERVICES, name, spec)
         self._put(Imported(build_entry(manifest, SERVICES), (draft.origin,)))
 
     def _add_presets(self) -> None:

@@ -43,7 +43,7 @@ async def test_each_call_finds_its_caller_and_secrets_are_read_as_the_account(
     request = HttpCall("GET", site, key="k", secret_headers={"Authorization": SecretRef("token", "value")})
     able, unable = Account(namespace, "able"), Account(namespace, "unable")
     async with connected(cluster) as api:
-        callers = Callers(Settings(outbound_allowed=(LOCAL,)), api, cluster.url, None)
+        callers = Callers(Settings(outbound_allowed=(LOCAL,)), api, api, cluster.url, None)
         mail = MailCall(LOCAL, 1, "a@example.com", ("b@example.com",), "s", "t", key="k")
         ref = ObjectRef("v1", "Secret", namespace, "token")
         asked, mailed, read_ = [await callers.call(call, able) for call in (request, mail, ReadCall((ref,)))]
@@ -56,7 +56,7 @@ async def test_each_call_finds_its_caller_and_secrets_are_read_as_the_account(
 
 async def test_by_default_neither_this_host_nor_the_api_server_is_reached(cluster: Cluster, site: str):
     async with connected(cluster) as api:
-        callers = Callers(Settings(), api, "https://203.0.113.7:6443", None)
+        callers = Callers(Settings(), api, api, "https://203.0.113.7:6443", None)
         urls = (site, "https://203.0.113.7/version")
         answers = [await callers.call(HttpCall("GET", url, key="k"), Account("team", "a")) for url in urls]
         await callers.close()

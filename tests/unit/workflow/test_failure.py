@@ -22,6 +22,7 @@ BUDGETS = {
     "NotFound": "application",
     "ObjectFailed": "application",
     "CallBroke": "application",
+    "ClusterDiffers": "application",
     "ChildFailed": "application",
     "Evicted": "infrastructure",
     "Preempted": "infrastructure",
@@ -64,6 +65,8 @@ BUDGETS = {
     "UnknownTask": "permanent",
     "UnknownAddon": "permanent",
     "NoInstaller": "permanent",
+    "UnknownProviderType": "permanent",
+    "InvalidSpec": "permanent",
     "PluginFailed": "permanent",
 }
 

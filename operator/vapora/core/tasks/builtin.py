@@ -8,6 +8,7 @@ from vapora.core.tasks.provisioning.agents import DeployAgents
 from vapora.core.tasks.provisioning.evaluate import Evaluate
 from vapora.core.tasks.provisioning.healthcheck import HealthCheck
 from vapora.core.tasks.provisioning.images import BuildImage
+from vapora.core.tasks.provisioning.infrastructure import TASKS as INFRASTRUCTURE
 from vapora.core.tasks.provisioning.ingress import ConfigureIngress
 from vapora.core.tasks.provisioning.migrations import RunMigrations
 from vapora.core.tasks.provisioning.query import RunQuery
@@ -29,4 +30,5 @@ BUILT_IN: Registry = {
     "build.image": BuildImage,
     "provisioning.addon": InstallAddons,
     "provisioning.run-migrations": RunMigrations,
+    **INFRASTRUCTURE,
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from vapora.core.calls import Account, Answer, Call, Perform, Reading
+from vapora.core.calls import Account, Answer, Call, Perform, Reading, is_reading
 from vapora.core.conditions import cut
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
@@ -135,7 +135,7 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
     """Asks for a call; one that changes something only after the unit, with what it keeps, stands in the status."""
     if was_answered or unit.memory != ask.memory or unit.next_attempt_at is not None:
         unit = replace(unit, calls=unit.calls + 1, memory=ask.memory, next_attempt_at=None, is_ours=True)
-    elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not isinstance(ask.call, Reading):
+    elif draft.step(place[0]).spec.at_most_once and not unit.is_ours and not is_reading(ask.call):
         words = "the operator was stopped while it acted; whether that had its effect is not known"
         return Broken(Failure(OUTCOME_UNKNOWN, words), is_open=True)
     unit = replace(unit, state=State.STARTING, asked=ask.call)  # so that it is looked at again once it is written
@@ -144,7 +144,10 @@ def _ask(draft: Draft, place: Place, unit: Unit, ask: Ask, *, was_answered: bool
 
 
 def _perform(draft: Draft, place: Place, unit: Unit, call: Call) -> Standing | None:
-    """Has a call made: one that changes something once the unit, with what it keeps in mind, stands in the status."""
+    """Has a call made: one that changes something once the unit, with what it keeps in mind, stands in the status.
+
+    One through a Provider too: from the status it is known which steps hold its places.
+    """
     if not isinstance(call, Reading) and not _is_durable(draft, place, unit):
         draft.durable_first = True
         return None

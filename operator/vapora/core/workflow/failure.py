@@ -46,6 +46,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "NotFound": _A,
     "ObjectFailed": _A,
     "CallBroke": _A,
+    "ClusterDiffers": _A,
     # The cluster took the ground away.
     "Evicted": _I,
     "Preempted": _I,
@@ -89,6 +90,8 @@ CLASSES: Mapping[str, FailureClass] = {
     "UnknownAgent": _P,
     "UnknownAddon": _P,
     "NoInstaller": _P,
+    "UnknownProviderType": _P,
+    "InvalidSpec": _P,
     "PluginFailed": _P,
 }
 
