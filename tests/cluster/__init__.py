@@ -5,11 +5,12 @@ from tests.cluster.embedded import EmbeddedCluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.process import ManagedProcess, Supervisor, free_port
 from tests.cluster.simulation.agents import AgentProcess, AgentProcesses
-from tests.cluster.simulation.nodes import DEFAULT_NODES, GENERAL, GPU, NodePool
+from tests.cluster.simulation.nodes import DEFAULT_NODES, FLEET_NODES, GENERAL, GPU, NodePool
 from tests.cluster.waiting import until, wait_until
 
 __all__ = [
     "DEFAULT_NODES",
+    "FLEET_NODES",
     "GENERAL",
     "GPU",
     "AgentProcess",

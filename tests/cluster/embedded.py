@@ -11,7 +11,7 @@ from tests.cluster.access import Cluster
 from tests.cluster.audit import AuditLog
 from tests.cluster.binaries import ensure_binaries
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.manifests import Json, build_storage_class, write_kubeconfig
+from tests.cluster.manifests import Json, build_storage_classes, write_kubeconfig
 from tests.cluster.nats import NatsServer
 from tests.cluster.process import Supervisor
 from tests.cluster.simulation.agents import AgentProcesses
@@ -25,7 +25,8 @@ class EmbeddedCluster(Cluster):
 
     Nothing of it outlives this process. `nats` is an own broker unless a running one is given. `definitions` is a
     folder of custom resource definitions to begin with. `agents` says whether Pods of agent pools have a local process,
-    `agent_env` what these get beside the Pod's own environment.
+    `agent_env` what these get beside the Pod's own environment, `agent_images` which command line stands for the images
+    that begin so.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class EmbeddedCluster(Cluster):
         agents: bool = True,
         definitions: Path | None = None,
         agent_env: Mapping[str, str] | None = None,
+        agent_images: Mapping[str, str] | None = None,
     ) -> None:
         self._nodes = nodes
         self._audit = audit
@@ -44,6 +46,7 @@ class EmbeddedCluster(Cluster):
         self._definitions = definitions
         self._with_agents = agents
         self._agent_env = dict(agent_env or {})
+        self._agent_images = dict(agent_images or {})
         self._supervisor: Supervisor | None = None
 
     def start(self) -> Self:
@@ -73,7 +76,8 @@ class EmbeddedCluster(Cluster):
             self._create_definitions(self._definitions)
         plane.start_controllers()
         self._create_nodes()
-        self.agents = AgentProcesses(self, supervisor, env={"VAPORA_NATS_URL": self.nats.url, **self._agent_env})
+        env = {"VAPORA_NATS_URL": self.nats.url, **self._agent_env}
+        self.agents = AgentProcesses(self, supervisor, env=env, images=self._agent_images)
         if self._with_agents:
             self.agents.start()
 
@@ -124,7 +128,8 @@ class EmbeddedCluster(Cluster):
         )
 
     def _create_nodes(self) -> None:
-        self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=build_storage_class()).raise_for_status()
+        for storage_class in build_storage_classes():
+            self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class).raise_for_status()
         for node in build_nodes(self._nodes):
             self.api.post("/api/v1/nodes", json=node).raise_for_status()
         wait_until(self._is_usable, "the nodes are ready and the default service account is there", within=60)

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -70,15 +70,14 @@ def write_audit_policy(path: Path) -> None:
     path.write_text(json.dumps(policy))
 
 
-def build_storage_class() -> Json:
-    """Make the default StorageClass; the simulated nodes provision its volumes."""
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {
-            "name": "simulated",
-            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-        },
-        "provisioner": "sim.vapora.dev/volumes",
-        "volumeBindingMode": "Immediate",
-    }
+def build_storage_classes() -> Iterator[Json]:
+    """Make the default StorageClass and those that files of definitions name; simulated nodes provide the volumes."""
+    for name in ("simulated", "ssd", "hdd", "rook-ceph"):
+        default = {"storageclass.kubernetes.io/is-default-class": "true"} if name == "simulated" else {}
+        yield {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": name, "annotations": default},
+            "provisioner": "sim.vapora.dev/volumes",
+            "volumeBindingMode": "Immediate",
+        }

@@ -69,7 +69,10 @@ class AgentProcess:
 class AgentProcesses:
     """All agents of a cluster. One thread watches the Pods, another acts."""
 
-    def __init__(self, cluster: Cluster, supervisor: Supervisor, *, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, cluster: Cluster, supervisor: Supervisor, *, env: Mapping[str, str], images: Mapping[str, str]
+    ) -> None:
+        self._images = dict(images)
         self._cluster = cluster
         self._supervisor = supervisor
         self._env = dict(env)
@@ -183,7 +186,7 @@ class AgentProcesses:
         own = {**read_env(pod), **self._env, "VAPORA_POD": metadata["name"]}
         if HEALTH_PORT in own:  # all Pods share this machine's ports
             own[HEALTH_PORT] = "0"
-        argv = read_command(pod, own)
+        argv = read_command(pod, own, self._images)
         if not argv:
             self.without_command[f"{metadata['namespace']}/{metadata['name']}"] = "no command and no annotation"
             return

@@ -37,6 +37,28 @@ GPU = NodePool(
 DEFAULT_NODES = (GENERAL, GPU)
 
 
+def _machines(name: str, count: int, kind: str, cpu: int, **labels: str) -> NodePool:
+    """Say what one group of a cluster's definition asks for."""
+    role = f"node-role.kubernetes.io/{'control-plane' if name == 'control-plane' else 'worker'}"
+    return NodePool(
+        name,
+        count=count,
+        cpu=str(cpu),
+        memory=f"{2 * cpu}Gi",
+        labels={role: "", "node.kubernetes.io/instance-type": kind, **labels},
+        taints=({"key": role, "effect": "NoSchedule"},) if name == "control-plane" else (),
+    )
+
+
+# The eleven nodes that the published definition of a cluster names, and twelve more: its pools do not fit on those.
+FLEET_NODES = (
+    _machines("control-plane", 3, "t3.medium", 2),
+    _machines("agents", 5, "t3.large", 4, workload="agents", tier="compute"),
+    _machines("data", 3, "t3.xlarge", 8, workload="data", tier="storage"),
+    _machines("more-agents", 12, "t3.xlarge", 8, workload="agents", tier="compute"),
+)
+
+
 def build_nodes(pools: Sequence[NodePool]) -> Iterator[Json]:
     """Make the Node of each member of each pool."""
     for pool in pools:

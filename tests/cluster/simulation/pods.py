@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,18 @@ def is_true(item: dict[str, Any], condition: str) -> bool:
     return any(each["type"] == condition and each["status"] == "True" for each in found)
 
 
-def read_command(pod: dict[str, Any], env: dict[str, str]) -> list[str]:
+def read_command(pod: dict[str, Any], env: dict[str, str], images: Mapping[str, str]) -> list[str]:
     """Return the command line: the annotation `sim.vapora.dev/exec` (a JSON list or a line of shell words), else the
-    first container's command and arguments with `$(NAME)` filled in; empty where the image alone would know it.
+    first container's command and arguments with `$(NAME)` filled in, else the line of shell words that `images` has for
+    the beginning of its image; empty where the image alone would know it.
     """
     given = pod["metadata"].get("annotations", {}).get(EXEC_ANNOTATION)
     if given is not None:
         return [str(word) for word in json.loads(given)] if given.lstrip().startswith("[") else shlex.split(given)
     container = pod["spec"]["containers"][0]
-    words = [*container.get("command", []), *container.get("args", [])] if container.get("command") else []
-    return [_expand(word, env) for word in words]
+    if container.get("command"):
+        return [_expand(word, env) for word in [*container["command"], *container.get("args", [])]]
+    return next((shlex.split(line) for start, line in images.items() if container["image"].startswith(start)), [])
 
 
 def read_env(pod: dict[str, Any]) -> dict[str, str]:
