@@ -15,17 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
+from examples.demo.messages import Messages
 from examples.demo.screen import Screen
 from examples.demo.shell import AGENTS, SYSTEM, DemoFailed, judge, kubectl
 from examples.demo.turns import approve, retry, roll_back
 from examples.demo.watching import Watcher
-from tests.cluster import EmbeddedCluster, Supervisor, wait_until
+from tests.cluster import FLEET_NODES, GPU, EmbeddedCluster, Supervisor, wait_until
 
 from vapora.adapters.sqlite_graph import SqliteGraph
 
 ROOT = Path(__file__).parents[2]
-FLEET, BACKLOG = "examples/demo/fleet", "examples/demo/backlog"
-FINAL = {"Succeeded", "Failed", "Cancelled"}
+BACKLOG = "examples/demo/backlog"
 
 
 def main() -> int:
@@ -55,11 +56,13 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
         "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
     )
-    with EmbeddedCluster() as cluster, Supervisor("vapora-demo-") as processes:
+    machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images=AGENT_IMAGES)
+    with machines as cluster, Supervisor("vapora-demo-") as processes, Messages() as messages:
         graph = processes.folder / "graph.db"
         install(screen, cluster)
         with operator(cluster, processes, graph):
-            deploy(screen, cluster, broken=broken, ready_within=ready_within)
+            deploy(screen, cluster, messages, broken, ready_within)
+            quicken(screen, cluster)
             work(screen, cluster)
             approve(screen, cluster)
             retry(screen, cluster)
@@ -69,7 +72,8 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
             learned(screen, graph)
     screen.heading("Where to look next")
     screen.note(
-        "manifests/samples/   what was applied, and smaller samples\n"
+        "examples/vapora-wrksp/ the fleet's files;  docs/importing.md  what becomes of them\n"
+        "manifests/samples/   the workflows that were applied, and more\n"
         "docs/architecture.md how it works;  docs/api.md  every field\n"
         "python -m tests.cluster up   a cluster like this one, to try things on"
     )
@@ -89,46 +93,11 @@ def operator(cluster: EmbeddedCluster, processes: Supervisor, graph: Path) -> It
     kubeconfig = cluster.user_kubeconfig(SYSTEM, "vapora-operator")
     command = [sys.executable, "-m", "vapora", "operator", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
     command += ["--http-host", "127.0.0.1", "--http-port", "0", "--lease-namespace", SYSTEM]
-    command += ["--nats-url", cluster.nats.url, "--graph-path", str(graph)]
+    command += ["--nats-url", cluster.nats.url, "--graph-path", str(graph), "--outbound-allowed", "127.0.0.1"]
     process = processes.start("operator", command, env=cluster.environment())
     yield
     if not process.is_running:
         raise DemoFailed(f"the operator ended: {process.tail()}")
-
-
-def deploy(screen: Screen, cluster: EmbeddedCluster, *, broken: str | None, ready_within: float) -> None:
-    """Applies the fleet and waits until all of it is Ready."""
-    screen.heading("A fleet: three stores, five services, three pools of agents")
-    kubectl(screen, cluster, "apply", "-k", FLEET)
-    if broken:
-        change = '{"spec": {"image": "missing.example/none:1"}}'
-        kubectl(
-            screen,
-            cluster,
-            "patch",
-            "taskserv",
-            broken,
-            "-n",
-            find_namespace(cluster, broken),
-            "--type=merge",
-            "-p",
-            change,
-        )
-    timeout = f"--timeout={ready_within:.0f}s"
-    try:
-        kubectl(screen, cluster, "wait", "--for=condition=Ready", "taskserv,agentpool", "--all", "-A", timeout)
-    except DemoFailed:
-        kubectl(screen, cluster, "get", "agentpool,taskserv", "-A")
-        raise DemoFailed("the fleet is not Ready") from None
-
-
-def find_namespace(cluster: EmbeddedCluster, service: str) -> str:
-    """Returns the namespace that a service of the fleet stands in."""
-    found = cluster.api.get("/apis/vapora.dev/v1alpha1/taskservs").json()["items"]
-    names = {row["metadata"]["name"]: row["metadata"]["namespace"] for row in found}
-    if service not in names:
-        raise DemoFailed(f"there is no service {service!r}; there are {', '.join(sorted(names))}")
-    return str(names[service])
 
 
 def work(screen: Screen, cluster: EmbeddedCluster) -> None:

@@ -17,9 +17,9 @@ class DemoFailed(Exception):
     """Something did not end as it should, and what."""
 
 
-def kubectl(screen: Screen, cluster: EmbeddedCluster, *args: str) -> str:
-    """Runs kubectl where everybody can see it."""
-    done = cluster.kubectl(*args, check=False)
+def kubectl(screen: Screen, cluster: EmbeddedCluster, *args: str, given: str | None = None) -> str:
+    """Runs kubectl where everybody can see it, perhaps with something on its standard input."""
+    done = cluster.kubectl(*args, input=given, check=False)
     screen.output(f"kubectl {' '.join(args)}", done.stdout + done.stderr)
     if done.returncode != 0:
         raise DemoFailed(f"kubectl {args[0]} failed")
@@ -36,6 +36,16 @@ def vapora(screen: Screen, cluster: EmbeddedCluster, *args: str) -> None:
     screen.output(f"vapora workflow {' '.join(args)}", done.stdout + done.stderr)
     if done.returncode != 0:
         raise DemoFailed(f"vapora workflow {args[0]} ended with {done.returncode}")
+
+
+def import_files(screen: Screen, *args: str) -> str:
+    """Runs `vapora import` and returns what it prints, which is long: only what it tells is shown."""
+    command = [sys.executable, "-m", "vapora", "import", *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # the same
+    screen.output(f"vapora import {' '.join(args)}", done.stderr)
+    if done.returncode != 0:
+        raise DemoFailed(f"vapora import ended with {done.returncode}")
+    return done.stdout
 
 
 def judge(screen: Screen, findings: Mapping[str, bool]) -> None:

@@ -40,9 +40,7 @@ READERS = {
     "Provider": partial(read_provider, BUILT_IN),
 }
 ALL = [(path, obj) for path, obj in (*list_samples(), *list_documented()) if obj["apiVersion"] == API_VERSION]
-DEMO_OBJECTS = [
-    (DEMO / part, obj) for part in ("fleet", "backlog") for obj in render_objects(DEMO / part) if obj["kind"] in READERS
-]
+DEMO_OBJECTS = [(DEMO / "backlog", obj) for obj in render_objects(DEMO / "backlog") if obj["kind"] in READERS]
 FLEET = render_objects(SAMPLES / "fleet")
 
 
@@ -84,11 +82,6 @@ def test_this_version_does_all_that_a_sample_asks_for(path: Path, obj: Json) -> 
 
 def test_what_only_the_simulation_reads_stands_in_the_demo_alone() -> None:
     assert [path.name for path in SAMPLES.rglob("*.yaml") if "sim.vapora.dev" in path.read_text()] == []
-    pools = [obj for _, obj in DEMO_OBJECTS if obj["kind"] == "AgentPool"]
-    commands = {
-        pool["spec"]["template"]["podTemplate"]["metadata"]["annotations"]["sim.vapora.dev/exec"] for pool in pools
-    }
-    assert (len(pools), commands) == (3, {"vapora agent run examples/agents/worker.py"})
 
 
 SERVICES = {
