@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+from tests.cluster.binaries.build import KUBERNETES_VERSION
 from tests.cluster.manifests import Json
 
 
@@ -92,7 +93,7 @@ def _build_node(pool: NodePool, name: str) -> Json:
                 "containerRuntimeVersion": "simulated",
                 "kernelVersion": "simulated",
                 "kubeProxyVersion": "",
-                "kubeletVersion": "simulated",
+                "kubeletVersion": KUBERNETES_VERSION,
                 "machineID": "",
                 "operatingSystem": "linux",
                 "osImage": "simulated",

@@ -14,6 +14,7 @@ from tests.integration.workflow.site import Site, serving_http
 from tests.integration.workflow.stage import TRUSTED
 
 STAND_INS = ROOT / "tests" / "cluster" / "crds"
+USER_ROLES = ROOT / "kustomize" / "base" / "user-roles.yaml"
 ADDONS = ROOT / "examples" / "demo" / "addons.yaml"
 # A published workflow names no account, so it acts as the namespace's default one.
 DEFAULT_MAY = """\
@@ -47,10 +48,10 @@ def fleet(nats: NatsServer, site: Site) -> Iterator[Fleet]:
         cluster.kubectl("apply", "-f", str(STAND_INS))
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
         with operators(cluster, SYSTEM) as starting:
-            cluster.kubectl("apply", "-k", str(ACCESS))
+            for manifests in (("-f", str(USER_ROLES)), ("-k", str(ACCESS)), ("-f", str(ADDONS))):
+                cluster.kubectl("apply", *manifests)
             access = "".join(DEFAULT_MAY % name for name in (SYSTEM, "vapora-agents")) + DEFAULT_SEES
             cluster.kubectl("apply", "-f", "-", input=access)
-            cluster.kubectl("apply", "-f", str(ADDONS))
             fleet = Fleet(cluster)
             fleet.patch("Secret", "vapora-secrets", {"stringData": {"slack-webhook": site.url("/slack")}})
             graph = cluster.folder / "graph.db"
