@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,18 +56,11 @@ def test_the_published_deployment_makes_seven_services_and_twelve_pools_and_tell
         sys.stdout.write(f"\nthe published deployment took {deployed:.0f} s\n")
 
 
-@pytest.fixture
-def load(fleet: Fleet, deployed: float) -> Iterator[str]:
-    """Tasks that nobody takes; the name of the workflow that gives them."""
-    yield "load"
-    fleet.agents.delete("Workflow", "load")
-
-
 def queue_tasks(fleet: Fleet, pool: str) -> None:
-    """Give a pool eleven tasks and wait until they are counted."""
+    """Give a pool eleven tasks, which nobody takes, and wait until they are counted."""
     step = {"name": "tasks", "agent": {"pool": pool, "taskType": "coding", "title": "task ${item}"}}
     step["forEach"] = {"items": list(range(WAITING))}
-    fleet.agents.workflow("load", step, maxParallel=WAITING)
+    fleet.agents.workflow(f"load-{pool}", step, maxParallel=WAITING)
     fleet.agents.await_status("AgentPool", pool, queued=WAITING)
 
 
@@ -85,7 +77,7 @@ def scale(fleet: Fleet, published: Path, folder: Path, role: str, phase: str) ->
 
 
 def test_a_pool_of_a_fixed_size_grows_by_two_when_eleven_tasks_wait(
-    fleet: Fleet, published: Path, tmp_path: Path, load: str
+    fleet: Fleet, published: Path, tmp_path: Path, deployed: float
 ) -> None:
     queue_tasks(fleet, "tester")
     status = scale(fleet, published, tmp_path, "tester", "Succeeded")
@@ -94,7 +86,7 @@ def test_a_pool_of_a_fixed_size_grows_by_two_when_eleven_tasks_wait(
 
 
 def test_a_pool_that_follows_its_queue_keeps_the_size_that_the_operator_gives_it(
-    fleet: Fleet, published: Path, tmp_path: Path, load: str
+    fleet: Fleet, published: Path, tmp_path: Path, deployed: float
 ) -> None:
     queue_tasks(fleet, "developer")
     status = scale(fleet, published, tmp_path, "developer", "Failed")
