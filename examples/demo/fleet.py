@@ -14,7 +14,7 @@ from tests.cluster import EmbeddedCluster
 WORKSPACE = "examples/vapora-wrksp"
 SOURCES = (f"{WORKSPACE}/kcl", f"{WORKSPACE}/taskservs", f"{WORKSPACE}/workflows/deploy.yaml")
 VALUES = f"{WORKSPACE}/env/prod.yaml"
-STAND_INS = "examples/demo/addons.yaml"
+STAND_INS = "tests/cluster/addons.yaml"
 DEPLOYMENT = "deploy-fleet"
 KINDS = ("taskservs", "agentpools")
 FINAL = {"Succeeded", "Failed", "Cancelled", "RolledBack"}
@@ -26,10 +26,10 @@ def deploy(screen: Screen, cluster: EmbeddedCluster, messages: Messages, broken:
     """Imports the fleet's files, applies what comes out, and waits until the workflow among it has made the fleet."""
     screen.heading("A fleet out of its definition files, in KCL, TOML and YAML")
     kubectl(screen, cluster, "apply", "-k", f"{WORKSPACE}/access")
-    kubectl(screen, cluster, "apply", "-f", STAND_INS)
+    kubectl(screen, cluster, "apply", "-n", SYSTEM, "-f", STAND_INS)
     secret = json.dumps({"stringData": {"slack-webhook": messages.url}})
     cluster.kubectl("patch", "secret", "vapora-secrets", "-n", SYSTEM, "-p", secret)
-    screen.note("The add-ons are stand-ins that make nothing, and what goes to Slack comes to the demo instead.")
+    screen.note("The add-ons are stand-ins, for no chart is installed here; what goes to Slack comes to the demo instead.")
     objects = import_files(screen, *SOURCES, "--catalog", "--values", VALUES)
     if broken:
         objects = break_image(objects, broken)

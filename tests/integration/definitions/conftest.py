@@ -15,7 +15,7 @@ from tests.integration.workflow.stage import TRUSTED
 
 STAND_INS = ROOT / "tests" / "cluster" / "crds"
 USER_ROLES = ROOT / "kustomize" / "base" / "user-roles.yaml"
-ADDONS = ROOT / "examples" / "demo" / "addons.yaml"
+ADDONS = ROOT / "tests" / "cluster" / "addons.yaml"
 # A published workflow names no account, so it acts as the namespace's default one.
 DEFAULT_MAY = """\
 apiVersion: rbac.authorization.k8s.io/v1
@@ -48,7 +48,7 @@ def fleet(nats: NatsServer, site: Site) -> Iterator[Fleet]:
         cluster.kubectl("apply", "-f", str(STAND_INS))
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
         with operators(cluster, SYSTEM) as starting:
-            for manifests in (("-f", str(USER_ROLES)), ("-k", str(ACCESS)), ("-f", str(ADDONS))):
+            for manifests in (("-f", str(USER_ROLES)), ("-k", str(ACCESS)), ("-n", SYSTEM, "-f", str(ADDONS))):
                 cluster.kubectl("apply", *manifests)
             access = "".join(DEFAULT_MAY % name for name in (SYSTEM, "vapora-agents")) + DEFAULT_SEES
             cluster.kubectl("apply", "-f", "-", input=access)
