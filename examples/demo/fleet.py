@@ -29,7 +29,7 @@ def deploy(screen: Screen, cluster: EmbeddedCluster, messages: Messages, broken:
     kubectl(screen, cluster, "apply", "-n", SYSTEM, "-f", STAND_INS)
     secret = json.dumps({"stringData": {"slack-webhook": messages.url}})
     cluster.kubectl("patch", "secret", "vapora-secrets", "-n", SYSTEM, "-p", secret)
-    screen.note("The add-ons are stand-ins, for no chart is installed here; what goes to Slack comes to the demo instead.")
+    screen.note("The add-ons are stand-ins, as no chart is installed here; what goes to Slack comes to the demo.")
     objects = import_files(screen, *SOURCES, "--catalog", "--values", VALUES)
     if broken:
         objects = break_image(objects, broken)

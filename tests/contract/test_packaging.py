@@ -9,7 +9,6 @@ import kubernetes_validate
 import pytest
 from tests.cluster.binaries import locate_tool
 from tests.contract.manifests import (
-    DEMO,
     OVERLAYS,
     ROOT,
     Json,
@@ -31,7 +30,7 @@ RENDERED = {
     "default": OVERLAYS / "default",
     "dev": OVERLAYS / "dev",
     "the author's component": ROOT / "kustomize" / "components" / "author",
-    "the demo's fleet": DEMO / "fleet",
+    "the access of the example": ROOT / "examples" / "vapora-wrksp" / "access",
 }
 INSTALLED = render_objects(OVERLAYS / "default")
 IMAGE = re.compile(r"^[a-z0-9./-]+:v?[0-9][\w.-]*$")

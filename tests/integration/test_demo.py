@@ -19,7 +19,7 @@ def test_a_service_whose_image_is_broken_fails_the_demo_and_says_which():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "the fleet is not Ready" in done.stdout
-    assert re.search(r" vapora-llm-router +Degraded ", done.stdout), done.stdout
+    assert re.search(r"vapora-llm-router +Degraded ", done.stdout), done.stdout
 
 
 def test_an_approval_a_retry_and_a_rollback_end_as_the_demo_says(monkeypatch: pytest.MonkeyPatch):

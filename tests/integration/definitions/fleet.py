@@ -51,13 +51,14 @@ class Fleet(Objects):
 
         def probe() -> Json | None:
             status = self.status("Workflow", workflow)
-            return status if status.get("phase") in FINAL else None
+            stalled = self.condition("Workflow", workflow, "Stalled").get("status") == "True"
+            return status if status.get("phase") in FINAL or stalled else None
 
         try:
             status = wait_until(probe, f"{workflow} has ended", within=within, every=0.25)
         except TimeoutError as late:
             raise TimeoutError(f"{late}; {self.tell(workflow)}") from None
-        assert status["phase"] == phase, self.tell(workflow)
+        assert status.get("phase") == phase, self.tell(workflow)
         return status
 
     def tell(self, workflow: str) -> str:

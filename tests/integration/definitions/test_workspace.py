@@ -1,4 +1,4 @@
-"""The example of a workspace: deployed, upgraded, upgraded to what never starts, and recovered, by its own workflows."""
+"""The example of a workspace: deployed, upgraded in vain and with success, and recovered, by its own workflows."""
 
 from pathlib import Path
 
