@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.unit.procedures.course import KEY, drive, finished, situation
+from tests.unit.providers.site import Site, build_provider, build_start
 
-from vapora.adapters.task_plugins import load_task_types
+from vapora.adapters.task_plugins import load_provider_types, load_task_types
 from vapora.core.calls import Answer, Call, HttpCall
 from vapora.core.procedures.table import build_procedures, build_undoings
 from vapora.core.tasks.builtin import BUILT_IN
@@ -101,3 +102,35 @@ def test_the_operators_own_types_cannot_be_replaced(install: Install) -> None:
     registry, problems = load_task_types()
     assert dict(registry) == dict(BUILT_IN)
     assert problems == ("task type notifications.slack (impostor 1.0) is not used: there is another of this name",)
+
+
+PROVIDER = '''
+from vapora.core.provider.types import ProviderType, build_metadata
+
+
+class Shelf(ProviderType):
+    """Puts servers on a shelf."""
+
+    def build(self, wanted):
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": build_metadata(wanted, f"shelf-{wanted.item}")}
+
+    def list_kinds(self):
+        return (("v1", "ConfigMap"),)
+'''
+
+
+def test_a_provider_type_of_a_package_is_known_to_the_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "acme_shelf.py").write_text(PROVIDER)
+    info = tmp_path / "acme_shelf-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme_shelf\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[vapora.providers]\nshelf = acme_shelf:Shelf\nlocal = acme_shelf:Shelf\n")
+    types, problems = load_provider_types()
+    assert sorted(types) == ["clusterapi", "command", "crossplane", "local", "shelf"]
+    assert problems == ("provider type local (acme_shelf 1.0) is not used: there is another of this name",)
+    registry, _ = load_task_types()
+    site = Site(build_provider(type_="shelf"))
+    start = build_start("server", "create", "s-0")
+    finished(drive(build_procedures(registry)["task"], start, site))
+    assert site.names() == ["shelf-s-0"]
