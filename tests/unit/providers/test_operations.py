@@ -96,7 +96,12 @@ def test_deleting_what_is_not_there_succeeds_and_undoes_nothing() -> None:
 REFUSED: dict[str, tuple[str, str, str, str]] = {
     "checking a server that is not there": ("server", "check", "NotFound", "ConfigMap vapora-server-default-x is not"),
     "updating a server that is not there": ("server", "update", "NotFound", "ConfigMap vapora-server-default-x is not"),
-    "a service that nobody defines": ("taskserv", "create", "UnknownTaskserv", "there is no Taskserv 'x', nor a definition of it in the catalogue"),
+    "a service that nobody defines": (
+        "taskserv",
+        "create",
+        "UnknownTaskserv",
+        "there is no Taskserv 'x', nor a definition of it in the catalogue",
+    ),
     "an action that there is not": ("server", "destroy", "InvalidInput", "params.action"),
     "a name that no object can have": ("server", "create", "InvalidInput", "params.items"),
 }
@@ -198,7 +203,10 @@ def test_a_service_that_is_there_is_only_waited_for_and_stays() -> None:
 def test_the_names_that_there_are_are_told_where_one_is_wrong() -> None:
     site = Site()
     site.define("containerd", image="x")
-    assert "'contained', nor a definition of it in the catalogue; near is containerd" in read_end(site.run("taskserv", "create", "contained"))[1]
+    assert (
+        "'contained', nor a definition of it in the catalogue; near is containerd"
+        in read_end(site.run("taskserv", "create", "contained"))[1]
+    )
 
 
 def test_a_machine_is_waited_for_until_its_controller_says_that_it_is_ready() -> None:
