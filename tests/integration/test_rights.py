@@ -14,6 +14,7 @@ from tests.integration.objects import Objects, run
 
 ACCOUNT = "system:serviceaccount:vapora-system:vapora-operator"
 SERVICE = {"image": "nginx:1", "replicas": 1, "ports": {"http": 8080}}
+TENANT = ROOT / "kustomize" / "components" / "tenant" / "role-binding.yaml"
 GATEWAY = ROOT / "tests" / "cluster" / "crds"
 PUBLIC = {"exposure": "public", "hosts": ["a.example"], "disruptionBudget": {"maxUnavailable": 1}}
 SCALED = {"resources": {"requests": {"cpu": "10m"}}, "scaling": {"max": 2}, "minimumResources": {"cpu": "10m"}}
@@ -83,6 +84,7 @@ def build(objects: Objects) -> None:
     objects.create("AgentPool", "workers", {"role": "worker", "replicas": 1, "template": worker})
     objects.create("Taskserv", "web", SERVICE)
     objects.create("Taskserv", "store", {**SERVICE, "type": "stateful", "storage": STORAGE})
+    objects.kubectl("apply", "-f", str(TENANT))
     objects.create("Provider", "default", {"type": "local"})
     objects.create("Taskserv", "shift", {"image": "nginx:1", "replicas": 1})
     for kind, name in (("AgentPool", "workers"), ("Taskserv", "web"), ("Taskserv", "store"), ("Taskserv", "shift")):
@@ -171,7 +173,8 @@ def take_down(objects: Objects) -> None:
 
 
 def test_no_call_was_made_that_the_roles_do_not_allow(calls: set[Call]) -> None:
-    assert missing([*read_rules("cluster-role"), *read_rules("lease-role")], calls) == []
+    rules = [rule for name in ("cluster-role", "lease-role", "tenant-role") for rule in read_rules(name)]
+    assert missing(rules, calls) == []
 
 
 def test_nothing_is_allowed_that_was_not_called(calls: set[Call]) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.cluster.waiting import wait_until
 from tests.integration.engine import ROOT
 from tests.integration.providers.things import Things, make
 
@@ -44,6 +45,12 @@ def read_ends(here: Things) -> dict[str, tuple[str, str]]:
     return ends
 
 
+def find_job(here: Things, service: str) -> str:
+    """The name of a service's Job; empty while there is none."""
+    names = [job["metadata"]["name"] for job in here.all("Job")]
+    return next((name for name in names if name.startswith(f"{service}-")), "")
+
+
 def test_the_plan_runs_to_its_end_with_four_phases_in_order(here: Things, tmp_path: Path) -> None:
     import_batch(here, tmp_path)
     status = here.ended("wuji-full-deployment", "Succeeded", within=120)
@@ -64,6 +71,8 @@ def test_a_job_that_fails_has_all_of_it_undone_in_reverse_order(here: Things, tm
     here.workflow("before", make("server", "kept-0"))
     here.ended("before", "Succeeded")
     import_batch(here, tmp_path, failing="cilium")
+    job = wait_until(lambda: find_job(here, "cilium"), "the job is there", within=60)
+    here.patch("Job", job, {"spec": {"backoffLimit": 0}})  # or its controller waits longer and longer
     status = here.ended("wuji-full-deployment", "RolledBack", within=120)
     assert "cilium" in status["steps"]["install-cluster"]["items"]["failed"][0]["message"]
     undone = {name: row["finishedAt"] for name, row in status["rollback"]["steps"].items()}
