@@ -11,10 +11,12 @@ from tests.integration.objects import Objects
 
 Json = dict[str, Any]
 
-_CHILDREN = ("ControllerRevision", "Deployment", "PersistentVolumeClaim", "Pod", "Service", "StatefulSet", "Workflow")
+_CHILDREN = ("ControllerRevision", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "PersistentVolumeClaim")
+_CHILDREN += ("Pod", "PodDisruptionBudget", "Service", "StatefulSet", "Workflow")
 _TIMES = {"at", "createdAt", "deadlineAt", "deployingSince", "finishedAt", "lastTransitionTime", "nextAttemptAt"}
 _TIMES |= {"nextScheduledAt", "pausedAt", "pendingTimeoutAt", "startedAt", "timeoutAt"}
 _HISTORY = {"lastDecision", "lastScaledAt", "lowSince"}  # how a size came to be
+_HISTORY |= {"lastGoodRevision", "revisions", "rollout"}  # what a service was before
 _MADE_OF_UID = {"inputDigest", "revision", "specDigest", "uid", "vapora.dev/applied"}
 _GIVEN = {"clusterIP", "clusterIPs", "deployment.kubernetes.io/revision", "nodeName", "volumeName"}  # by the cluster
 _LEFT_OUT = _TIMES | _HISTORY | _MADE_OF_UID
@@ -52,7 +54,7 @@ class Likenesses:
         pinned = found.get("status", {}).get("revision")
         for child_kind, row in self._children[found["metadata"]["uid"]]:
             meta = row["metadata"]
-            if child_kind == "ControllerRevision" and meta["name"] != pinned and kind == "Workflow":
+            if child_kind == "ControllerRevision" and meta["name"] != pinned:
                 continue  # of an edit before
             body = {part: row[part] for part in ("spec", "data") if part in row}
             body["phase"] = row.get("status", {}).get("phase")

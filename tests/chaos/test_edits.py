@@ -29,6 +29,7 @@ from vapora.core.workflow.tasks import find_task_problem
 
 # What counts only when a run begins, or holds a fresh one back before it has begun.
 check_tasks = partial(find_task_problem, load_task_types()[0])
+HISTORIC = frozenset({"rollbackTo"})  # goes back to what the object was, which a fresh one was not
 PINNED = frozenset({"templateRef.name", "paused", "workspace.size", "workspace.storageClass"})
 
 
@@ -61,6 +62,7 @@ def test_a_change_of_each_field_makes_of_a_live_object_what_a_fresh_one_is_and_b
     schema = read_spec_schema(plural)
     changes = list(list_changes(schema, table))
     assert {change.path for change in changes} == {leaf.path for leaf in list_leaves(schema)}
+    changes = [change for change in changes if change.path not in HISTORIC]
     if kind == "Taskserv":
         here.create(kind, PROVIDER, {"image": "service:1", "ports": {"http": 8080}})
         here.await_status(kind, PROVIDER, phase="Healthy")

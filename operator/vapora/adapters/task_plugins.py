@@ -10,7 +10,7 @@ from typing import TypeVar
 from vapora.core.provider.builtin import BUILT_IN as PROVIDER_TYPES
 from vapora.core.provider.types import ProviderType, ProviderTypes
 from vapora.core.tasks.builtin import BUILT_IN
-from vapora.core.tasks.provisioning.infrastructure import build_tasks
+from vapora.core.tasks.provisioning.infrastructure.tasks import build_tasks
 from vapora.core.tasks.registry import Registry, TaskType
 
 TASKS, PROVIDERS = "vapora.tasks", "vapora.providers"

@@ -8,7 +8,7 @@ from vapora.adapters.graph_caller import GraphCaller
 from vapora.adapters.sqlite_rows import SELECT_BY_COLUMN
 from vapora.core.calls import Account, GraphCall
 from vapora.core.learning.execution import Execution, GraphUnavailable
-from vapora.core.tasks.provisioning.querying import COLUMNS
+from vapora.core.tasks.provisioning.asking.querying import COLUMNS
 
 ACCOUNT = Account("shop", "reader")
 

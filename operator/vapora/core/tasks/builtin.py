@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from vapora.core.tasks.notifications import Email, Slack, Webhook
-from vapora.core.tasks.provisioning.addon import InstallAddons
-from vapora.core.tasks.provisioning.agents import DeployAgents
-from vapora.core.tasks.provisioning.evaluate import Evaluate
-from vapora.core.tasks.provisioning.healthcheck import HealthCheck
-from vapora.core.tasks.provisioning.images import BuildImage
-from vapora.core.tasks.provisioning.infrastructure import TASKS as INFRASTRUCTURE
-from vapora.core.tasks.provisioning.ingress import ConfigureIngress
-from vapora.core.tasks.provisioning.migrations import RunMigrations
-from vapora.core.tasks.provisioning.query import RunQuery
-from vapora.core.tasks.provisioning.scaling import ScaleTaskserv
-from vapora.core.tasks.provisioning.taskservs import DeployTaskservs
+from vapora.core.tasks.provisioning.asking.evaluate import Evaluate
+from vapora.core.tasks.provisioning.asking.query import RunQuery
+from vapora.core.tasks.provisioning.asking.scaling import ScaleTaskserv
+from vapora.core.tasks.provisioning.deploying.agents import DeployAgents
+from vapora.core.tasks.provisioning.deploying.healthcheck import HealthCheck
+from vapora.core.tasks.provisioning.deploying.ingress import ConfigureIngress
+from vapora.core.tasks.provisioning.deploying.taskservs import DeployTaskservs
+from vapora.core.tasks.provisioning.infrastructure.tasks import TASKS as INFRASTRUCTURE
+from vapora.core.tasks.provisioning.installing.addon import InstallAddons
+from vapora.core.tasks.provisioning.installing.images import BuildImage
+from vapora.core.tasks.provisioning.installing.migrations import RunMigrations
 from vapora.core.tasks.registry import Registry
 
 BUILT_IN: Registry = {

@@ -10,7 +10,7 @@ from tests.unit.tasks.provisioning.site import Site, config
 
 from vapora.core.procedures.task import build_task, build_undo_task
 from vapora.core.tasks.builtin import BUILT_IN
-from vapora.core.tasks.provisioning.addons import Installer, build_objects, load_addons
+from vapora.core.tasks.provisioning.installing.addons import Installer, build_objects, load_addons
 from vapora.core.workflow.procedure import Failed, Finished
 
 Json = dict[str, Any]

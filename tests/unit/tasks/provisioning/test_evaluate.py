@@ -5,7 +5,7 @@ from tests.unit.procedures.cluster import Cluster, Json
 from tests.unit.procedures.course import failed, finished
 from tests.unit.tasks.provisioning.world import build, run
 
-from vapora.core.tasks.provisioning.rules import MAX_BYTES, RuleError, Value, parse_block
+from vapora.core.tasks.provisioning.asking.rules import MAX_BYTES, RuleError, Value, parse_block
 
 PUBLISHED = """if queue_depth > 10 && current_replicas < max_replicas:
     scale_to = min(current_replicas + 2, max_replicas)

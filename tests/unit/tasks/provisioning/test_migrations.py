@@ -11,7 +11,7 @@ from tests.unit.tasks.provisioning.site import Site, config, container, pod, tas
 from vapora.core.calls import Answer
 from vapora.core.procedures.task import build_task, build_undo_task
 from vapora.core.tasks.builtin import BUILT_IN
-from vapora.core.tasks.provisioning.jobs import name_job
+from vapora.core.tasks.provisioning.installing.jobs import name_job
 from vapora.core.workflow.procedure import Failed, Finished, Situation
 
 Json = dict[str, Any]

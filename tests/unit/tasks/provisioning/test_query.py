@@ -6,7 +6,7 @@ from tests.unit.procedures.course import failed, finished, situation
 from tests.unit.tasks.provisioning.world import body, build, run, run_task, undo
 
 from vapora.core.calls import Answer, GraphCall
-from vapora.core.tasks.provisioning.querying import MAX_QUERY_BYTES, Query, QueryError, parse_query
+from vapora.core.tasks.provisioning.asking.querying import MAX_QUERY_BYTES, Query, QueryError, parse_query
 from vapora.core.workflow.procedure import Ask, Finished, Next
 
 READ: dict[str, Query] = {

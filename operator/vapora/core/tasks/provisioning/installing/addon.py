@@ -17,7 +17,7 @@ from vapora.core.procedures.answers import fail, fail_call, name_object
 from vapora.core.procedures.apply import apply
 from vapora.core.procedures.readiness import Broken, NotYet, judge_readiness
 from vapora.core.procedures.undo_apply import undo_apply
-from vapora.core.tasks.provisioning.addons import (
+from vapora.core.tasks.provisioning.installing.addons import (
     KIND,
     Addon,
     Installer,

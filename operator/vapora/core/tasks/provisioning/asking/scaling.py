@@ -11,7 +11,7 @@ from vapora.api.agentpool import REPLICAS_MAX
 from vapora.api.base import Integer, ObjectName
 from vapora.core.procedures.answers import name_object
 from vapora.core.procedures.scale import scale, undo_scale
-from vapora.core.tasks.provisioning.lookup import decode_refs, encode_refs, look_up, name_candidates
+from vapora.core.tasks.provisioning.deploying.lookup import decode_refs, encode_refs, look_up, name_candidates
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Rest, Situation

@@ -14,7 +14,7 @@ from vapora.core.calls import ObjectRef, ReadCall
 from vapora.core.naming import API_VERSION
 from vapora.core.pods import PodParts
 from vapora.core.procedures.answers import fail, fail_call
-from vapora.core.tasks.provisioning.jobs import build_job, follow_job, has_job, start_job, stop_job
+from vapora.core.tasks.provisioning.installing.jobs import build_job, follow_job, has_job, start_job, stop_job
 from vapora.core.tasks.registry import TaskType
 from vapora.core.taskserv.objects.template import resolve_image
 from vapora.core.views import child

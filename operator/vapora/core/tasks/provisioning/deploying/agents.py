@@ -14,8 +14,8 @@ from vapora.api.base import Integer, ObjectName
 from vapora.api.taskserv import Version
 from vapora.core.agentpool.presets import find_preset, load_aliases, load_presets
 from vapora.core.procedures.answers import fail
-from vapora.core.tasks.provisioning.definitions import Wanted
-from vapora.core.tasks.provisioning.deploying import Deployment, Wish
+from vapora.core.tasks.provisioning.deploying.definitions import Wanted
+from vapora.core.tasks.provisioning.deploying.deployment import Deployment, Wish
 from vapora.core.views import child, text
 from vapora.core.workflow.procedure import Failed
 

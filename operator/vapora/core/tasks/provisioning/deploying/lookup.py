@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from vapora.core.calls import ObjectRef, ReadCall
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail, fail_call
-from vapora.core.tasks.provisioning.definitions import POOLS
+from vapora.core.tasks.provisioning.deploying.definitions import POOLS
 from vapora.core.views import rows, text
 from vapora.core.workflow.procedure import Ask, Failed, Json, Situation
 

@@ -83,7 +83,7 @@ class Installer(Enum):
 @cache
 def load_addons() -> Mapping[str, Addon]:
     """Reads the add-ons that ship, by name."""
-    data = json.loads(files("vapora.core.tasks.provisioning").joinpath("addons.json").read_text("utf-8"))
+    data = json.loads(files("vapora.core.tasks.provisioning.installing").joinpath("addons.json").read_text("utf-8"))
     return {name: Addon.model_validate(addon) for name, addon in data.items()}
 
 

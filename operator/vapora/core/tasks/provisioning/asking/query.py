@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 from vapora.core.calls import GraphCall, ListCall, Listing
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail, fail_call
-from vapora.core.tasks.provisioning.pools import Pools, find_pools
-from vapora.core.tasks.provisioning.querying import MAX_QUERY_BYTES, Query, parse_query
+from vapora.core.tasks.provisioning.asking.pools import Pools, find_pools
+from vapora.core.tasks.provisioning.asking.querying import MAX_QUERY_BYTES, Query, parse_query
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, text
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Situation

@@ -13,10 +13,10 @@ from vapora.core.procedures.answers import fail_call, name_object
 from vapora.core.procedures.apply import FIRST_PAUSE, apply
 from vapora.core.procedures.inventory import decode_inventory
 from vapora.core.procedures.undo_apply import undo_apply
-from vapora.core.tasks.provisioning.changing import build_change, is_changed
-from vapora.core.tasks.provisioning.definitions import Target, Wanted, resolve
-from vapora.core.tasks.provisioning.health import Judge, await_health, judge_health
-from vapora.core.tasks.provisioning.lookup import decode_refs, encode_refs
+from vapora.core.tasks.provisioning.deploying.changing import build_change, is_changed
+from vapora.core.tasks.provisioning.deploying.definitions import Target, Wanted, resolve
+from vapora.core.tasks.provisioning.deploying.health import Judge, await_health, judge_health
+from vapora.core.tasks.provisioning.deploying.lookup import decode_refs, encode_refs
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, rows, text
 from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Rest, Situation

@@ -19,8 +19,8 @@ from vapora.core.provider.choice import PLACE, Chosen, await_place, choose_provi
 from vapora.core.provider.recorded import SHARED
 from vapora.core.provider.types import ProviderProblem, ProviderTypes, Wanted, Work, build_metadata
 from vapora.core.supported import describe_validation
-from vapora.core.tasks.provisioning.catalogued import find_definition
-from vapora.core.tasks.provisioning.objects import (
+from vapora.core.tasks.provisioning.infrastructure.catalogued import find_definition
+from vapora.core.tasks.provisioning.infrastructure.objects import (
     apply_objects,
     await_object,
     check_object,
@@ -29,9 +29,9 @@ from vapora.core.tasks.provisioning.objects import (
     make_again,
     unless_used,
 )
-from vapora.core.tasks.provisioning.owncluster import adapt_cluster, restore_nodes
-from vapora.core.tasks.provisioning.phases import Build, Kept, read_kept, read_phase, run_phases
-from vapora.core.tasks.provisioning.work import run_work
+from vapora.core.tasks.provisioning.infrastructure.owncluster import adapt_cluster, restore_nodes
+from vapora.core.tasks.provisioning.infrastructure.phases import Build, Kept, read_kept, read_phase, run_phases
+from vapora.core.tasks.provisioning.infrastructure.work import run_work
 from vapora.core.views import child, rows, text
 from vapora.core.workflow.procedure import Ask, Finished, Next, Procedure, Situation
 

@@ -11,9 +11,9 @@ from vapora.api.base import ObjectName
 from vapora.core.calls import ListCall, Listing, ObjectRef, ReadCall
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail, name_object
-from vapora.core.tasks.provisioning.deploying import rest_or_fail
-from vapora.core.tasks.provisioning.health import await_health
-from vapora.core.tasks.provisioning.lookup import decode_refs, encode_refs, look_up, name_candidates
+from vapora.core.tasks.provisioning.deploying.deployment import rest_or_fail
+from vapora.core.tasks.provisioning.deploying.health import await_health
+from vapora.core.tasks.provisioning.deploying.lookup import decode_refs, encode_refs, look_up, name_candidates
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, text
 from vapora.core.workflow.procedure import Ask, Finished, Json, Next, Situation

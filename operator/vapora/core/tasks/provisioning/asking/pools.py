@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vapora.core.calls import ListCall, Listing
 from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail_call
-from vapora.core.tasks.provisioning.definitions import POOLS
+from vapora.core.tasks.provisioning.deploying.definitions import POOLS
 from vapora.core.views import child, text
 from vapora.core.workflow.procedure import Ask, Failed, Situation
 

@@ -11,8 +11,8 @@ from pydantic import Field
 from vapora.api.base import ObjectName
 from vapora.api.taskserv import Version
 from vapora.core.procedures.answers import fail
-from vapora.core.tasks.provisioning.definitions import Wanted
-from vapora.core.tasks.provisioning.deploying import Deployment, Wish
+from vapora.core.tasks.provisioning.deploying.definitions import Wanted
+from vapora.core.tasks.provisioning.deploying.deployment import Deployment, Wish
 from vapora.core.views import text
 from vapora.core.workflow.procedure import Failed
 

@@ -11,8 +11,8 @@ from pydantic import Field, StringConstraints, model_validator
 from vapora.api.base import ApiModel, ObjectName, Word
 from vapora.core.provider.builtin import BUILT_IN
 from vapora.core.provider.types import ProviderTypes
-from vapora.core.tasks.provisioning.operation import Action, Operation
-from vapora.core.tasks.provisioning.phases import Build, read_phase, run_phases
+from vapora.core.tasks.provisioning.infrastructure.operation import Action, Operation
+from vapora.core.tasks.provisioning.infrastructure.phases import Build, read_phase, run_phases
 from vapora.core.tasks.registry import Registry, TaskType
 from vapora.core.workflow.procedure import Finished, Json, Next, Procedure, Situation
 

@@ -15,10 +15,10 @@ from vapora.core.naming import API_VERSION
 from vapora.core.procedures.answers import fail, fail_call
 from vapora.core.procedures.readiness import NotYet, Readiness
 from vapora.core.procedures.undo_apply import undo_apply
-from vapora.core.tasks.provisioning.changing import build_change
-from vapora.core.tasks.provisioning.definitions import suggest
-from vapora.core.tasks.provisioning.deploying import begin_writing, go_on, keep_inventory
-from vapora.core.tasks.provisioning.health import judge_health
+from vapora.core.tasks.provisioning.deploying.changing import build_change
+from vapora.core.tasks.provisioning.deploying.definitions import suggest
+from vapora.core.tasks.provisioning.deploying.deployment import begin_writing, go_on, keep_inventory
+from vapora.core.tasks.provisioning.deploying.health import judge_health
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, rows, text
 from vapora.core.workflow.procedure import Ask, Failed, Json, Next, Situation

@@ -16,8 +16,8 @@ from vapora.core.calls import ListCall, Listing, ObjectRef, ReadCall
 from vapora.core.naming import API_VERSION
 from vapora.core.pods import PodParts
 from vapora.core.procedures.answers import fail, fail_call
-from vapora.core.tasks.provisioning.jobs import build_job, follow_job, has_job, start_job, stop_job
-from vapora.core.tasks.provisioning.targets import (
+from vapora.core.tasks.provisioning.installing.jobs import build_job, follow_job, has_job, start_job, stop_job
+from vapora.core.tasks.provisioning.installing.targets import (
     DIALECTS,
     Access,
     Address,

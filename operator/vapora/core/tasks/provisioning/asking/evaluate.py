@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from vapora.api.agentpool import Scaling
 from vapora.api.base import ApiModel, Boolean, Integer, Number
 from vapora.core.procedures.answers import fail
-from vapora.core.tasks.provisioning.pools import Pools, find_pools, plays
-from vapora.core.tasks.provisioning.rules import MAX_BYTES, RuleError, Value, parse_block, parse_expression
+from vapora.core.tasks.provisioning.asking.pools import Pools, find_pools, plays
+from vapora.core.tasks.provisioning.asking.rules import MAX_BYTES, RuleError, Value, parse_block, parse_expression
 from vapora.core.tasks.registry import TaskType
 from vapora.core.views import child, number, text
 from vapora.core.workflow.procedure import Finished, Next, Situation
