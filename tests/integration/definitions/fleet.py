@@ -51,8 +51,8 @@ class Fleet(Objects):
 
         def probe() -> Json | None:
             status = self.status("Workflow", workflow)
-            stalled = self.condition("Workflow", workflow, "Stalled").get("status") == "True"
-            return status if status.get("phase") in FINAL or stalled else None
+            is_refused = status.get("phase") == "Pending" and self.said("Workflow", workflow).get("Stalled")
+            return status if status.get("phase") in FINAL or is_refused else None
 
         try:
             status = wait_until(probe, f"{workflow} has ended", within=within, every=0.25)

@@ -48,7 +48,7 @@ def test_the_published_deployment_makes_seven_services_and_twelve_pools_and_tell
     assert fleet.phases() == dict.fromkeys(SERVICES, "Healthy")
     assert fleet.pools() == dict.fromkeys(load_presets(), True)
     steps = fleet.status("Workflow", DEPLOYMENT)["steps"]
-    assert (len(steps), {row["state"] for row in steps.values()}) == (9, {"Succeeded"})
+    assert (len(steps), {row["state"] for row in steps.values()}) == (10, {"Succeeded"})
     assert fleet.get("HTTPRoute", "vapora-frontend")["spec"]["hostnames"] == ["vapora.example.com"]
     told = site.await_request("/slack")
     assert told.body == {"text": "VAPORA deployment completed successfully!"}
@@ -95,7 +95,8 @@ def test_a_pool_that_follows_its_queue_keeps_the_size_that_the_operator_gives_it
 
 
 def test_a_version_that_breaks_the_service_goes_back_by_itself(fleet: Fleet, deployed: float) -> None:
-    fleet.patch("Taskserv", "vapora-backend", {"spec": {"version": "0.2.0", "podTemplate": CRASHING}})
+    all_at_once = {"upgrade": {"strategy": "recreate"}}
+    fleet.patch("Taskserv", "vapora-backend", {"spec": {"version": "0.2.0", "podTemplate": CRASHING, **all_at_once}})
     said = fleet.await_said("Taskserv", "vapora-backend", "RolledBack", "True ContainerCrashing: ", within=60)
     assert "exit code 3: no such table: users" in said
     fleet.await_status("Taskserv", "vapora-backend", phase="Healthy", version="0.1.0", within=60)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.cluster.waiting import wait_until
 from tests.integration.definitions.copies import DEPLOYMENT, copy_changed, needs_inputs
 from tests.integration.definitions.fleet import (
     Fleet,
@@ -40,6 +41,7 @@ def assert_all_undone(fleet: Fleet, before: Json, status: Json, workflow: Json) 
     assert set(MADE) <= set(list_undone(status))
     fleet.await_status("Taskserv", "nats", phase="Healthy")
     assert (fleet.phases(), fleet.pools()) == ({"nats": "Healthy"}, {})
+    wait_until(lambda: not fleet.all("Deployment"), "no service and no add-on is left")
     after = fleet.get("Taskserv", "nats")
     for field in ("uid", "generation"):
         assert after["metadata"][field] == before["metadata"][field]
