@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.embedded import EmbeddedCluster
-from tests.cluster.nats import NatsServer
 from tests.cluster.simulation.nodes import FLEET_NODES
 from tests.integration.definitions.copies import copy_published
 from tests.integration.definitions.fleet import ACCESS, SYSTEM, Fleet
@@ -42,9 +41,9 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def fleet(nats: NatsServer, site: Site) -> Iterator[Fleet]:
-    """The two namespaces with the account that deploys, and an operator."""
-    with EmbeddedCluster(nodes=FLEET_NODES, nats=nats, agents=False, definitions=CRDS) as cluster:
+def fleet(site: Site) -> Iterator[Fleet]:
+    """The two namespaces with the account that deploys, an operator, and a broker without tasks of other files."""
+    with EmbeddedCluster(nodes=FLEET_NODES, agents=False, definitions=CRDS) as cluster:
         cluster.kubectl("apply", "-f", str(STAND_INS))
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
         with operators(cluster, SYSTEM) as starting:
@@ -55,7 +54,7 @@ def fleet(nats: NatsServer, site: Site) -> Iterator[Fleet]:
             fleet = Fleet(cluster)
             fleet.patch("Secret", "vapora-secrets", {"stringData": {"slack-webhook": site.url("/slack")}})
             graph = cluster.folder / "graph.db"
-            starting.start("operator", *TRUSTED, "--nats-url", nats.url, "--graph-path", str(graph))
+            starting.start("operator", *TRUSTED, "--nats-url", cluster.nats.url, "--graph-path", str(graph))
             yield fleet
 
 
