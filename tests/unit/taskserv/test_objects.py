@@ -114,6 +114,11 @@ def test_what_an_autoscaler_sets_is_left_alone_and_is_healthy() -> None:
     assert (find_workload(scaled).replicas, scaled.status["phase"]) == (5, "Healthy")
 
 
+def test_a_service_is_not_healthy_before_its_autoscaler_has_given_it_its_least_size() -> None:
+    scaled = settle(autoscale(1))
+    assert (scaled.status["phase"], scaled.status["message"]) == ("Deploying", "1 of 2 replicas are available")
+
+
 def test_the_size_is_taken_back_once_the_autoscaler_is_gone() -> None:
     ended = respec(settle(autoscale(5)), replicas=3, **REQUESTS)
     plan = plan_taskserv(ended, NOW)

@@ -105,7 +105,7 @@ def _judge_workload(
     since = now if is_changing else parse_time(observed.status.get("deployingSince"))
     count = f"{available} of {wanted} replicas are available"
     is_at_rest = layout.candidate is None and not is_changing and _is_current(workload, layout)
-    if is_at_rest and (_is_settled(workload, layout) or (serves and since is None)):
+    if is_at_rest and serves and (_is_settled(workload, layout) or since is None):
         return Health(HEALTHY, Reason.AllHealthy, count, is_serving=True)
     cause = find_cause(workload, observed.pods)
     message = "; ".join(filter(None, (_tell_candidate(observed, layout), count, cause.message if cause else "")))
