@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.process import ManagedProcess, Supervisor
 from tests.cluster.waiting import wait_until
@@ -93,6 +94,19 @@ def operators(cluster: Cluster, lease_namespace: str) -> Iterator["Operators"]:
     """Starts operators that end with the block, as the account and roles that kustomize installs."""
     with Supervisor("vapora-operator-") as supervisor:
         yield Operators(cluster, lease_namespace, supervisor, install_account(cluster, lease_namespace))
+
+
+@contextmanager
+def operators_of(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator["Operators"]:
+    """`operators`, with a namespace for their Lease that has the name of the tests' module and goes with the block.
+
+    Each module ends its operators before the next begins: two that hold different Leases would act on one cluster.
+    """
+    lease = f"lease-{request.module.__name__.rpartition('.')[2].replace('_', '-')}"
+    cluster.create_namespace(lease)
+    with operators(cluster, lease) as started:
+        yield started
+    cluster.api.delete(f"/api/v1/namespaces/{lease}").raise_for_status()
 
 
 class Operators:

@@ -1,4 +1,4 @@
-"""One operator for the files of this folder, stand-ins of foreign kinds, and a namespace for each test."""
+"""One operator for each file, stand-ins of foreign kinds, and a namespace for each test."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators
+from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.providers.things import CLAIMS, CLUSTERS, MACHINES, Things
 from tests.integration.workflow.stage import TRUSTED
 
@@ -15,17 +15,15 @@ STAND_INS = ROOT / "tests" / "cluster" / "crds"
 ACCOUNTS = Path(__file__).with_name("accounts.yaml")
 
 
-@pytest.fixture(scope="package")
-def crew(cluster: Cluster) -> Iterator[tuple[Operators, OperatorProcess]]:
+@pytest.fixture(scope="module")
+def crew(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[tuple[Operators, OperatorProcess]]:
     install_definitions(cluster)
     cluster.kubectl("apply", "-f", str(STAND_INS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
     for path in (CLUSTERS, MACHINES, CLAIMS):  # established is not served yet
         wait_until(partial(_is_served, cluster, path), f"{path} is served")
-    cluster.create_namespace("lease-providers")
-    with operators(cluster, "lease-providers") as fleet:
+    with operators_of(cluster, request) as fleet:
         yield fleet, fleet.start("operator", *TRUSTED)
-    cluster.api.delete("/api/v1/namespaces/lease-providers").raise_for_status()
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""One operator with a queue for the files of this folder, Gateway API's stand-in, and a namespace for each test."""
+"""One operator with a queue for each file, Gateway API's stand-in, and a namespace for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
-from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators
+from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.provisioning.fleet import Fleet
 from tests.integration.workflow.stage import TRUSTED
 
@@ -14,15 +14,15 @@ from vapora.adapters.nats_broker import NatsBroker
 STAND_INS = ROOT / "tests" / "cluster" / "crds"
 
 
-@pytest.fixture(scope="package")
-def crew(cluster: Cluster, nats: NatsServer) -> Iterator[tuple[Operators, OperatorProcess]]:
+@pytest.fixture(scope="module")
+def crew(
+    cluster: Cluster, nats: NatsServer, request: pytest.FixtureRequest
+) -> Iterator[tuple[Operators, OperatorProcess]]:
     install_definitions(cluster)
     cluster.kubectl("apply", "-f", str(STAND_INS))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(STAND_INS))
-    cluster.create_namespace("lease-provisioning")
-    with operators(cluster, "lease-provisioning") as started:
+    with operators_of(cluster, request) as started:
         yield started, started.start("operator", "--nats-url", nats.url, *TRUSTED)
-    cluster.api.delete("/api/v1/namespaces/lease-provisioning").raise_for_status()
 
 
 @pytest.fixture
