@@ -8,6 +8,7 @@ import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
 from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators
+from tests.integration.objects import Objects
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/providers.vapora.dev"
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -60,13 +61,17 @@ def test_it_sees_objects_that_were_there_and_objects_that_come_and_go(
 
 
 def test_it_writes_nothing_to_objects_that_need_nothing(fleet: Operators, cluster: Cluster, namespace: str):
-    path = f"/apis/vapora.dev/v1alpha1/namespaces/{namespace}/providers"
-    body = {"apiVersion": "vapora.dev/v1alpha1", "kind": "Provider", "spec": {"type": "local"}}
-    made = cluster.api.post(path, json={**body, "metadata": {"name": "p"}}).json()
-    operator = fleet.start()
-    wait_until(lambda: operator.is_leader, "it leads")
-    operator.process.stop()
-    assert cluster.api.get(f"{path}/p").json() == made
+    services = Objects(cluster, namespace)
+    services.create("Taskserv", "settled", {"image": "settled:1", "replicas": 0})
+    first = fleet.start("one")
+    services.await_status("Taskserv", "settled", phase="Healthy")
+    first.process.stop()
+    settled = services.get("Taskserv", "settled")
+    second = fleet.start("two")
+    looked = 'vapora_reconcile_total{kind="Taskserv",result="success"}'
+    wait_until(lambda: any(line.startswith(looked) for line in second.metrics()), "it has looked at the service")
+    second.process.stop()
+    assert services.get("Taskserv", "settled") == settled
 
 
 def test_a_signal_ends_it_in_time_and_frees_the_lease(fleet: Operators, cluster: Cluster, namespace: str):
