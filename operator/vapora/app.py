@@ -78,27 +78,8 @@ class Operator:
         self._events = EventRecorder(api, clock, metrics, identity=settings.identity, spare=queue.spare)
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
         gate = ProviderGate(callers, callers.paced, store, clock, queue.add)
-        performer = Performer(gate, wake=self._wake)
-        kit = Kit(
-            store=store,
-            executor=Executor(api, self._broker, store, wake=queue.add, perform=performer.perform),
-            writer=StatusWriter(api, store, self._pacer, clock),
-            events=self._events,
-            clock=clock,
-        )
         self._collector = Collector(api, clock)
-        self._fleet = Fleet(
-            settings,
-            kit,
-            api,
-            queue,
-            meter=metrics,
-            broker=self._broker,
-            graph=graph,
-            performer=performer,
-            gate=gate,
-            collector=self._collector,
-        )
+        self._fleet = self._build_fleet(api, gate, graph)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
@@ -110,6 +91,28 @@ class Operator:
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
+
+    def _build_fleet(self, api: KubernetesApi, gate: ProviderGate, graph: SqliteGraph | None) -> Fleet:
+        store, queue, performer = self._store, self._queue, Performer(gate, wake=self._wake)
+        kit = Kit(
+            store=store,
+            executor=Executor(api, self._broker, store, wake=queue.add, perform=performer.perform),
+            writer=StatusWriter(api, store, self._pacer, self._clock),
+            events=self._events,
+            clock=self._clock,
+        )
+        return Fleet(
+            self._settings,
+            kit,
+            api,
+            queue,
+            meter=self._metrics,
+            broker=self._broker,
+            graph=graph,
+            performer=performer,
+            gate=gate,
+            collector=self._collector,
+        )
 
     async def run(self) -> None:
         """Works until a signal comes; the workers are stopped and the lease is released when it returns."""

@@ -143,8 +143,12 @@ class Fleet:
         )
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
-        keeper = Keeper(api, kit.executor)
-        self._workflows = WorkflowReconciler(
+        self._workflows = self._build_workflows(api, RequestTimes(meter, kit.clock), collector)
+        self._nats_url = settings.nats_url
+
+    def _build_workflows(self, api: KubeApi, requests: RequestTimes, collector: Collector) -> WorkflowReconciler:
+        kit, keeper = self._kit, Keeper(api, self._kit.executor)
+        return WorkflowReconciler(
             kit,
             api,
             recorder=self._recorder,
@@ -153,16 +157,15 @@ class Fleet:
             pools=self._view_pools,
             outstanding=self._outstanding,
             on_release=collector.note_release,
-            performer=performer,
+            performer=self._performer,
             keeper=keeper,
-            places=Places(kit.store, queue.add),
+            places=Places(kit.store, self._queue.add),
             runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks), asyncio.to_thread),
-            requests=RequestTimes(meter, kit.clock),
+            requests=requests,
             policy_problem=lambda: self._policies.problem,
-            wake=queue.add,
+            wake=self._queue.add,
             beside=asyncio.to_thread,
         )
-        self._nats_url = settings.nats_url
 
     def build(self, api: KubeApi) -> Controllers:
         """Builds the reconcilers of all kinds."""

@@ -207,35 +207,41 @@ class Life:
         queue.close()
         self._pacer = Pacer(clock, queue.add, per_second=_SETTINGS.progress_writes_per_second, spare=queue.spare)
         self._events = EventRecorder(api, clock, meter, identity=_SETTINGS.identity, spare=queue.spare)
-        port, caller = BrokerPort(broker, to_broker, POOLS), CallerPort(outside, to_outside)
-        gate = ProviderGate(caller, caller, store, clock, queue.add)
-        performer = Performer(gate, wake=self._wake)
-        kit = Kit(
-            store=store,
-            executor=Executor(api, port, store, wake=queue.add, perform=performer.perform),
-            writer=StatusWriter(api, store, self._pacer, clock),
-            events=self._events,
-            clock=clock,
-        )
         self._collector = Collector(api, clock)
-        self._fleet = Fleet(
-            _SETTINGS,
-            kit,
-            api,
-            queue,
-            meter=meter,
-            broker=port,
-            graph=GraphPort(graph),
-            performer=performer,
-            gate=gate,
-            collector=self._collector,
-        )
+        port, caller = BrokerPort(broker, to_broker, POOLS), CallerPort(outside, to_outside)
+        self._fleet = self._build_fleet(api, port, caller, GraphPort(graph), meter)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(queue, self._controllers.reconcilers, clock=clock, meter=meter, workers=_SETTINGS.workers)
         self._intake = Intake(store, queue, meter)
         self._informers = ChildInformers(watches, store, queue, meter)
         self._resync = Resync(api, store, queue, clock, [kind.name for kind in KINDS])
         self._task: asyncio.Task[None] | None = None
+
+    def _build_fleet(
+        self, api: ApiPort, broker: BrokerPort, caller: CallerPort, graph: GraphPort, meter: _Meter
+    ) -> Fleet:
+        store, queue, clock = self.store, self.queue, self.clock
+        gate = ProviderGate(caller, caller, store, clock, queue.add)
+        performer = Performer(gate, wake=self._wake)
+        kit = Kit(
+            store=store,
+            executor=Executor(api, broker, store, wake=queue.add, perform=performer.perform),
+            writer=StatusWriter(api, store, self._pacer, clock),
+            events=self._events,
+            clock=clock,
+        )
+        return Fleet(
+            _SETTINGS,
+            kit,
+            api,
+            queue,
+            meter=meter,
+            broker=broker,
+            graph=graph,
+            performer=performer,
+            gate=gate,
+            collector=self._collector,
+        )
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())

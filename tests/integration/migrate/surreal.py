@@ -50,41 +50,52 @@ class Engine:
         self._loop.close()
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.engine = engine
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers as the database does, with what the engine says."""
+
+    server: "_Server"
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        statements = self.rfile.read(length).decode()
+        if self.path != "/sql" or self.headers["Accept"] != "application/json":
+            self._answer(404, {"information": "no such path"})
+        elif self.headers["Authorization"] != _LOGIN:
+            self._answer(401, {"information": "There was a problem with authentication"})
+        else:
+            self._run(statements)
+
+    def _run(self, statements: str) -> None:
+        try:
+            results = self.server.engine.query(statements, self.headers["surreal-ns"], self.headers["surreal-db"])
+        except RuntimeError as problem:
+            self._answer(400, {"code": 400, "details": "Request problems detected", "information": str(problem)})
+        else:
+            self._answer(200, results)
+
+    def _answer(self, status: int, body: object) -> None:
+        raw = json.dumps(body, default=str).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
 def serving_surreal() -> Iterator[tuple[str, Engine]]:
     """Serve an engine as long as the block; yields its address and the engine."""
     engine = Engine()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            statements = self.rfile.read(length).decode()
-            if self.path != "/sql" or self.headers["Accept"] != "application/json":
-                self._answer(404, {"information": "no such path"})
-            elif self.headers["Authorization"] != _LOGIN:
-                self._answer(401, {"information": "There was a problem with authentication"})
-            else:
-                self._run(statements)
-
-        def _run(self, statements: str) -> None:
-            try:
-                results = engine.query(statements, self.headers["surreal-ns"], self.headers["surreal-db"])
-            except RuntimeError as problem:
-                self._answer(400, {"code": 400, "details": "Request problems detected", "information": str(problem)})
-            else:
-                self._answer(200, results)
-
-        def _answer(self, status: int, body: object) -> None:
-            raw = json.dumps(body, default=str).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(engine)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -120,10 +120,25 @@ class Operator:
         perform = self.performer.perform
         executor = Executor(api, cluster.broker, self.store, wake=self.queue.add, perform=perform)
         kit = Kit(self.store, executor, StatusWriter(api, self.store, pacer, clock), events, clock)
-        keeper = Keeper(api, executor)
-        self.workflows = WorkflowReconciler(
+        self.workflows = self._build_workflows(cluster, kit)
+        runner = Runner(
+            self.queue,
+            {"Workflow": self.workflows, "Pod": OrphanReconciler(api, self.store)},
+            clock=clock,
+            meter=self.meter,
+            workers=4,
+        )
+        self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
+        informers = ChildInformers(source, self.store, self.queue, self.meter)
+        self._work = [self._watch, informers.run, runner.run, pacer.run, events.run, self.performer.run]
+        if self.recorder:
+            self._work.append(self.recorder.run)
+
+    def _build_workflows(self, cluster: "Cluster", kit: Kit) -> WorkflowReconciler:
+        keeper = Keeper(cluster.api, kit.executor)
+        return WorkflowReconciler(
             kit,
-            api,
+            cluster.api,
             recorder=self.recorder,
             inbox=self.inbox,
             surroundings=lambda: Surroundings(
@@ -138,23 +153,13 @@ class Operator:
             performer=self.performer,
             keeper=keeper,
             places=Places(self.store, self.queue.add),
-            runs=Runs(api, keeper, Templates(self.store, self.queue.add, run_at_once), partial(find_task_problem, {})),
-            requests=RequestTimes(self.meter, clock),
+            runs=Runs(
+                cluster.api, keeper, Templates(self.store, self.queue.add, run_at_once), partial(find_task_problem, {})
+            ),
+            requests=RequestTimes(self.meter, cluster.clock),
             policy_problem=lambda: None,
             wake=self.queue.add,
         )
-        runner = Runner(
-            self.queue,
-            {"Workflow": self.workflows, "Pod": OrphanReconciler(api, self.store)},
-            clock=clock,
-            meter=self.meter,
-            workers=4,
-        )
-        self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
-        informers = ChildInformers(source, self.store, self.queue, self.meter)
-        self._work = [self._watch, informers.run, runner.run, pacer.run, events.run, self.performer.run]
-        if self.recorder:
-            self._work.append(self.recorder.run)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

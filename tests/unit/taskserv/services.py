@@ -133,3 +133,7 @@ def build_pod(
         "status": {"phase": "Pending", "containerStatuses": statuses, **status},
     }
     return project_pod(manifest)
+
+
+def say(status: Mapping[str, object]) -> dict[str, str]:
+    return {row["type"]: f"{row['status']} {row['reason']}: {row['message']}" for row in status["conditions"]}

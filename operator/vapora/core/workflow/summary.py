@@ -53,25 +53,14 @@ def build_status(
     ]
     ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
-        "phase": str(status.phase),
+        **_encode_course(status),
         "observedGeneration": observed.generation,
-        "revision": status.revision,
-        "startedAt": encode_time(status.started_at),
-        "finishedAt": encode_time(status.finished_at),
         "deadlineAt": encode_time(_find_deadline(observed, status)),
         "progress": ended.get("progress") or _count_progress(observed, status),
         "currentStep": current,
         "concurrency": _describe_concurrency(observed, status),
         "waitingOn": cut(waiting, 256),
-        "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
-        "outcome": str(status.ending) if status.ending else None,
-        "completingSince": encode_time(status.completing_since),
-        "pausedAt": encode_time(status.paused_at),
-        "pauseRequested": status.is_pause_requested or None,
-        "restartedAt": encode_time(status.restarted_at),
         "expiresAt": ended.get("expiresAt") or encode_time(find_expiry(observed, status)),
-        "shrunkAt": encode_time(status.shrunk_at),
-        "handledRequest": status.handled_request,
         "specDigest": ended.get("specDigest") or _find_digest(observed, status),
         "conditions": merge_conditions(former, conditions, generation=observed.generation, now=now),
         "steps": encode_steps(status, encode),
@@ -79,6 +68,24 @@ def build_status(
         "rollback": encode_rollback(status, find_limits(status.steps.values())),
     }
     return {name: value for name, value in result.items() if value not in (None, "", 0)}
+
+
+def _encode_course(status: WorkflowStatus) -> Json:
+    """Returns what the run itself remembers of its course."""
+    return {
+        "phase": str(status.phase),
+        "revision": status.revision,
+        "startedAt": encode_time(status.started_at),
+        "finishedAt": encode_time(status.finished_at),
+        "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
+        "outcome": str(status.ending) if status.ending else None,
+        "completingSince": encode_time(status.completing_since),
+        "pausedAt": encode_time(status.paused_at),
+        "pauseRequested": status.is_pause_requested or None,
+        "restartedAt": encode_time(status.restarted_at),
+        "shrunkAt": encode_time(status.shrunk_at),
+        "handledRequest": status.handled_request,
+    }
 
 
 def _find_deadline(observed: Observed, status: WorkflowStatus) -> datetime | None:
