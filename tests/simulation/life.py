@@ -66,6 +66,7 @@ class _Memory:
 
 composition.load_vocabulary = functools.cache(composition.load_vocabulary)
 composition.load_task_types = functools.cache(composition.load_task_types)
+composition.load_provider_types = functools.cache(composition.load_provider_types)
 agentpool.read_pool_spec = _Memory(agentpool.read_pool_spec)  # type: ignore[assignment]
 runs.read_definition = _Memory(runs.read_definition)  # type: ignore[assignment]
 workflowtemplate.read_template = _Memory(workflowtemplate.read_template)  # type: ignore[assignment]
@@ -127,7 +128,9 @@ class ApiPort:
         await self._around("create", kind, "after")
         return created
 
-    async def apply(self, manifest: Mapping[str, object], *, force: bool = False) -> JsonObject:
+    async def apply(
+        self, manifest: Mapping[str, object], *, manager: str = "vapora", force: bool = False
+    ) -> JsonObject:
         kind = key_of(manifest).kind
         await self._around("patch", kind, "before")
         applied = self._objects.apply(manifest)
@@ -150,10 +153,13 @@ class ApiPort:
         self._objects.delete_collection(kind, namespace, selector=selector)
         await self._around("deletecollection", kind, "after")
 
-    async def list(self, kind: str, *, selector: str = "", metadata_only: bool = False) -> AsyncIterator[JsonObject]:
+    async def list(
+        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[JsonObject]:
         await self._around("list", kind, "before")
         for obj in list(self._objects.select(kind, selector)):
-            yield obj
+            if namespace in ("", obj["metadata"].get("namespace")):
+                yield obj
 
 
 class _Meter:

@@ -38,6 +38,7 @@ class Inventories:
         self._specs = SpecCache(lambda raw: read_provider(types, raw))
         self._readings: dict[Key, tuple[str, int, Reading]] = {}
         self._due: dict[Key, float] = {}
+        self._has_any = asyncio.Event()
 
     def observe(self, key: Key) -> Observed | None:
         """Returns all that is known of a Provider; None where it is gone."""
@@ -47,6 +48,7 @@ class Inventories:
             self._readings.pop(key, None)
             self._due.pop(key, None)
             return None
+        self._has_any.set()
         meta = project_meta(obj, KIND)
         in_use, throttled, _ = self._gate.count(key)
         return Observed(
@@ -63,13 +65,17 @@ class Inventories:
         self._due[key] = min(self._due.get(key, math.inf), self._clock.monotonic() + within)
 
     async def run(self) -> None:
-        """Reads inventories when they are due, until it is cancelled."""
+        """Reads inventories when they are due, until it is cancelled; it rests while there is no Provider."""
         while True:
+            await self._has_any.wait()
             await self._clock.sleep(_TICK)
+            keys = self._store.keys(KIND)
             async with asyncio.TaskGroup() as group:
-                for key in self._store.keys(KIND):
+                for key in keys:
                     if self._is_due(key):
                         group.create_task(self.read(key))
+            if not keys:
+                self._has_any.clear()
 
     async def read(self, key: Key) -> None:
         """Reads one inventory, and has the Provider looked at."""
