@@ -186,6 +186,8 @@ class Guard:
             if is_parallel and how in {"soft", "optional", "soft if"}:
                 continue
             state = rows.get(other, {}).get("state")
+            if self.has_raced and state in _UNDOING:
+                continue  # what a former leader had asked arrives late, which nothing can fence
             if state in ENDED:
                 _demand(state in {"Succeeded", "Skipped"} or how in _SOFT, f"{name} began although {other} is {state}")
             else:
