@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import until, wait_until
-from tests.integration.engine import Operators, install_definitions, operators
+from tests.integration.engine import Operators, install_definitions, operators_of
 from tests.integration.objects import Json, Objects
 
 from vapora.adapters.nats_broker import NatsBroker
@@ -29,13 +29,11 @@ SCALING: Json = {
 
 
 @pytest.fixture(scope="module")
-def operator(cluster: Cluster, nats: NatsServer) -> Iterator[Operators]:
+def operator(cluster: Cluster, nats: NatsServer, request: pytest.FixtureRequest) -> Iterator[Operators]:
     install_definitions(cluster)
-    cluster.create_namespace("lease-agentpool")
-    with operators(cluster, "lease-agentpool") as started:
+    with operators_of(cluster, request) as started:
         started.start("operator", "--nats-url", nats.url)
         yield started
-    cluster.api.delete("/api/v1/namespaces/lease-agentpool").raise_for_status()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import install_definitions, operators
+from tests.integration.engine import install_definitions, operators_of
 
 Json = dict[str, Any]
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
@@ -74,13 +74,11 @@ class CommandLine:
 
 
 @pytest.fixture(scope="module")
-def operator(cluster: Cluster) -> Iterator[None]:
+def operator(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
     install_definitions(cluster)
-    cluster.create_namespace("lease-cli")
-    with operators(cluster, "lease-cli") as started:
+    with operators_of(cluster, request) as started:
         started.start()
         yield
-    cluster.api.delete("/api/v1/namespaces/lease-cli").raise_for_status()
 
 
 @pytest.fixture

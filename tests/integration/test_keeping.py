@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators
+from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.objects import Json, Objects, run
 
 WORDS = '{"words": "' + "x" * 3000 + '"}'
@@ -14,10 +14,9 @@ FOREVER = {"duration": "forever"}
 
 
 @pytest.fixture(scope="module")
-def fleet(cluster: Cluster) -> Iterator[Operators]:
+def fleet(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Operators]:
     install_definitions(cluster)
-    cluster.create_namespace("lease-keeping")
-    with operators(cluster, "lease-keeping") as fleet:
+    with operators_of(cluster, request) as fleet:
         yield fleet
 
 

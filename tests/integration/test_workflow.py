@@ -8,16 +8,17 @@ import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators
+from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.objects import Objects, run
 
 
 @pytest.fixture(scope="module")
-def started(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+def started(
+    cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple]:
     install_definitions(cluster)
-    cluster.create_namespace("lease-workflow")
     graph = tmp_path_factory.mktemp("graph") / "graph.db"
-    with operators(cluster, "lease-workflow") as fleet:
+    with operators_of(cluster, request) as fleet:
         flags = ("--nats-url", nats.url, "--graph-path", str(graph))
         operator = fleet.start("operator", *flags)
         yield fleet, operator, graph, flags

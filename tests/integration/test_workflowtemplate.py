@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import Operators, install_definitions, operators
+from tests.integration.engine import Operators, install_definitions, operators, operators_of
 from tests.integration.objects import Json, Objects, run
 
 LABEL = "vapora.dev/template"
@@ -14,13 +14,11 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def operator(cluster: Cluster) -> Iterator[Operators]:
+def operator(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Operators]:
     install_definitions(cluster)
-    cluster.create_namespace("lease-template")
-    with operators(cluster, "lease-template") as started:
+    with operators_of(cluster, request) as started:
         started.start()
         yield started
-    cluster.api.delete("/api/v1/namespaces/lease-template").raise_for_status()
 
 
 @pytest.fixture
