@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.api import ConsumerInfo, StreamInfo
 from nats.js.errors import APIError
 
 from vapora.adapters.nats_results import Reading, read_message
@@ -51,8 +52,9 @@ class ResultReader:
 
     async def count_pending(self, client: Client) -> int:
         """Returns how many messages were not yielded: not delivered at all, or to a reader that died."""
+        stream = await client.jetstream().stream_info(RESULTS_STREAM)
         info = await client.jetstream().consumer_info(RESULTS_STREAM, RESULTS_CONSUMER)
-        return int(info.num_pending or 0) + max(int(info.num_ack_pending or 0) - len(self._held), 0)
+        return _count_undelivered(stream, info) + max(int(info.num_ack_pending or 0) - len(self._held), 0)
 
     async def keep_renewing(self) -> None:
         """Renews the hold on every delivery that is not acked, until it is cancelled."""
@@ -98,3 +100,10 @@ class ResultReader:
             await self._connection.client.publish(message.reply, answer)
         except (NotConnected, *BROKER_ERRORS) as error:
             logger.info("an ack did not go out", extra={"reason": describe(error)})
+
+
+def _count_undelivered(stream: StreamInfo, consumer: ConsumerInfo) -> int:
+    # The server tells a consumer of a message some time after the stream has it, so its own count may still be 0.
+    delivered = consumer.delivered.stream_seq if consumer.delivered else 0
+    behind = stream.state.last_seq - delivered if stream.state.messages else 0
+    return max(int(consumer.num_pending or 0), behind)
