@@ -21,6 +21,7 @@ from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_provider_types, load_task_types
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
+from vapora.controller.agentreports import AgentReports
 from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
@@ -133,6 +134,7 @@ class Fleet:
         self._inbox = Inbox()
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
+        self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
         self._pools = PoolViews(kit.store, self._depths)
         self._tasks, _ = load_task_types()
         self._surroundings = Surroundings(
@@ -170,7 +172,7 @@ class Fleet:
     def build(self, api: KubeApi) -> Controllers:
         """Builds the reconcilers of all kinds."""
         store, dependents, orphans = self._kit.store, Dependents(), OrphanReconciler(api, self._kit.store)
-        pools = PoolObserver(store, self._depths, nats_url=self._nats_url)
+        pools = PoolObserver(store, self._depths, self._agents, nats_url=self._nats_url)
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
         types, _ = load_provider_types()
@@ -189,6 +191,7 @@ class Fleet:
             },
             while_leading=(
                 self._depths.run,
+                self._agents.run,
                 self._performer.run,
                 self._policies.run,
                 bystanders.run,

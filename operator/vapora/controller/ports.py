@@ -11,7 +11,7 @@ from vapora.core.naming import FIELD_MANAGER
 from vapora.core.plan import Key, Manifest
 
 if TYPE_CHECKING:
-    from vapora.core.agentpool.broker import Delivery, QueueDepth
+    from vapora.core.agentpool.broker import AgentReport, Delivery, QueueDepth
     from vapora.core.learning.execution import Execution
 
 JsonObject = dict[str, object]
@@ -124,6 +124,14 @@ class TaskBroker(Protocol):
 
     async def cancel(self, namespace: str, pool: str, message_id: str, *, also_claimed: bool = True) -> None:
         """Takes a task back; `also_claimed` asks the agent that has it to give it up."""
+        ...
+
+    async def drain(self, namespace: str, pool: str, pods: Sequence[str]) -> None:
+        """Asks agents to take no more tasks; each answers by a report."""
+        ...
+
+    async def follow_agents(self, hear: Callable[[str, str, str, AgentReport], None]) -> None:
+        """Calls `hear` with namespace, pool, pod and what that agent says, each time, until it is cancelled."""
         ...
 
     async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:

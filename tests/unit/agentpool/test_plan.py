@@ -116,6 +116,7 @@ def test_the_deployment_belongs_to_the_pool_and_tells_its_agents_where_they_work
         {"name": "VAPORA_NAMESPACE", "value": "agents"},
         {"name": "VAPORA_POOL", "value": "developer"},
         {"name": "VAPORA_MAX_CONCURRENT", "value": "2"},
+        {"name": "VAPORA_DRAIN_SECONDS", "value": "90"},
         {"name": "VAPORA_NATS_URL", "value": "nats://nats:4222"},
     ]
 

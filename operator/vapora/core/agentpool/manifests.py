@@ -42,11 +42,12 @@ def build_deployment(owner: Meta, spec: AgentPoolSpec, replicas: int, nats_url: 
 
 
 def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> Manifest:
-    template = spec.template
+    template, grace = spec.template, math.ceil(parse_duration(spec.drain.timeout))
     given = {
         "VAPORA_NAMESPACE": owner.key.namespace,
         "VAPORA_POOL": owner.key.name,
         "VAPORA_MAX_CONCURRENT": str(spec.max_concurrent),
+        "VAPORA_DRAIN_SECONDS": str(grace),  # so that it hands back what it cannot end before it is killed
         **({"VAPORA_NATS_URL": nats_url} if nats_url else {}),
     }
     return build_pod_template(
@@ -60,7 +61,7 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             resources=template.resources.model_dump(exclude_defaults=True),
             container=_CONTAINER,
             labels=build_labels(owner),
-            termination_grace=math.ceil(parse_duration(spec.drain.timeout)),
+            termination_grace=grace,
             pod_template=template.pod_template,
         )
     )

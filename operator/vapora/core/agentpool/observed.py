@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
 from vapora.api.agentpool import AgentPoolSpec
-from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.agentpool.broker import AgentReport, QueueDepth
 from vapora.core.plan import Manifest, Problem
 from vapora.core.supported import SpecProblem
 from vapora.core.views import Meta, PodView, WorkloadView
@@ -26,7 +27,8 @@ class Observed:
     """Is the pool, its Deployment and pods, and its queue.
 
     `depth` is None until the first reading; `broker_problem` is None while the broker can be used. `leftovers` have the
-    names of what is made for it and belong to another owner.
+    names of what is made for it and belong to another owner. `agents` has what its agents said lately, by the names of
+    their pods; `drain_asked_at` is when the first of those that are to go now was asked to take no more tasks.
     """
 
     meta: Meta
@@ -42,3 +44,5 @@ class Observed:
     nats_url: str | None
     leftovers: tuple[Meta, ...] = ()
     problems: tuple[Problem, ...] = ()
+    agents: Mapping[str, AgentReport] = field(default_factory=dict)
+    drain_asked_at: datetime | None = None

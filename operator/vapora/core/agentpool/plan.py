@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
+from vapora.core.agentpool.draining import plan_shrink
 from vapora.core.agentpool.manifests import build_deployment
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.scaling import Decision
@@ -40,10 +41,11 @@ def plan_pool(observed: Observed, now: datetime) -> Plan:
 
 def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Plan:
     decision = decide(observed, spec, now)
-    manifest = build_deployment(observed.meta, spec, decision.replicas, observed.nats_url)
+    shrink = plan_shrink(observed, decision.replicas, now)
+    manifest = build_deployment(observed.meta, spec, shrink.replicas, observed.nats_url)
     conditions = build_conditions(observed, spec, decision)
     status = build_status(observed, conditions, decision, now)
-    actions: tuple[Action, ...] = plan_apply(manifest, observed.workload)
+    actions: tuple[Action, ...] = (*plan_apply(manifest, observed.workload), *shrink.actions)
     if observed.queue is QueueState.UNTOUCHED and observed.broker_problem is None:
         actions = (*actions, EnsureQueue(observed.meta.key, MAX_DELIVER))
     is_refused = any(problem.is_permanent for problem in observed.problems)
@@ -51,9 +53,13 @@ def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Pla
         actions=actions,
         status=status,
         events=(*_tell_size(observed, decision), *_tell(observed, conditions)),
-        requeue_after=AGAIN_AFTER_REFUSAL if is_refused else decision.due,
+        requeue_after=AGAIN_AFTER_REFUSAL if is_refused else _find_soonest(decision.due, shrink.due),
         urgent=is_urgent(observed.status, status),
     )
+
+
+def _find_soonest(*times: float | None) -> float | None:
+    return min((due for due in times if due is not None), default=None)
 
 
 def _plan_refused(observed: Observed, problem: SpecProblem, now: datetime) -> Plan:
