@@ -25,7 +25,7 @@ from vapora.controller.agentreports import AgentReports
 from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
-from vapora.controller.inbox import Inbox
+from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
@@ -45,7 +45,7 @@ from vapora.controller.workflow import WorkflowReconciler
 from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, TemplateReconciler, Templates
 from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
-from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
+from vapora.core.agentpool.broker import BrokerUnavailable
 from vapora.core.calls import Account, Answer, Call, ClusterCall, GraphCall, HttpCall, MailCall, ProviderCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
@@ -132,6 +132,7 @@ class Fleet:
         self._recorder = Recorder(graph, wake=queue.add) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
+        self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
         self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
@@ -255,17 +256,7 @@ class Fleet:
             return
         async with aclosing(self._broker.results()) as deliveries:
             async for delivery in deliveries:
-                await self._take(delivery)
-
-    async def _take(self, delivery: Delivery) -> None:
-        """Keeps a result for its workflow; one that no workflow of that namespace waits for is dropped."""
-        key = self._kit.store.key_of(delivery.id.partition("/")[0])
-        if key is not None and key.namespace == delivery.namespace:
-            self._inbox.put(delivery)
-            self._queue.add(key)
-        else:
-            log.info("a result for no known workflow was dropped", extra={"task": delivery.id})
-            await delivery.ack()
+                await self._letterbox.take(delivery)
 
     async def _record(self) -> None:
         if self._recorder is not None:

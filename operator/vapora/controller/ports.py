@@ -247,6 +247,10 @@ class Meter(Protocol):
         """Counts an Event that was not sent; `cause` is rate, repeated, full or refused."""
         ...
 
+    def result_dropped(self, cause: str) -> None:
+        """Counts an agent's result for which nobody waits; `cause` is unreadable, workflow or namespace."""
+        ...
+
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""
         ...
