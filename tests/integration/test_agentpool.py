@@ -139,6 +139,37 @@ def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Objects) -> None
     assert len(here.all("Pod", status["selector"])) == 3
 
 
+async def test_idle_agents_go_and_the_one_that_works_stays(here: Objects, broker: NatsBroker, tmp_path: Path) -> None:
+    log = tmp_path / "work.log"
+    here.create("AgentPool", "developer", build_pool(replicas=4, template={"env": {"VAPORA_WORK_LOG": str(log)}}))
+    wait_ready(here)
+    await publish(broker, here, 1, seconds=8)
+    selector = here.await_status("AgentPool", "developer", queued=0, inFlight=1)["selector"]
+    here.kubectl("scale", "agentpool/developer", "--replicas=1")
+    await until(lambda: len(here.all("Pod", selector)) == 1, "three agents have left", within=30)
+    assert not read_work(log), "they left before the task was done"
+    (left,) = here.all("Pod", selector)
+    await until(lambda: bool(read_work(log)), "the task is done")
+    (line,) = log.read_text().splitlines()
+    assert line.split()[1:] == [left["metadata"]["name"], "1"]
+
+
+async def test_an_agent_that_takes_no_more_tasks_is_replaced_where_the_pool_keeps_its_size(
+    here: Objects, broker: NatsBroker
+) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=2))
+    wait_ready(here)
+    selector = here.await_status("AgentPool", "developer", readyReplicas=2)["selector"]
+    before = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
+    await broker.drain(here.namespace, "developer", [min(before)])
+
+    def is_replaced() -> bool:
+        names = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
+        return len(names) == 2 and min(before) not in names
+
+    await until(is_replaced, "another agent has taken its place", within=30)
+
+
 def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
     here.create("AgentPool", "developer", build_pool(replicas=1, template={"image": MISSING}))
     said = here.await_said("AgentPool", "developer", "Ready", "False ImageFailing: 0 of 1 agents are ready; ")

@@ -12,7 +12,7 @@ from vapora.core.agentpool.depth import Known
 from vapora.core.agentpool.draining import ANSWER_WAIT, FIRST_TO_GO, Shrink, plan_shrink
 from vapora.core.agentpool.observed import Observed
 from vapora.core.agentpool.plan import plan_pool
-from vapora.core.plan import Action, Apply, Delete, DrainAgents, Patch
+from vapora.core.plan import Action, Apply, Delete, DrainAgents, EnsureQueue, Patch
 from vapora.core.views import ANNOTATION_DELETION_COST, PodView, child, project_pod
 
 IDLE, BUSY, DRAINED = AgentReport(0), AgentReport(1), AgentReport(0, is_draining=True)
@@ -175,13 +175,17 @@ def test_what_the_replica_set_is_still_removing_is_left_to_it() -> None:
     assert plan_shrink(smaller, 2, NOW) == Shrink(2)
 
 
-def test_the_size_is_decided_at_once_and_reaches_the_deployment_when_those_that_go_have_answered() -> None:
-    pods = [build_agent(name) for name in "abcdef"]
+def build_idle_pool() -> Observed:
+    """A pool of six agents, of which one is idle, and whose queue is empty."""
     observed = build_observed(replicas=6, scaling={"min": 1, "max": 9, "scaleDownStabilization": "0s"})
     observed = carry_out(observed, plan_pool(observed, NOW))
     agents = dict.fromkeys("abcde", BUSY) | {"f": IDLE}
-    observed = replace(observed, pods=tuple(pods), agents=agents, depth=QueueDepth(Known(0), Known(5)))
-    later = NOW + timedelta(seconds=10)
+    pods = tuple(build_agent(name) for name in "abcdef")
+    return replace(observed, pods=pods, agents=agents, depth=QueueDepth(Known(0), Known(5)))
+
+
+def test_the_size_is_decided_at_once_and_reaches_the_deployment_when_those_that_go_have_answered() -> None:
+    observed, later = build_idle_pool(), NOW + timedelta(seconds=10)
     plan = plan_pool(observed, later)
     assert plan.status["desiredReplicas"] == 5
     assert plan.status["lastDecision"]["reason"] == "queue 0 < 2: 6 - 1 = 5"
@@ -190,9 +194,16 @@ def test_the_size_is_decided_at_once_and_reaches_the_deployment_when_those_that_
     drained = replace(
         observed,
         status=plan.status,
-        pods=(*pods[:5], build_agent("f", cost=FIRST_TO_GO)),
-        agents={**agents, "f": DRAINED},
+        pods=(*observed.pods[:5], build_agent("f", cost=FIRST_TO_GO)),
+        agents={**observed.agents, "f": DRAINED},
         drain_asked_at=later,
     )
     after = carry_out(drained, plan_pool(drained, later + timedelta(seconds=1)))
     assert after.workload.replicas == 5
+
+
+def test_nobody_is_asked_to_go_where_someone_else_has_set_the_size() -> None:
+    observed = build_idle_pool()
+    taken = replace(observed, workload=replace(observed.workload, replicas=8))
+    plan = plan_pool(taken, NOW + timedelta(seconds=10))
+    assert [type(action) for action in plan.actions if not isinstance(action, EnsureQueue)] == [Apply]
