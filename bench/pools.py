@@ -15,6 +15,7 @@ from bench.measure import Processes, compare, read_memory_mib
 from bench.rig import NAMESPACE, OPERATOR_USER, Rig
 from bench.run import Report, find_percentile, settle
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 
 from vapora.agent.contract import TASKS_STREAM, task_subject
 
@@ -88,7 +89,8 @@ class Queues:
             await self._stream.delete_msg(TASKS_STREAM, tasks.popleft())
 
     async def fill(self) -> None:
-        """Give every queue its first tasks."""
+        """Give every queue its first tasks, once the operator has made the stream."""
+        await self._wait_for_stream()
         numbers = iter(range(len(self._tasks)))
 
         async def work() -> None:
@@ -98,6 +100,16 @@ class Queues:
         async with asyncio.TaskGroup() as group:
             for _ in range(32):
                 group.create_task(work())
+
+    async def _wait_for_stream(self) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await self._stream.stream_info(TASKS_STREAM)
+                except NotFoundError:
+                    await asyncio.sleep(0.1)
+                else:
+                    return
 
 
 async def run_pools(rig: Rig, load: PoolLoad) -> Report:
@@ -111,7 +123,7 @@ async def run_pools(rig: Rig, load: PoolLoad) -> Report:
         await _wait_until_ready(client, load.pools)
         await settle(operator)
         since = rig.cluster.audit_position()
-        processes = Processes(rig.processes(operator))
+        processes = Processes([*rig.processes(operator), ("nats", rig.cluster.nats.pid or 0)])
         before = processes.sample()
         crossings = await _live(queues, load)
         usage = compare(before, processes.sample())

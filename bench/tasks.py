@@ -96,7 +96,6 @@ async def run_tasks(rig: Rig, load: TaskLoad) -> Report:
         "tasks_per_minute": 60 * load.tasks / seconds,
         "cpu_ms_per_task": {name: 1000 * cpu / load.tasks for name, cpu in usage.cpu.items()},
         "operator_peak_rss_mib": shift.read_peak(),
-        "others_cpu_share": usage.others,
     }
 
 
