@@ -141,6 +141,7 @@ AT_ONCE: dict[str, tuple[Mapping[str, object], int]] = {
     "a pool that goes down to nothing has nobody to choose": ({}, 0),
     "nobody can be asked while the broker is away": ({"broker_problem": "connection refused"}, 1),
     "pods that are not there yet are chosen by nobody": ({"pods": ()}, 1),
+    "someone else has set the size": ({"status": {"desiredReplicas": 1}}, 1),
     "those that go are not ready anyway": (
         {"pods": (build_agent("a"), build_agent("b", ready=False))},
         1,

@@ -7,7 +7,6 @@ import math
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.depth import Unknown
-from vapora.core.agentpool.scaling import count_busy
 from vapora.core.agentpool.sizing import find_queue_scaling
 from vapora.core.supported import SpecProblem
 
@@ -24,9 +23,10 @@ def find_band(spec: AgentPoolSpec | SpecProblem, depth: QueueDepth) -> Band:
     scaling = None if isinstance(spec, SpecProblem) else find_queue_scaling(spec)
     if scaling is None or isinstance(spec, SpecProblem):
         return ("known",)
-    busy = count_busy(in_flight, spec.max_concurrent)
+    busy = math.ceil(in_flight.value / spec.max_concurrent)
     if scaling.rule == "target" and scaling.target_per_replica is not None:
         return ("target", math.ceil((queued.value + in_flight.value) / scaling.target_per_replica), busy)
+    at_work = busy if scaling.warm else 0  # idle agents are kept beside those at work, whatever the queue
     if queued.value > scaling.scale_up_above:
-        return ("high",)
-    return ("low", busy) if queued.value < scaling.scale_down_below else ("between",)
+        return ("high", at_work)
+    return ("low", busy) if queued.value < scaling.scale_down_below else ("between", at_work)

@@ -36,7 +36,7 @@ def plan_shrink(observed: Observed, wanted: int, now: datetime) -> Shrink:
     if wanted >= present:
         return Shrink(wanted, _give_back(live, observed.agents, wanted))
     chosen = _choose(live, observed.agents, len(live) - wanted)
-    if wanted == 0 or not chosen or observed.broker_problem:
+    if wanted == 0 or not chosen or observed.broker_problem or not _is_our_size(observed, present):
         return Shrink(wanted)
     marks = tuple(_mark(pod, FIRST_TO_GO) for pod in chosen if pod.deletion_cost != FIRST_TO_GO)
     spared = [pod for pod in live if pod.is_ready and pod.deletion_cost == FIRST_TO_GO and pod not in chosen]
@@ -47,6 +47,11 @@ def plan_shrink(observed: Observed, wanted: int, now: datetime) -> Shrink:
         return Shrink(wanted)
     ask = DrainAgents(observed.meta.key, tuple(pod.meta.key.name for pod in chosen))
     return Shrink(present, (ask, *marks, *unmarks), due=_LOOK_AGAIN)
+
+
+def _is_our_size(observed: Observed, present: int) -> bool:
+    """Nobody is asked to go where someone else has set the size: that may well be left to them."""
+    return observed.drain_asked_at is not None or observed.status.get("desiredReplicas") == present
 
 
 def _choose(live: Sequence[PodView], agents: Mapping[str, AgentReport], leaving: int) -> list[PodView]:

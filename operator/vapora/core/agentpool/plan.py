@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
-from vapora.core.agentpool.draining import Shrink, plan_shrink
+from vapora.core.agentpool.draining import plan_shrink
 from vapora.core.agentpool.manifests import build_deployment
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.scaling import Decision
@@ -14,7 +14,7 @@ from vapora.core.agentpool.sizing import decide
 from vapora.core.agentpool.status import QUIET, build_conditions, build_refused_conditions, build_status, is_urgent
 from vapora.core.conditions import Condition
 from vapora.core.naming import FINALIZER_CLEANUP
-from vapora.core.owned import LEFTOVER_POLL, compute_digest, describe_leftovers, plan_apply
+from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply
 from vapora.core.plan import Action, EnsureQueue, Event, EventType, Manifest, Patch, Plan, RemoveQueue
 from vapora.core.supported import SpecProblem
 from vapora.core.transitions import tell_transitions
@@ -41,7 +41,8 @@ def plan_pool(observed: Observed, now: datetime) -> Plan:
 
 def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Plan:
     decision = decide(observed, spec, now)
-    manifest, shrink = _plan_size(observed, spec, decision.replicas, now)
+    shrink = plan_shrink(observed, decision.replicas, now)
+    manifest = build_deployment(observed.meta, spec, shrink.replicas, observed.nats_url)
     conditions = build_conditions(observed, spec, decision)
     status = build_status(observed, conditions, decision, now)
     actions: tuple[Action, ...] = (*plan_apply(manifest, observed.workload), *shrink.actions)
@@ -55,19 +56,6 @@ def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Pla
         requeue_after=AGAIN_AFTER_REFUSAL if is_refused else _find_soonest(decision.due, shrink.due),
         urgent=is_urgent(observed.status, status),
     )
-
-
-def _plan_size(observed: Observed, spec: AgentPoolSpec, wanted: int, now: datetime) -> tuple[Manifest, Shrink]:
-    """Returns the Deployment to have now; agents are asked to go only where it has the very form that we gave it.
-
-    Where someone else has set its size, or the agents change with the size, it is applied as it is to be at once.
-    """
-    shrink = plan_shrink(observed, wanted, now)
-    manifest = build_deployment(observed.meta, spec, shrink.replicas, observed.nats_url)
-    is_held = shrink.replicas != wanted
-    if is_held and (observed.workload is None or observed.workload.applied != compute_digest(manifest)):
-        return build_deployment(observed.meta, spec, wanted, observed.nats_url), Shrink(wanted)
-    return manifest, shrink
 
 
 def _find_soonest(*times: float | None) -> float | None:
