@@ -32,13 +32,20 @@ def build_agent(name: str, *, age: int = 1, ready: bool = True, cost: str = "", 
     return project_pod({"metadata": metadata, "status": {"phase": "Running", "conditions": conditions}})
 
 
+def bring_up(observed: Observed) -> Observed:
+    """Lets the pool have its first size."""
+    for _ in range(3):
+        observed = carry_out(observed, plan_pool(observed, NOW))
+    return observed
+
+
 def build_pool(
     pods: Iterable[PodView], agents: Mapping[str, AgentReport], *, asked_at: datetime | None = None
 ) -> Observed:
     """A pool with a Deployment of as many agents as there are pods."""
     pods = tuple(pods)
     spec = {"scaling": None, "replicas": len(pods)}
-    observed = carry_out(observed := build_observed(**spec), plan_pool(observed, NOW))
+    observed = bring_up(build_observed(5, **spec))
     return replace(observed, pods=pods, agents=agents, drain_asked_at=asked_at)
 
 
@@ -178,8 +185,8 @@ def test_what_the_replica_set_is_still_removing_is_left_to_it() -> None:
 
 def build_idle_pool() -> Observed:
     """A pool of six agents, of which one is idle, and whose queue is empty."""
-    observed = build_observed(replicas=6, scaling={"min": 1, "max": 9, "scaleDownStabilization": "0s"})
-    observed = carry_out(observed, plan_pool(observed, NOW))
+    scaling = {"min": 1, "max": 9, "scaleDownStabilization": "0s"}
+    observed = bring_up(build_observed(5, replicas=6, scaling=scaling))
     agents = dict.fromkeys("abcde", BUSY) | {"f": IDLE}
     pods = tuple(build_agent(name) for name in "abcdef")
     return replace(observed, pods=pods, agents=agents, depth=QueueDepth(Known(0), Known(5)))
