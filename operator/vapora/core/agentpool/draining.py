@@ -75,7 +75,7 @@ def _choose(live: Sequence[PodView], agents: Mapping[str, AgentReport], leaving:
 def _give_back(live: Sequence[PodView], agents: Mapping[str, AgentReport], wanted: int) -> tuple[Action, ...]:
     """Undoes what a shrink had begun that is not wanted any more.
 
-    Nothing lets a drained agent take tasks again, so another takes its place.
+    An agent that takes no tasks is of no use to a pool that needs it, so another takes its place.
     """
     if len(live) > wanted:
         return ()  # the ReplicaSet is still removing them
