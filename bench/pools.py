@@ -32,10 +32,11 @@ _SEED = 7
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Crossing:
-    """When the queue of a pool was past a threshold."""
+    """When the queue of a pool passed a threshold, and whether it grew."""
 
     pool: str
     at: float
+    rises: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,15 +152,16 @@ def judge_decisions(crossings: Sequence[Crossing], writes: Iterable[Write]) -> R
     for write in writes:
         if write.user == OPERATOR_USER and (write.verb, write.resource) == ("patch", "deployments"):
             applied.setdefault(write.name, []).append(write.answered)
-    waits = []
+    waits: dict[Crossing, float] = {}
     for crossing in crossings:
         since = [at - crossing.at for at in applied.get(f"agentpool-{crossing.pool}", ()) if at >= crossing.at]
-        waits += [min(since)] if since else []
+        if since:
+            waits[crossing] = min(since)
     return {
         "crossings": len(crossings),
         "undecided": len(crossings) - len(waits),
-        "p95_decision_seconds": find_percentile(waits, 95),
-        "latest_decision_seconds": max(waits, default=float("nan")),
+        "p95_growth_seconds": find_percentile([wait for crossing, wait in waits.items() if crossing.rises], 95),
+        "latest_decision_seconds": max(waits.values(), default=float("nan")),
     }
 
 
@@ -195,7 +197,9 @@ async def _live(queues: Queues, load: PoolLoad) -> list[Crossing]:
 
     async def cross() -> None:
         for number in range(load.crossings):
-            crossings.append(Crossing(name_pool(number), time.time()))  # the threshold itself is passed a little later
+            crossings.append(
+                Crossing(name_pool(number), time.time(), rises=not load.falls(number))
+            )  # the threshold itself is passed a little later
             await queues.set_depth(number, 0 if load.falls(number) else _HIGH)
             await asyncio.sleep(load.seconds / load.crossings)
 

@@ -38,6 +38,7 @@ LIMITS = (
     Limit("live", "rss_mib", lambda n: n < 250, "under 250"),
     Limit("items", "status_bytes_peak", lambda n: n <= 256 * 1024, "at most 262,144", is_count=True),
     Limit("pools", "undecided", lambda n: n == 0, "0", is_count=True),
+    Limit("pools", "p95_growth_seconds", lambda n: n <= 3, "at most 3"),
     Limit("pools", "latest_decision_seconds", lambda n: n <= 10, "at most 10"),
     Limit("pools", "operator_millicores", lambda n: n <= 100, "at most 100"),
     Limit("pools", "rss_mib", lambda n: n <= 250, "at most 250"),

@@ -159,7 +159,9 @@ async def test_an_agent_that_is_told_to_drain_takes_no_more(
     assert gate.begun == []
 
 
-async def test_the_operator_hears_what_agents_do_and_that_they_drain(broker: NatsBroker, server: NatsServer) -> None:
+async def test_the_operator_hears_what_agents_do_and_that_they_drain(
+    broker: NatsBroker, server: NatsServer, client: Client
+) -> None:
     await ensure(broker)
     gate, reports = Gate(), asyncio.Queue[AgentReport]()
 
@@ -172,6 +174,7 @@ async def test_the_operator_hears_what_agents_do_and_that_they_drain(broker: Nat
         async with asyncio.timeout(40), serving(gate.agent, server):
             await publish(broker)
             await hear_report(reports, AgentReport(1))
+            await client.publish(heartbeat_subject(NAMESPACE, POOL, "here"), b'{"version": 9}')
             gate.open.set()
             await hear_report(reports, AgentReport(0))
             server.kill()

@@ -14,14 +14,14 @@ def patch(pool: str, at: float, *, user: str = OPERATOR_USER, resource: str = "d
 
 
 def test_a_decision_is_the_first_write_of_the_operator_after_the_crossing():
-    crossings = [Crossing("a", 10.0), Crossing("b", 20.0)]
-    writes = [patch("a", 9.0), patch("a", 12.0), patch("a", 19.0), patch("b", 21.0)]
+    crossings = [Crossing("a", 10.0), Crossing("b", 20.0), Crossing("c", 30.0, rises=False)]
+    writes = [patch("a", 9.0), patch("a", 12.0), patch("a", 19.0), patch("b", 21.0), patch("c", 33.0)]
     found = judge_decisions(crossings, writes)
     assert found == {
-        "crossings": 2,
+        "crossings": 3,
         "undecided": 0,
-        "p95_decision_seconds": 2.0,
-        "latest_decision_seconds": 2.0,
+        "p95_growth_seconds": 2.0,
+        "latest_decision_seconds": 3.0,
     }
 
 
