@@ -58,7 +58,7 @@ def read_aim(autoscaler: Mapping[str, object]) -> Aim:
 
 
 def list_aims(owner: Meta, scaling: Scaling | None) -> tuple[Aim, ...]:
-    """Returns where an autoscaler of somebody else is in the way: with mode none it may have the pool, if not its pods."""
+    """Returns where an autoscaler of somebody else is in the way; with mode none it may be aimed at the pool."""
     key = owner.key
     deployment = Aim(key.namespace, "Deployment", name_deployment(key.name))
     is_open = scaling is None or scaling.mode == "none"
