@@ -12,8 +12,8 @@ from tests.fakes.meter import FakeMeter
 from tests.fakes.virtual_time import VirtualClock
 from tests.unit.controller.builders import build_workflow
 
-from vapora.controller.events import EventRecorder
 from vapora.controller.backlog import Backlog
+from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.inbox import Inbox
 from vapora.controller.informers import ChildInformers
