@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from vapora.adapters.resolver import AddressForbidden, Resolver
 from vapora.adapters.trigger_http import HttpGet, read_json, read_prometheus
-from vapora.adapters.trigger_postgres import read_query
-from vapora.adapters.trigger_redis import read_list, read_stream
 from vapora.controller.ports import SecretReader, SecretUnavailable
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.triggers import (
@@ -28,7 +26,8 @@ from vapora.core.calls import Account, Answer, HttpCall, SecretRef
 SECONDS = 5.0  # that one reading may take
 _SECRET_KEPT = 30.0  # seconds; each reading would else be a request to the API server, too
 
-_Read = Callable[[Probe, Credentials], Awaitable[QueueDepth]]
+_WEB = {PROMETHEUS: read_prometheus, HTTP: read_json}
+_Read = Callable[[Resolver, Probe, Credentials], Awaitable[QueueDepth]]
 
 
 class OutsideReader:
@@ -43,21 +42,16 @@ class OutsideReader:
         self._secrets = secrets
         self._call = call
         self._known: dict[tuple[Account, SecretRef], tuple[float, str]] = {}
-        self._readers: Mapping[str, _Read] = {
-            REDIS_STREAM: lambda probe, credentials: read_stream(resolver, probe, credentials),
-            REDIS_LIST: lambda probe, credentials: read_list(resolver, probe, credentials),
-            POSTGRES: lambda probe, credentials: read_query(resolver, probe, credentials),
-        }
+        self._resolver = resolver
 
     async def read(self, account: Account, probe: Probe) -> QueueDepth:
         """Returns what is waiting and at work, or raises TriggerUnreadable."""
         try:
             async with asyncio.timeout(SECONDS):
                 credentials = await self._read_credentials(account, probe)
-                if probe.type in self._readers:
-                    return await self._readers[probe.type](probe, credentials)
-                read = {PROMETHEUS: read_prometheus, HTTP: read_json}[probe.type]
-                return await read(self._build_get(account, credentials), probe)
+                if probe.type in _WEB:
+                    return await _WEB[probe.type](self._build_get(account, credentials), probe)
+                return await _load(probe.type)(self._resolver, probe, credentials)
         except SecretUnavailable as problem:
             raise TriggerUnreadable(str(problem)) from None
         except AddressForbidden as problem:
@@ -105,6 +99,14 @@ class OutsideReader:
         value = await self._secrets.read_secret(account, ref)
         self._known[account, ref] = (time.monotonic(), value)
         return value
+
+
+def _load(kind: str) -> _Read:
+    """Finds what reads a database; the clients are 8 MiB, which most operators never need."""
+    from vapora.adapters.trigger_postgres import read_query  # noqa: PLC0415  # see above
+    from vapora.adapters.trigger_redis import read_list, read_stream  # noqa: PLC0415  # see above
+
+    return {REDIS_STREAM: read_stream, REDIS_LIST: read_list, POSTGRES: read_query}[kind]
 
 
 def _authorize(credentials: Credentials) -> dict[str, str]:
