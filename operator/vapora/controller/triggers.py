@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -97,4 +98,9 @@ class Triggers:
                 return await self._reader.read(account, probe)
         except TriggerUnreadable as problem:
             unknown = Unknown(str(problem))
-            return QueueDepth(unknown, unknown)
+        except Exception as defect:  # noqa: BLE001  # a defect of one reading must not stop the others, nor end the term
+            # The message is left out: nobody can say that it holds nothing of a Secret.
+            trace = "".join(traceback.format_tb(defect.__traceback__))
+            log.error("a trigger broke", extra={"type": probe.type, "error": type(defect).__name__, "trace": trace})  # noqa: TRY400
+            unknown = Unknown(f"the reading broke with {type(defect).__name__}, which the operator's log tells")
+        return QueueDepth(unknown, unknown)

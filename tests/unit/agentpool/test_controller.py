@@ -85,6 +85,8 @@ class World(Engine):
         found = self.outside.get(probe.subject)
         if found is None:
             await self.clock.sleep(1e9)
+        if found == "a defect":
+            raise KeyError(found)
         if isinstance(found, int):
             return QueueDepth(Known(found), Known(0))
         raise TriggerUnreadable(f"{account.name}: {found}")
@@ -301,6 +303,21 @@ async def test_a_trigger_outside_grows_the_pool_and_one_that_cannot_be_read_is_n
     rows = {row["type"]: row for row in world.status("developer", "AgentPool")["conditions"]}
     assert rows["MetricsAvailable"]["message"] == "redisList[1]: default: WRONGPASS"
     assert world.status("developer", "AgentPool")["lastDecision"]["trigger"] == "redisList[0]"
+
+
+@in_virtual_time
+async def test_a_defect_of_one_reading_is_unknown_and_stops_no_other() -> None:
+    world = World()
+    world.add_pool(scaling=follow("jobs", "mails"))
+    world.outside = {"jobs": "a defect", "mails": 14}
+    await world.settle()
+    await world.read()
+    async with running(world.triggers.run):
+        await world.clock.sleep(1)
+        await world.settle()
+        assert world.status("developer", "AgentPool")["desiredReplicas"] == 7
+    rows = {row["type"]: row for row in world.status("developer", "AgentPool")["conditions"]}
+    assert rows["MetricsAvailable"]["message"].startswith("redisList[0]: the reading broke with KeyError")
 
 
 @in_virtual_time

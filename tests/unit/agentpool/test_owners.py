@@ -10,9 +10,10 @@ from tests.unit.agentpool.test_plan import replicas, respec, say, settle
 from vapora.core.agentpool.autoscaler import Aim, list_aims, read_aim
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.depth import Known, Unknown
+from vapora.core.agentpool.forecast import Forecast
 from vapora.core.agentpool.observed import Observed
 from vapora.core.agentpool.plan import plan_pool
-from vapora.core.agentpool.readings import Reading
+from vapora.core.agentpool.readings import Foreseen, Reading
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.agentpool.triggers import Probe, list_probes
 from vapora.core.naming import SIZE_MANAGER
@@ -234,3 +235,20 @@ WRONG = {
 def test_wrong_params_are_refused_with_their_place(trigger: dict[str, object], want: str) -> None:
     problem = read_pool_spec(build_spec(scaling={"triggers": [trigger]}))
     assert problem.message == f"spec.scaling.triggers[0].{want}"
+
+
+def test_a_forecast_that_can_be_trusted_starts_agents_and_is_published_with_its_error() -> None:
+    settled = settle(build_observed(queued=5, scaling={**SCALING, "predict": True}))
+    trusted = replace(settled, forecast=Forecast(Foreseen(20, 12.0), 0.2))
+    plan = plan_pool(trusted, NOW)
+    assert plan.status["forecast"] == {"tasks": 20, "withinSeconds": 12, "error": 0.2, "used": True}
+    assert plan.status["lastDecision"]["reason"] == "20 tasks foreseen within 12 s / 2 = 10"
+    assert sizes(trusted) == [10]
+
+
+@pytest.mark.parametrize("error", [None, 0.51])
+def test_a_forecast_that_cannot_be_trusted_is_published_and_not_acted_on(error: float | None) -> None:
+    settled = settle(build_observed(queued=5, scaling={**SCALING, "predict": True}))
+    untrusted = replace(settled, forecast=Forecast(Foreseen(20, 12.0), error))
+    assert sizes(untrusted) == []
+    assert plan_pool(untrusted, NOW).status["forecast"]["used"] is False
