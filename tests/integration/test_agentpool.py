@@ -197,13 +197,51 @@ def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Object
     here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead", within=30)
 
 
-def test_replicas_that_someone_else_has_set_are_left_and_named(here: Objects) -> None:
+def test_a_size_that_somebody_sets_beside_the_pool_is_brought_back(here: Objects) -> None:
     here.create("AgentPool", "developer", build_pool(scaling=SCALING))
     wait_ready(here)
     here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
-    said = here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: ")
-    assert 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in said
+    wait_until(lambda: deployed(here) == 1, "the size is what the queue asks for", within=30)
+    here.kubectl("scale", "agentpool/developer", "--replicas=3")
+    said = here.await_said("AgentPool", "developer", "ScaleIgnored", "True ScalingByQueue: ")
+    assert "spec.replicas 3 changes nothing, the size stays 1" in said
+    assert deployed(here) == 1
+
+
+def test_an_autoscaler_of_somebody_else_owns_the_size_until_it_goes(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(scaling={**SCALING, "min": 2}))
+    wait_ready(here)
+    usage = {"type": "Utilization", "averageUtilization": 50}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "agentpool-developer"}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": usage}}]
+    autoscaler = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 9, "metrics": metrics}
+    here.create("HorizontalPodAutoscaler", "theirs", autoscaler)
+    here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: HPA theirs ", within=30)
+    here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
+    here.await_status("AgentPool", "developer", desiredReplicas=4)
     assert deployed(here) == 4
+    here.kubectl("delete", "hpa", "theirs")
+    here.await_said("AgentPool", "developer", "ScalingActive", "True ScalingByQueue: ", within=30)
+    here.await_status("AgentPool", "developer", desiredReplicas=2, within=60)
+
+
+def test_no_hand_over_of_the_size_loses_an_agent(here: Objects) -> None:
+    template = {"resources": {"requests": {"cpu": "10m"}}}
+    here.create("AgentPool", "developer", build_pool(replicas=4, template=template))
+    wait_ready(here)
+    here.patch("AgentPool", "developer", {"spec": {"scaling": {"mode": "hpa", "min": 2, "max": 6}}})
+    here.await_said("AgentPool", "developer", "ScalingActive", "False ScalingByOther: an HPA sets the size")
+    wait_until(lambda: here.find("HorizontalPodAutoscaler", "agentpool-developer") is not None, "the HPA is made")
+    assert deployed(here) == 4
+    # A change of the template is applied without the size, which must not fall back to 1.
+    here.patch("AgentPool", "developer", {"spec": {"template": {"env": {"A": "1"}}}})
+    wait_until(
+        lambda: "A" in json.dumps(here.get("Deployment", "agentpool-developer")["spec"]["template"]), "it is deployed"
+    )
+    assert deployed(here) == 4
+    here.patch("AgentPool", "developer", {"spec": {"scaling": None, "replicas": 5}})
+    here.await_status("AgentPool", "developer", desiredReplicas=5, readyReplicas=5)
+    assert here.find("HorizontalPodAutoscaler", "agentpool-developer") is None
 
 
 REFUSED = {

@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from vapora.api.agentpool import AgentPoolSpec
 from vapora.controller.agentreports import AgentReports
+from vapora.controller.autoscalers import Autoscalers
+from vapora.controller.backlog import Backlog
 from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.specs import SpecCache
 from vapora.controller.store import Store
+from vapora.controller.triggers import Triggers
+from vapora.core.agentpool.autoscaler import list_aims
 from vapora.core.agentpool.bands import Band, find_band
 from vapora.core.agentpool.broker import BrokerUnavailable, QueueDepth
 from vapora.core.agentpool.depth import Known, Unknown
@@ -22,7 +27,19 @@ from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import DrainAgents, EnsureQueue, Key, Plan, RemoveQueue
-from vapora.core.views import Meta, PodView, WorkloadView, child, number, parse_time, project_meta, rows, text
+from vapora.core.supported import SpecProblem
+from vapora.core.views import (
+    Meta,
+    PlainView,
+    PodView,
+    WorkloadView,
+    child,
+    number,
+    parse_time,
+    project_meta,
+    rows,
+    text,
+)
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +121,23 @@ class Depths:
 class PoolObserver:
     """Gathers what a plan must know of a pool."""
 
-    def __init__(self, store: Store, depths: Depths, agents: AgentReports, *, nats_url: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        depths: Depths,
+        agents: AgentReports,
+        *,
+        triggers: Triggers,
+        backlog: Backlog,
+        autoscalers: Autoscalers,
+        nats_url: str | None,
+    ) -> None:
         self._store = store
         self._depths = depths
         self._agents = agents
+        self._triggers = triggers
+        self._backlog = backlog
+        self._autoscalers = autoscalers
         self._nats_url = nats_url
         self._queues: dict[Key, tuple[str, int, QueueState]] = {}
         self._asked: dict[Key, datetime] = {}
@@ -119,18 +149,22 @@ class PoolObserver:
             self._depths.specs.forget(key)
             self._queues.pop(key, None)
             self._asked.pop(key, None)
+            self._triggers.forget(key)
+            self._backlog.forget_pool(key)
             return None
         meta = project_meta(obj, KIND)
         depth = self._depths.find(key)
         children = self._store.children(meta.uid).values()
-        return Observed(
+        spec = self._depths.specs.get(meta, obj)
+        pods = tuple(view for view in children if isinstance(view, PodView))
+        observed = Observed(
             meta=meta,
             resource_version=text(child(obj, "metadata"), "resourceVersion"),
             deleted_at=parse_time(child(obj, "metadata").get("deletionTimestamp")),
-            spec=self._depths.specs.get(meta, obj),
+            spec=spec,
             status=child(obj, "status"),
             workload=next((view for view in children if isinstance(view, WorkloadView)), None),
-            pods=tuple(view for view in children if isinstance(view, PodView)),
+            pods=pods,
             depth=depth,
             queue=self._find_state(meta, depth),
             broker_problem=self._depths.problem,
@@ -138,6 +172,21 @@ class PoolObserver:
             leftovers=tuple(find_leftovers(self._store, meta, [("Deployment", name_deployment(key.name))])),
             agents=self._agents.find(key),
             drain_asked_at=self._asked.get(key),
+            autoscaler=next((view for view in children if isinstance(view, PlainView)), None),
+        )
+        return observed if isinstance(spec, SpecProblem) else self._add_wants(observed, spec)
+
+    def _add_wants(self, observed: Observed, spec: AgentPoolSpec) -> Observed:
+        """Adds what the size follows beside the pool's own queue, and who else may set it."""
+        key, scaling = observed.meta.key, spec.scaling
+        is_predicting = scaling is not None and scaling.mode == "queue" and scaling.predict
+        waiting, forecast = self._backlog.look_at(key, observed.pods, is_predicting=is_predicting)
+        return replace(
+            observed,
+            readings=self._triggers.follow(key, spec),
+            waiting=waiting,
+            forecast=forecast,
+            foreign=self._autoscalers.find(list_aims(observed.meta, scaling)),
         )
 
     def note_queue(self, obj: JsonObject, state: QueueState) -> None:

@@ -12,6 +12,7 @@ from vapora.core.plan import Key, Manifest
 
 if TYPE_CHECKING:
     from vapora.core.agentpool.broker import AgentReport, Delivery, QueueDepth
+    from vapora.core.agentpool.triggers import Probe
     from vapora.core.learning.execution import Execution
 
 JsonObject = dict[str, object]
@@ -152,6 +153,14 @@ class TaskBroker(Protocol):
 
     async def close(self) -> None:
         """Lets go of the connection or the file."""
+        ...
+
+
+class TriggerReader(Protocol):
+    """Reads the numbers that pools follow."""
+
+    async def read(self, account: Account, probe: Probe) -> QueueDepth:
+        """Returns what is waiting and at work, or raises TriggerUnreadable; it takes a few seconds at most."""
         ...
 
 

@@ -1,6 +1,8 @@
 """Pools in the engine: what is read of the broker, and who is looked at when."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import pytest
 from tests.fakes.virtual_time import in_virtual_time
@@ -9,13 +11,18 @@ from tests.unit.controller.builders import Engine
 
 from vapora.controller.agentpool import NUMBERS_AT_ONCE, Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.agentreports import FRESH, AgentReports
+from vapora.controller.autoscalers import Autoscalers
+from vapora.controller.backlog import Backlog
 from vapora.controller.executor import Executor
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
 from vapora.controller.runner import Retryable
+from vapora.controller.triggers import Triggers
 from vapora.core.agentpool.broker import AgentReport, BrokerUnavailable, QueueDepth
 from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.draining import FIRST_TO_GO
+from vapora.core.agentpool.triggers import Probe, TriggerUnreadable
+from vapora.core.calls import Account
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
 from vapora.core.views import ANNOTATION_DELETION_COST
@@ -65,8 +72,34 @@ class World(Engine):
         kit = Kit(self.store, executor, self.writer, self.events, self.clock)
         self.depths = Depths(self.broker, self.store, self.asked.append, self.clock)
         self.agents = AgentReports(self.broker, self.store, self.asked.append, self.clock)
-        observer = PoolObserver(self.store, self.depths, self.agents, nats_url="nats://nats:4222")
-        self.reconciler = PoolReconciler(observer, self.depths, kit, self.turned.append)
+        self.outside: dict[str, int | str] = {}
+        self.triggers = Triggers(_Outside(self), self.asked.append, self.clock, lambda: 0.5)
+        self.autoscalers = Autoscalers(self.api, self.store, self.asked.append, self.clock)
+        self.backlog = Backlog(PoolViews(self.store, self.depths).list, lambda *_: 0, self.asked.append, self.clock)
+        self.reconciler = self.build_reconciler(kit, self.depths, nats_url="nats://nats:4222")
+
+    def build_reconciler(self, kit: Kit, depths: Depths, *, nats_url: str | None) -> PoolReconciler:
+        observer = PoolObserver(
+            self.store,
+            depths,
+            self.agents,
+            triggers=self.triggers,
+            backlog=self.backlog,
+            autoscalers=self.autoscalers,
+            nats_url=nats_url,
+        )
+        return PoolReconciler(observer, depths, kit, self.turned.append)
+
+    async def read_outside(self, account: Account, probe: Probe) -> QueueDepth:
+        """Is TriggerReader: a text is why there is no number; what is not there takes for ever."""
+        found = self.outside.get(probe.subject)
+        if found is None:
+            await self.clock.sleep(1e9)
+        if found == "a defect":
+            raise KeyError(found)
+        if isinstance(found, int):
+            return QueueDepth(Known(found), Known(0))
+        raise TriggerUnreadable(f"{account.name}: {found}")
 
     def add_pool(self, name: str = "developer", **fields: object) -> JsonObject:
         return self.add(
@@ -108,6 +141,11 @@ class World(Engine):
     def said(self) -> dict[str, str]:
         rows = self.status("developer", "AgentPool")["conditions"]
         return {row["type"]: f"{row['status']} {row['reason']}" for row in rows}
+
+
+class _Outside:
+    def __init__(self, world: World) -> None:
+        self.read = world.read_outside
 
 
 @in_virtual_time
@@ -204,7 +242,7 @@ async def test_an_operator_without_a_broker_says_so() -> None:
     world = World()
     depths = Depths(None, world.store, world.queue.add, world.clock)
     kit = Kit(world.store, world.executor, world.writer, world.events, world.clock)
-    world.reconciler = PoolReconciler(PoolObserver(world.store, depths, world.agents, nats_url=None), depths, kit)
+    world.reconciler = world.build_reconciler(kit, depths, nats_url=None)
     world.add_pool()
     await world.settle()
     assert world.said()["MetricsAvailable"] == "False BrokerUnavailable"
@@ -251,6 +289,103 @@ async def test_who_waits_for_a_pool_is_told_when_it_turns_and_not_of_each_task()
     await world.read()
     await world.settle()
     assert world.turned == [KEY]
+
+
+def follow(*subjects: str) -> dict[str, object]:
+    """A scaling that follows lists of these names, the second also with a Secret."""
+    triggers = [{"type": "redisList", "params": {"url": "redis://cache", "list": name}} for name in subjects]
+    return {"min": 5, "max": 20, "interval": "5s", "triggers": triggers}
+
+
+@contextlib.asynccontextmanager
+async def running(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@in_virtual_time
+async def test_a_trigger_outside_grows_the_pool_and_one_that_cannot_be_read_is_named() -> None:
+    world = World()
+    world.add_pool(scaling=follow("jobs", "mails"))
+    world.outside = {"jobs": 14, "mails": "WRONGPASS"}
+    await world.settle()
+    await world.read()
+    async with running(world.triggers.run):
+        await world.clock.sleep(1)
+    assert KEY in world.asked
+    await world.settle()
+    assert world.api.find("Deployment", "agentpool-developer")["spec"]["replicas"] == 7
+    rows = {row["type"]: row for row in world.status("developer", "AgentPool")["conditions"]}
+    assert rows["MetricsAvailable"]["message"] == "redisList[1]: default: WRONGPASS"
+    assert world.status("developer", "AgentPool")["lastDecision"]["trigger"] == "redisList[0]"
+
+
+@in_virtual_time
+async def test_a_defect_of_one_reading_is_unknown_and_stops_no_other() -> None:
+    world = World()
+    world.add_pool(scaling=follow("jobs", "mails"))
+    world.outside = {"jobs": "a defect", "mails": 14}
+    await world.settle()
+    await world.read()
+    async with running(world.triggers.run):
+        await world.clock.sleep(1)
+        await world.settle()
+        assert world.status("developer", "AgentPool")["desiredReplicas"] == 7
+    rows = {row["type"]: row for row in world.status("developer", "AgentPool")["conditions"]}
+    assert rows["MetricsAvailable"]["message"].startswith("redisList[0]: the reading broke with KeyError")
+
+
+@in_virtual_time
+async def test_one_slow_trigger_keeps_no_other_pool_waiting() -> None:
+    world = World()
+    world.add_pool(scaling=follow("slow"))
+    other = world.add(
+        {
+            "apiVersion": "vapora.dev/v1alpha1",
+            "kind": "AgentPool",
+            "metadata": {"name": "other", "namespace": "default"},
+            "spec": build_spec(scaling=follow("jobs")),
+        }
+    )
+    world.outside = {"jobs": 3}
+    await world.settle()
+    other_key = Key("AgentPool", "default", "other")
+    while await world.reconciler.reconcile(other_key) == 0:
+        pass
+    world.asked.clear()
+    async with running(world.triggers.run):
+        await world.clock.sleep(12)
+        world.outside["jobs"] = 30
+        await world.clock.sleep(12)
+    assert (other["kind"], world.asked) == ("AgentPool", [other_key, other_key])
+
+
+@in_virtual_time
+async def test_an_autoscaler_of_somebody_else_takes_the_size_and_gives_it_back() -> None:
+    world = World()
+    world.add_pool()
+    await world.settle()
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "agentpool-developer"}
+    world.api.put(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "keda-hpa-x", "namespace": "default"},
+            "spec": {"scaleTargetRef": target},
+        }
+    )
+    await world.autoscalers.read()
+    assert world.asked == [KEY]
+    await world.settle()
+    assert world.said()["ScalingActive"] == "False ForeignAutoscaler"
+    world.api.remove(Key("HorizontalPodAutoscaler", "default", "keda-hpa-x"))
+    await world.autoscalers.read()
+    await world.settle()
+    assert world.said()["ScalingActive"] == "True ScalingByQueue"
 
 
 @in_virtual_time

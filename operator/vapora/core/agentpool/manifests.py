@@ -26,14 +26,13 @@ def name_selector(owner: Meta) -> str:
     return f"{naming.LABEL_OWNER}={owner.uid}"
 
 
-def build_deployment(owner: Meta, spec: AgentPoolSpec, replicas: int, nats_url: str | None) -> Manifest:
-    """Builds the Deployment with everything an agent of the SDK reads from its environment."""
+def build_deployment(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> Manifest:
+    """Builds the Deployment, but for its size, with everything an agent of the SDK reads from its environment."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": build_metadata(owner, name_deployment(owner.key.name)),
         "spec": {
-            "replicas": replicas,
             "revisionHistoryLimit": _KEPT_REPLICA_SETS,
             "selector": {"matchLabels": build_selector(owner)},
             "template": _build_template(owner, spec, nats_url),
