@@ -20,6 +20,11 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 .PHONY: setup
 setup: $(VENV)/.installed ## Make .venv with the vapora command
 
+.PHONY: setup-system
+setup-system: ## Install the Debian packages that some tests need (as root): PostgreSQL, Redis, Prometheus
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
+
 .PHONY: lint
 lint: setup ## Style, formatting, types, layers
 	ruff check .

@@ -21,12 +21,14 @@ from bench.loads import (
     build_one_step,
 )
 from bench.measure import describe_machine
+from bench.pools import PoolLoad, run_pools
 from bench.report import Report, average, judge, measure_noise, print_tables
 from bench.rig import Rig
 from bench.run import run_bare_pods, run_killed, run_live, run_load, run_watched
+from bench.tasks import TaskLoad, run_tasks
 
 OUT = Path(__file__).with_name("out")
-LOADS = ("one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items")
+LOADS = ("one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items", "pools", "tasks")
 _SHORT_LOADS = ("one_step", "chain", "fan_out", "live", "kill")
 _RUNS = 3
 _WARM_UP = 300  # bare Pods: an API server that has seen little gives its watches short queues, and breaks them off
@@ -44,7 +46,7 @@ class Runs:
         found: dict[str, Report] = {}
         for name in (each for load in wanted for each in (("bare_pods", load) if load == "one_step" else (load,))):
             print(f"{name} ...", file=sys.stderr)
-            with Rig(name, profile=self._profile) as rig:
+            with Rig(name, agents=name == "tasks", profile=self._profile) as rig:
                 found[name] = asyncio.run(self._run(rig, name))
         if "one_step" in found:
             found["one_step"] = compare_to_bare_pods(found["one_step"], found["bare_pods"])
@@ -60,11 +62,19 @@ class Runs:
                 return await run_live(rig, build_live(sizes.burst))
             case "kill":
                 return with_rate("", await run_killed(rig, build_failures(sizes.killed, name)))
+            case "pools" | "tasks":
+                return await self._run_agents(rig, name)
             case "items":
                 return with_rate("steps", await run_watched(rig, build_items(sizes.many_items)))
             case _:
                 report = (await run_load(rig, self._build(name))).report()
                 return with_rate({"failures": "", "chain": "steps", "diamond": "steps"}.get(name), report)
+
+    async def _run_agents(self, rig: Rig, name: str) -> Report:
+        sizes = self._sizes
+        if name == "pools":
+            return await run_pools(rig, PoolLoad(sizes.pools, sizes.pool_seconds))
+        return await run_tasks(rig, TaskLoad(sizes.tasks, sizes.agents))
 
     def _build(self, name: str) -> Load:
         sizes = self._sizes

@@ -46,12 +46,12 @@ class Ended:
             self.last_at = time.monotonic()
             self._news.set()
 
-    async def wait_for(self, count: int) -> None:
+    async def wait_for(self, count: int, *, stall: float = _STALL_SECONDS) -> None:
         """Return when so many have ended, or none has for ten minutes: of one long Workflow nothing is heard before."""
         while len(self.names) < count:
             self._news.clear()
             try:
-                await asyncio.wait_for(self._news.wait(), _STALL_SECONDS)
+                await asyncio.wait_for(self._news.wait(), stall)
             except TimeoutError:
                 return
 

@@ -62,10 +62,27 @@ class Sizes:
     fallible: int = 600
     killed: int = 600
     many_items: int = 10_000
+    pools: int = 1000
+    pool_seconds: float = 300.0
+    tasks: int = 5000
+    agents: int = 20
 
 
 FULL = Sizes()
-SHORT = Sizes(burst=300, chains=4, links=25, items=200, diamonds=2, fallible=60, killed=60, many_items=1000)
+SHORT = Sizes(
+    burst=300,
+    chains=4,
+    links=25,
+    items=200,
+    diamonds=2,
+    fallible=60,
+    killed=60,
+    many_items=1000,
+    pools=100,
+    pool_seconds=60.0,
+    tasks=350,
+    agents=6,
+)
 
 
 def build_one_step(count: int) -> Load:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 Report = dict[str, object]
 
 NOISY = 0.05
+_NO_LOADS = {"machine", "noise", "runs", "each_run"}
 _COUNTS = {"duplicates", "lost", "unrecorded"}  # added up over the runs: one of them in any run is one too many
-_HOLD_WHEN_BUSY = _COUNTS | {"rss_mib", "status_bytes_peak"}
+_ADDED_UP = _COUNTS | {"two_ids", "undecided"}
+_HOLD_WHEN_BUSY = _ADDED_UP | {"rss_mib", "status_bytes_peak"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +37,13 @@ LIMITS = (
     Limit("fan_out", "seconds", lambda n: n <= 20, "at most 20"),
     Limit("live", "rss_mib", lambda n: n < 250, "under 250"),
     Limit("items", "status_bytes_peak", lambda n: n <= 256 * 1024, "at most 262,144", is_count=True),
+    Limit("pools", "undecided", lambda n: n == 0, "0", is_count=True),
+    Limit("pools", "p95_growth_seconds", lambda n: n <= 3, "at most 3"),
+    Limit("pools", "latest_decision_seconds", lambda n: n <= 10, "at most 10"),
+    Limit("pools", "operator_millicores", lambda n: n <= 100, "at most 100"),
+    Limit("pools", "rss_mib", lambda n: n <= 250, "at most 250"),
+    Limit("tasks", "lost", lambda n: n == 0, "0", is_count=True),
+    Limit("tasks", "two_ids", lambda n: n == 0, "0", is_count=True),
 )
 
 
@@ -47,7 +56,7 @@ def average(runs: Sequence[object], name: str = "") -> object:
     if isinstance(first, bool):
         return all(runs)
     numbers = [float(run) for run in runs if isinstance(run, (int, float))]
-    return sum(int(number) for number in numbers) if name in _COUNTS else round(statistics.fmean(numbers), 3)
+    return sum(int(number) for number in numbers) if name in _ADDED_UP else round(statistics.fmean(numbers), 3)
 
 
 def judge(summary: Mapping[str, Mapping[str, object]], *, only_counts: bool) -> list[tuple[Limit, float, str]]:
@@ -73,8 +82,7 @@ def measure_noise(runs: Sequence[Mapping[str, Mapping[str, object]]]) -> Report:
 
 def print_tables(summary: Mapping[str, Mapping[str, object]], verdicts: Sequence[tuple[Limit, float, str]]) -> None:
     """Print the figures, one line each and one column for each load, then the limits."""
-    order = ("bare_pods", "one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items")
-    loads = [name for name in order if name in summary]
+    loads = [name for name in summary if name not in _NO_LOADS]
     columns = {load: dict(_flatten(summary[load])) for load in loads}
     names = list(dict.fromkeys(name for figures in columns.values() for name in figures))
     print("| " + " | ".join(["", *loads]) + " |")

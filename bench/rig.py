@@ -67,9 +67,9 @@ class Rig:
     A cluster starts sooner than thousands of objects are deleted, and no load finds anything of another.
     """
 
-    def __init__(self, load: str, *, profile: Path | None = None) -> None:
+    def __init__(self, load: str, *, agents: bool = False, profile: Path | None = None) -> None:
         self.load = load
-        self.cluster = EmbeddedCluster(audit=True, agents=False)
+        self.cluster = EmbeddedCluster(audit=True, agents=agents)
         self._supervisor = Supervisor("vapora-bench-")
         self._profile = profile
         self._operator: Operator | None = None
@@ -93,8 +93,8 @@ class Rig:
         self._supervisor.close()
         self.cluster.close()
 
-    def start_operator(self) -> Operator:
-        """Start the operator with recording on, and return when it works."""
+    def start_operator(self, *further: str) -> Operator:
+        """Start the operator with recording on and further flags, and return when it works."""
         program = ["-m", "vapora"]
         if self._profile is not None:
             program = ["-m", "bench.profiler", str(self._profile / f"profile-{self.load}.folded")]
@@ -110,7 +110,7 @@ class Rig:
         arguments = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
         process = self._supervisor.start(
             f"operator-{next(self._numbers)}",  # each its own log
-            [sys.executable, *program, "operator", *arguments],
+            [sys.executable, *program, "operator", *arguments, *further],
             env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
             cwd=CHECKOUT,
         )

@@ -74,8 +74,8 @@ class Outcome:
 class Shift:
     """The operator that works on a load, and what it and those before it used."""
 
-    def __init__(self, rig: Rig) -> None:
-        self.operator = rig.start_operator()
+    def __init__(self, rig: Rig, *flags: str) -> None:
+        self.operator = rig.start_operator(*flags)
         self._rig = rig
         self._processes = Processes(rig.processes(self.operator))
         self._before, self._asked = self._processes.sample(), self.operator.requests()
@@ -86,7 +86,7 @@ class Shift:
     def restart(self) -> None:
         """End the operator by kill -9 and return when another one works in its place."""
         self._gone += self.operator.requests()
-        self._peak_mib = self._read_peak()
+        self._peak_mib = self.read_peak()
         self._processes.note_end("operator")
         self.operator.kill()
         self.operator = self._rig.start_operator()
@@ -103,11 +103,11 @@ class Shift:
             seconds=seconds,
             usage=usage,
             findings=find(read_writes(self._rig.cluster.audit_events(self._since)), load, NAMESPACE, uids),
-            unfinished=len(load.workflows) - sum(_has_succeeded(obj) for obj in objects),
+            unfinished=len(load.workflows) - sum(has_succeeded(obj) for obj in objects),
             unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
             reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
             status_bytes=[measure_status(obj) for obj in objects],
-            peak_mib=self._read_peak(),
+            peak_mib=self.read_peak(),
             has_settled=settled,
         )
 
@@ -115,7 +115,8 @@ class Shift:
         """Return what was used since the beginning."""
         return compare(self._before, self._processes.sample())
 
-    def _read_peak(self) -> float:
+    def read_peak(self) -> float:
+        """Return the most memory, in MiB, that an operator of this shift had."""
         return max(self._peak_mib, read_memory_mib(self.operator.process.pid, "VmHWM"))
 
 
@@ -181,7 +182,7 @@ async def _run(rig: Rig, client: LoadClient, load: Load, ended: Ended) -> float:
 
 
 async def _conclude(shift: Shift, client: LoadClient, load: Load, seconds: float) -> Outcome:
-    settled = await _settle(shift.operator)
+    settled = await settle(shift.operator)
     usage = shift.usage()
     return shift.conclude(load, await client.list_all(WORKFLOWS), usage, seconds, settled=settled)
 
@@ -234,7 +235,7 @@ def find_percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(0, -(-len(ordered) * int(percent) // 100) - 1)] if ordered else float("nan")
 
 
-async def _settle(operator: Operator) -> bool:
+async def settle(operator: Operator) -> bool:
     """Wait until the operator has written nothing for a while; return whether that came to be."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     last, since = -1, time.monotonic()
@@ -252,7 +253,8 @@ def _count_writes(requests: Counter[tuple[str, str]]) -> int:
     return sum(count for (verb, kind), count in requests.items() if verb not in _READS and kind != "Lease")
 
 
-def _has_succeeded(obj: Object) -> bool:
+def has_succeeded(obj: Object) -> bool:
+    """Whether a Workflow has ended well."""
     return obj.get("status", {}).get("phase") == "Succeeded"
 
 

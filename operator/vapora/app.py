@@ -30,6 +30,7 @@ from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
+from vapora.controller.ports import TriggerReader
 from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
@@ -79,7 +80,7 @@ class Operator:
         self._broker = NatsBroker(settings.nats_url) if settings.nats_url else None
         gate = ProviderGate(callers, callers.paced, store, clock, queue.add)
         self._collector = Collector(api, clock)
-        self._fleet = self._build_fleet(api, gate, graph)
+        self._fleet = self._build_fleet(api, gate, graph, callers.triggers)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
@@ -92,7 +93,9 @@ class Operator:
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
 
-    def _build_fleet(self, api: KubernetesApi, gate: ProviderGate, graph: SqliteGraph | None) -> Fleet:
+    def _build_fleet(
+        self, api: KubernetesApi, gate: ProviderGate, graph: SqliteGraph | None, triggers: TriggerReader
+    ) -> Fleet:
         store, queue, performer = self._store, self._queue, Performer(gate, wake=self._wake)
         kit = Kit(
             store=store,
@@ -112,6 +115,8 @@ class Operator:
             performer=performer,
             gate=gate,
             collector=self._collector,
+            triggers=triggers,
+            jitter=random.random,
         )
 
     async def run(self) -> None:

@@ -20,18 +20,22 @@ from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_provider_types, load_task_types
+from vapora.adapters.trigger_reader import OutsideReader
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
+from vapora.controller.agentreports import AgentReports
+from vapora.controller.autoscalers import Autoscalers
+from vapora.controller.backlog import Backlog
 from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
-from vapora.controller.inbox import Inbox
+from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.policies import PolicyProbe
 from vapora.controller.pools import Outstanding
-from vapora.controller.ports import Caller, KnowledgeGraph, KubeApi, Meter, TaskBroker
+from vapora.controller.ports import Caller, KnowledgeGraph, KubeApi, Meter, TaskBroker, TriggerReader
 from vapora.controller.provider import Inventories, ProviderReconciler
 from vapora.controller.providergate import ProviderGate, Settler
 from vapora.controller.reconcile import Kit
@@ -40,11 +44,12 @@ from vapora.controller.requests import RequestTimes
 from vapora.controller.runner import Reconciler
 from vapora.controller.runs import Runs
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
+from vapora.controller.triggers import Triggers
 from vapora.controller.workflow import WorkflowReconciler
 from vapora.controller.workflowtemplate import RunTeller, TemplateObserver, TemplateReconciler, Templates
 from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
-from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
+from vapora.core.agentpool.broker import BrokerUnavailable
 from vapora.core.calls import Account, Answer, Call, ClusterCall, GraphCall, HttpCall, MailCall, ProviderCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
@@ -90,6 +95,7 @@ class Callers:
         # A context each: what a client sets in one, such as the protocols it offers, is not for the other.
         self._http = HttpCaller(self._resolver, self._cluster, httpx.create_ssl_context())
         self._mail = MailCaller(self._resolver, self._cluster, httpx.create_ssl_context())
+        self.triggers: TriggerReader = OutsideReader(self._resolver, self._cluster, self._http.call)
 
     async def call(self, call: Call, account: Account) -> Answer:
         """Makes a call as the account; is Caller."""
@@ -126,14 +132,21 @@ class Fleet:
         performer: Performer,
         gate: ProviderGate,
         collector: Collector,
+        triggers: TriggerReader,
+        jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
         self._recorder = Recorder(graph, wake=queue.add) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
+        self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock)
+        self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
         self._pools = PoolViews(kit.store, self._depths)
+        self._triggers = Triggers(triggers, queue.add, kit.clock, jitter)
+        self._autoscalers = Autoscalers(api, kit.store, queue.add, kit.clock)
+        self._backlog = Backlog(self._pools.list, self._outstanding.count, queue.add, kit.clock)
         self._tasks, _ = load_task_types()
         self._surroundings = Surroundings(
             vocabulary=load_vocabulary(),
@@ -156,6 +169,7 @@ class Fleet:
             surroundings=self._look_around,
             pools=self._view_pools,
             outstanding=self._outstanding,
+            backlog=self._backlog,
             on_release=collector.note_release,
             performer=self._performer,
             keeper=keeper,
@@ -170,7 +184,15 @@ class Fleet:
     def build(self, api: KubeApi) -> Controllers:
         """Builds the reconcilers of all kinds."""
         store, dependents, orphans = self._kit.store, Dependents(), OrphanReconciler(api, self._kit.store)
-        pools = PoolObserver(store, self._depths, nats_url=self._nats_url)
+        pools = PoolObserver(
+            store,
+            self._depths,
+            self._agents,
+            triggers=self._triggers,
+            backlog=self._backlog,
+            autoscalers=self._autoscalers,
+            nats_url=self._nats_url,
+        )
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
         types, _ = load_provider_types()
@@ -189,6 +211,10 @@ class Fleet:
             },
             while_leading=(
                 self._depths.run,
+                self._agents.run,
+                self._triggers.run,
+                self._autoscalers.run,
+                self._backlog.run,
                 self._performer.run,
                 self._policies.run,
                 bystanders.run,
@@ -252,17 +278,7 @@ class Fleet:
             return
         async with aclosing(self._broker.results()) as deliveries:
             async for delivery in deliveries:
-                await self._take(delivery)
-
-    async def _take(self, delivery: Delivery) -> None:
-        """Keeps a result for its workflow; one that no workflow of that namespace waits for is dropped."""
-        key = self._kit.store.key_of(delivery.id.partition("/")[0])
-        if key is not None and key.namespace == delivery.namespace:
-            self._inbox.put(delivery)
-            self._queue.add(key)
-        else:
-            log.info("a result for no known workflow was dropped", extra={"task": delivery.id})
-            await delivery.ack()
+                await self._letterbox.take(delivery)
 
     async def _record(self) -> None:
         if self._recorder is not None:

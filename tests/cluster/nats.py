@@ -31,6 +31,10 @@ class NatsServer:
         return self._process is not None and self._process.is_running
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.is_running else None
+
+    @property
     def log(self) -> Path:
         return self._supervisor.folder / "logs" / "nats-server.log"
 

@@ -31,5 +31,8 @@ class FakeMeter:
     def event_dropped(self, cause: str) -> None:
         self.seen["dropped", cause] += 1
 
+    def result_dropped(self, cause: str) -> None:
+        self.seen["result dropped", cause] += 1
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

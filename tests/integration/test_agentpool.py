@@ -137,6 +137,37 @@ def test_kubectl_scale_sizes_a_pool_that_nobody_else_does(here: Objects) -> None
     assert len(here.all("Pod", status["selector"])) == 3
 
 
+async def test_idle_agents_go_and_the_one_that_works_stays(here: Objects, broker: NatsBroker, tmp_path: Path) -> None:
+    log = tmp_path / "work.log"
+    here.create("AgentPool", "developer", build_pool(replicas=4, template={"env": {"VAPORA_WORK_LOG": str(log)}}))
+    wait_ready(here)
+    await publish(broker, here, 1, seconds=8)
+    selector = here.await_status("AgentPool", "developer", queued=0, inFlight=1)["selector"]
+    here.kubectl("scale", "agentpool/developer", "--replicas=1")
+    await until(lambda: len(here.all("Pod", selector)) == 1, "three agents have left", within=30)
+    assert not read_work(log), "they left before the task was done"
+    (left,) = here.all("Pod", selector)
+    await until(lambda: bool(read_work(log)), "the task is done")
+    (line,) = log.read_text().splitlines()
+    assert line.split()[1:] == [left["metadata"]["name"], "1"]
+
+
+async def test_an_agent_that_takes_no_more_tasks_is_replaced_where_the_pool_keeps_its_size(
+    here: Objects, broker: NatsBroker
+) -> None:
+    here.create("AgentPool", "developer", build_pool(replicas=2))
+    wait_ready(here)
+    selector = here.await_status("AgentPool", "developer", readyReplicas=2)["selector"]
+    before = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
+    await broker.drain(here.namespace, "developer", [min(before)])
+
+    def is_replaced() -> bool:
+        names = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
+        return len(names) == 2 and min(before) not in names
+
+    await until(is_replaced, "another agent has taken its place", within=30)
+
+
 def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
     here.create("AgentPool", "developer", build_pool(replicas=1, template={"image": MISSING}))
     said = here.await_said("AgentPool", "developer", "Ready", "False ImageFailing: 0 of 1 agents are ready; ")
@@ -164,13 +195,51 @@ def test_a_broker_that_is_away_moves_nothing_and_its_return_is_seen(here: Object
     here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead", within=30)
 
 
-def test_replicas_that_someone_else_has_set_are_left_and_named(here: Objects) -> None:
+def test_a_size_that_somebody_sets_beside_the_pool_is_brought_back(here: Objects) -> None:
     here.create("AgentPool", "developer", build_pool(scaling=SCALING))
     wait_ready(here)
     here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
-    said = here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: ")
-    assert 'conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas' in said
+    wait_until(lambda: deployed(here) == 1, "the size is what the queue asks for", within=30)
+    here.kubectl("scale", "agentpool/developer", "--replicas=3")
+    said = here.await_said("AgentPool", "developer", "ScaleIgnored", "True ScalingByQueue: ")
+    assert "spec.replicas 3 changes nothing, the size stays 1" in said
+    assert deployed(here) == 1
+
+
+def test_an_autoscaler_of_somebody_else_owns_the_size_until_it_goes(here: Objects) -> None:
+    here.create("AgentPool", "developer", build_pool(scaling={**SCALING, "min": 2}))
+    wait_ready(here)
+    usage = {"type": "Utilization", "averageUtilization": 50}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "agentpool-developer"}
+    metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": usage}}]
+    autoscaler = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 9, "metrics": metrics}
+    here.create("HorizontalPodAutoscaler", "theirs", autoscaler)
+    here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: HPA theirs ", within=30)
+    here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
+    here.await_status("AgentPool", "developer", desiredReplicas=4)
     assert deployed(here) == 4
+    here.kubectl("delete", "hpa", "theirs")
+    here.await_said("AgentPool", "developer", "ScalingActive", "True ScalingByQueue: ", within=30)
+    here.await_status("AgentPool", "developer", desiredReplicas=2, within=60)
+
+
+def test_no_hand_over_of_the_size_loses_an_agent(here: Objects) -> None:
+    template = {"resources": {"requests": {"cpu": "10m"}}}
+    here.create("AgentPool", "developer", build_pool(replicas=4, template=template))
+    wait_ready(here)
+    here.patch("AgentPool", "developer", {"spec": {"scaling": {"mode": "hpa", "min": 2, "max": 6}}})
+    here.await_said("AgentPool", "developer", "ScalingActive", "False ScalingByOther: an HPA sets the size")
+    wait_until(lambda: here.find("HorizontalPodAutoscaler", "agentpool-developer") is not None, "the HPA is made")
+    assert deployed(here) == 4
+    # A change of the template is applied without the size, which must not fall back to 1.
+    here.patch("AgentPool", "developer", {"spec": {"template": {"env": {"A": "1"}}}})
+    wait_until(
+        lambda: "A" in json.dumps(here.get("Deployment", "agentpool-developer")["spec"]["template"]), "it is deployed"
+    )
+    assert deployed(here) == 4
+    here.patch("AgentPool", "developer", {"spec": {"scaling": None, "replicas": 5}})
+    here.await_status("AgentPool", "developer", desiredReplicas=5, readyReplicas=5)
+    assert here.find("HorizontalPodAutoscaler", "agentpool-developer") is None
 
 
 REFUSED = {

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.simulation.kinds import Json
@@ -11,7 +11,7 @@ from tests.simulation.loop import SimulatedLoop
 from tests.simulation.nodes import next_beat
 from tests.simulation.plays import Plays
 
-from vapora.core.agentpool.broker import BrokerUnavailable, Delivery, QueueDepth
+from vapora.core.agentpool.broker import AgentReport, BrokerUnavailable, Delivery, QueueDepth
 from vapora.core.agentpool.depth import Known
 
 DEDUP_SECONDS = 3600.0
@@ -178,6 +178,12 @@ class BrokerPort:
         self._broker.check()
         self._broker.cancel(message_id)
         await self._around("cancel task", "after")
+
+    async def drain(self, namespace: str, pool: str, pods: Sequence[str]) -> None:
+        self._broker.check()
+
+    async def follow_agents(self, hear: Callable[[str, str, str, AgentReport], None]) -> None:
+        await asyncio.Event().wait()
 
     async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:
         self._broker.check()

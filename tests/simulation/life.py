@@ -33,6 +33,9 @@ from vapora.controller.runner import Runner
 from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
+from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.agentpool.triggers import Probe, TriggerUnreadable
+from vapora.core.calls import Account
 from vapora.core.gpu.detector import Detection
 from vapora.core.plan import Key
 from vapora.core.workflow import definition, detection
@@ -45,6 +48,13 @@ _WATCHED = ("Workflow", "WorkflowTemplate", "AgentPool")
 _SETTINGS = Settings(workers=2, identity="simulated", progress_writes_per_second=1.0)
 
 # All are pure and cost much: what was read once is remembered.
+
+
+class _NoTriggers:
+    """Is TriggerReader where no pool follows anything outside."""
+
+    async def read(self, account: Account, probe: Probe) -> QueueDepth:
+        raise TriggerUnreadable(f"{probe.trigger} of {account.namespace} is not simulated")
 
 
 class _Memory:
@@ -247,6 +257,8 @@ class Life:
             performer=performer,
             gate=gate,
             collector=self._collector,
+            triggers=_NoTriggers(),
+            jitter=lambda: 0.5,
         )
 
     def start(self) -> None:

@@ -25,7 +25,7 @@ class PoolWorld:
 
     def _roll_out(self, key: Key) -> None:
         obj = self._objects.read(key)
-        replicas, generation = obj["spec"]["replicas"], obj["metadata"]["generation"]
+        replicas, generation = obj["spec"].get("replicas", 1), obj["metadata"]["generation"]
         status = {"observedGeneration": generation}
         status |= dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), replicas)
         if obj.get("status") != status:

@@ -45,6 +45,7 @@ class Metrics:
             registry=self.registry,
         )
         self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
+        self._results = self._counter("results_dropped", "Results of agents for which nobody waited.", "cause")
         self._leader = self._gauge("leader", "Whether this process leads.")
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
@@ -84,6 +85,10 @@ class Metrics:
     def event_dropped(self, cause: str) -> None:
         """Counts an Event that was not sent."""
         self._dropped(cause).inc()
+
+    def result_dropped(self, cause: str) -> None:
+        """Counts a result that was dropped."""
+        self._results(cause).inc()
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

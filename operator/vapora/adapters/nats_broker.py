@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from vapora.adapters.nats_depths import Pool, read_depths
+from vapora.adapters.nats_heartbeats import Hear, follow_heartbeats
 from vapora.adapters.nats_reader import ResultReader
 from vapora.adapters.nats_streams import ensure_consumer, ensure_streams, remove_consumer
 from vapora.adapters.nats_withdrawal import withdraw
@@ -139,13 +140,15 @@ class NatsBroker:
         elif not also_claimed:
             return
         # Also after a withdrawal: an agent may have been given the task in between.
-        word = Control(verb="cancel", id=message_id).to_json()
+        await self._tell_agents(namespace, pool, Control(verb="cancel", id=message_id))
 
-        async def send(client: Client) -> None:
-            await client.publish(control_subject(namespace, pool), word)
-            await client.flush(timeout=max(1, int(self._timeout)))
+    async def drain(self, namespace: str, pool: str, pods: Sequence[str]) -> None:
+        """Asks agents to take no more tasks; their next heartbeats say that they do not. Ask again until they do."""
+        await self._tell_agents(namespace, pool, Control(verb="drain", pods=tuple(pods)))
 
-        await self._call(f"cancel {message_id}", send)
+    async def follow_agents(self, hear: Hear) -> None:
+        """Calls `hear` with namespace, pool, pod and report of every heartbeat, until it is cancelled."""
+        await follow_heartbeats(self._connection, hear)
 
     async def read_depths(self) -> Mapping[Pool, QueueDepth]:
         """Returns the depth of every pool that was ensured and not removed, and of any other that has tasks."""
@@ -177,6 +180,13 @@ class NatsBroker:
     async def _prepare(self, client: Client) -> None:
         self._made.clear()
         await ensure_streams(client, replicas=self._replicas)
+
+    async def _tell_agents(self, namespace: str, pool: str, control: Control) -> None:
+        async def send(client: Client) -> None:
+            await client.publish(control_subject(namespace, pool), control.to_json())
+            await client.flush(timeout=max(1, int(self._timeout)))
+
+        await self._call(f"tell the agents of {namespace}/{pool} to {control.verb}", send)
 
     async def _answer_for_agents(self, namespace: str, message_id: str) -> None:
         reason = TaskError(code="Withdrawn", message="taken back before an agent had it")

@@ -204,6 +204,19 @@ class LastDecision(StatusModel):
     """The trigger that decided."""
 
 
+class Forecast(StatusModel):
+    """What running workflows are about to need of the pool."""
+
+    tasks: Integer | None = None
+    """The tasks at work or waiting, when the time is over."""
+    within_seconds: Integer | None = None
+    """The time that it looks ahead: what a new agent takes to be ready."""
+    error: Number | None = None
+    """The mean error of such forecasts, 0 to 1; absent until enough of them came true or not."""
+    used: Boolean | None = None
+    """Whether agents are started by it: not before its error is known, nor while that is above 0.5."""
+
+
 class Spend(StatusModel):
     """What was spent, in cents."""
 
@@ -257,6 +270,10 @@ class AgentPoolStatus(StatusModel):
     """Since when the queue has been short."""
     last_scaled_at: Timestamp | None = None
     """When the size last changed."""
+    first_replicas: Integer | None = None
+    """The spec.replicas that the first size came from; with mode queue or hpa another one changes nothing."""
+    forecast: Forecast | None = None
+    """What is foreseen, with scaling.predict."""
     spend: Spend | None = None
     """What was spent."""
     expertise: tuple[Expertise, ...] = Field(
@@ -264,4 +281,4 @@ class AgentPoolStatus(StatusModel):
     )
     """How good it is at the ten kinds of work it does most."""
     conditions: Conditions = ()
-    """Ready, Reconciling, Stalled, ScalingActive, MetricsAvailable, Paused, WithinBudget."""
+    """Ready, Reconciling, Stalled, ScalingActive, ScaleIgnored, MetricsAvailable, Paused, WithinBudget."""

@@ -28,6 +28,7 @@ CONDITION_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "Suspended": (("WorkflowTemplate",), "Its schedule rests."),
     "ScalingActive": (("AgentPool",), "The operator sets the size by the queue; else the reason says what does."),
+    "ScaleIgnored": (("AgentPool",), "Only as True: spec.replicas was set, and somebody else than it sets the size."),
     "MetricsAvailable": (("AgentPool",), "Every queue and number that the size follows could be read."),
     "WithinBudget": (("AgentPool",), "What its agents cost is within its budget."),
     "Degraded": (("Taskserv",), "It serves with less than it should: fewer replicas, or a dependency that is away."),

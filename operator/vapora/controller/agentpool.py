@@ -7,11 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from vapora.api.agentpool import AgentPoolSpec
+from vapora.controller.agentreports import AgentReports
+from vapora.controller.autoscalers import Autoscalers
+from vapora.controller.backlog import Backlog
 from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
 from vapora.controller.reconcile import Kit, PlannedReconciler
 from vapora.controller.specs import SpecCache
 from vapora.controller.store import Store
+from vapora.controller.triggers import Triggers
+from vapora.core.agentpool.autoscaler import list_aims
+from vapora.core.agentpool.bands import Band, find_band
 from vapora.core.agentpool.broker import BrokerUnavailable, QueueDepth
 from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.manifests import name_deployment
@@ -19,25 +26,45 @@ from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.learning.assignment import PoolView
-from vapora.core.plan import EnsureQueue, Key, Plan, RemoveQueue
-from vapora.core.views import Meta, PodView, WorkloadView, child, number, parse_time, project_meta, rows, text
+from vapora.core.plan import DrainAgents, EnsureQueue, Key, Plan, RemoveQueue
+from vapora.core.supported import SpecProblem
+from vapora.core.views import (
+    Meta,
+    PlainView,
+    PodView,
+    WorkloadView,
+    child,
+    number,
+    parse_time,
+    project_meta,
+    rows,
+    text,
+)
 
 log = logging.getLogger(__name__)
 
 KIND = "AgentPool"
 READ_INTERVAL = 1.0  # seconds; one call reads the depths of all pools
+NUMBERS_AT_ONCE = 5  # pools of which one reading lets the numbers be shown where they decide nothing
 NO_BROKER = "no broker is configured"
 
 
 class Depths:
-    """Keeps the newest depths of all queues, and has each pool looked at whose depth changed."""
+    """Keeps the newest depths of all queues, and has those pools looked at for which that may change something.
+
+    Where only the numbers changed a pool is looked at too, so that its status shows them, but only a few at once, those
+    that have waited longest first: a thousand pools at work change a thousand depths a second. `specs` are shared by
+    all who look at pools.
+    """
 
     def __init__(self, broker: TaskBroker | None, store: Store, enqueue: Callable[[Key], None], clock: Clock) -> None:
         self._broker = broker
         self._store = store
         self._enqueue = enqueue
         self._clock = clock
+        self.specs = SpecCache(read_pool_spec)
         self._known: Mapping[tuple[str, str], QueueDepth] = {}
+        self._shown: dict[Key, tuple[QueueDepth, tuple[int, Band]]] = {}  # in the order of their last look
         self._failure = None if broker else _build_unknown(NO_BROKER)
         self.outages = 0  # a broker that came back may have lost what was made there
 
@@ -60,7 +87,6 @@ class Depths:
 
     async def read(self, broker: TaskBroker) -> None:
         """Reads all depths once."""
-        before = {key: self.find(key) for key in self._store.keys(KIND)}
         try:
             self._known, self._failure = await broker.read_depths(), None
         except BrokerUnavailable as refusal:
@@ -68,50 +94,112 @@ class Depths:
                 self.outages += 1
                 log.warning("the depths of the queues cannot be read", extra={"problem": str(refusal)})
             self._failure = _build_unknown(str(refusal))
-        for key in self._store.keys(KIND):
-            if before.get(key) != self.find(key):
+        self._show()
+
+    def _show(self) -> None:
+        """Has pools looked at: all whose size the new depths may change, and a few of the others that changed."""
+        self._shown = {key: shown for key, shown in self._shown.items() if self._store.get(key) is not None}
+        places = NUMBERS_AT_ONCE
+        for key in [*self._shown, *(key for key in self._store.keys(KIND) if key not in self._shown)]:
+            obj, depth, shown = self._store.get(key), self.find(key), self._shown.get(key)
+            if obj is None or depth is None or (shown and shown[0] == depth):
+                continue
+            meaning = self._read_meaning(obj, depth)
+            is_news = shown is None or shown[1] != meaning
+            if is_news or places:
+                places -= not is_news
+                self._shown.pop(key, None)
+                self._shown[key] = (depth, meaning)
                 self._enqueue(key)
+
+    def _read_meaning(self, obj: JsonObject, depth: QueueDepth) -> tuple[int, Band]:
+        """Returns what a depth means to the pool as its spec is now."""
+        meta = project_meta(obj, KIND)
+        return meta.generation, find_band(self.specs.get(meta, obj), depth)
 
 
 class PoolObserver:
     """Gathers what a plan must know of a pool."""
 
-    def __init__(self, store: Store, depths: Depths, *, nats_url: str | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        depths: Depths,
+        agents: AgentReports,
+        *,
+        triggers: Triggers,
+        backlog: Backlog,
+        autoscalers: Autoscalers,
+        nats_url: str | None,
+    ) -> None:
         self._store = store
         self._depths = depths
+        self._agents = agents
+        self._triggers = triggers
+        self._backlog = backlog
+        self._autoscalers = autoscalers
         self._nats_url = nats_url
-        self._specs = SpecCache(read_pool_spec)
         self._queues: dict[Key, tuple[str, int, QueueState]] = {}
+        self._asked: dict[Key, datetime] = {}
 
     def observe(self, key: Key) -> Observed | None:
         """Returns the pool with everything around it; None where it is gone."""
         obj = self._store.get(key)
         if obj is None:
-            self._specs.forget(key)
+            self._depths.specs.forget(key)
             self._queues.pop(key, None)
+            self._asked.pop(key, None)
+            self._triggers.forget(key)
+            self._backlog.forget_pool(key)
             return None
         meta = project_meta(obj, KIND)
         depth = self._depths.find(key)
         children = self._store.children(meta.uid).values()
-        return Observed(
+        spec = self._depths.specs.get(meta, obj)
+        pods = tuple(view for view in children if isinstance(view, PodView))
+        observed = Observed(
             meta=meta,
             resource_version=text(child(obj, "metadata"), "resourceVersion"),
             deleted_at=parse_time(child(obj, "metadata").get("deletionTimestamp")),
-            spec=self._specs.get(meta, obj),
+            spec=spec,
             status=child(obj, "status"),
             workload=next((view for view in children if isinstance(view, WorkloadView)), None),
-            pods=tuple(view for view in children if isinstance(view, PodView)),
+            pods=pods,
             depth=depth,
             queue=self._find_state(meta, depth),
             broker_problem=self._depths.problem,
             nats_url=self._nats_url,
             leftovers=tuple(find_leftovers(self._store, meta, [("Deployment", name_deployment(key.name))])),
+            agents=self._agents.find(key),
+            drain_asked_at=self._asked.get(key),
+            autoscaler=next((view for view in children if isinstance(view, PlainView)), None),
+        )
+        return observed if isinstance(spec, SpecProblem) else self._add_wants(observed, spec)
+
+    def _add_wants(self, observed: Observed, spec: AgentPoolSpec) -> Observed:
+        """Adds what the size follows beside the pool's own queue, and who else may set it."""
+        key, scaling = observed.meta.key, spec.scaling
+        is_predicting = scaling is not None and scaling.mode == "queue" and scaling.predict
+        waiting, forecast = self._backlog.look_at(key, observed.pods, is_predicting=is_predicting)
+        return replace(
+            observed,
+            readings=self._triggers.follow(key, spec),
+            waiting=waiting,
+            forecast=forecast,
+            foreign=self._autoscalers.find(list_aims(observed.meta, scaling)),
         )
 
     def note_queue(self, obj: JsonObject, state: QueueState) -> None:
         """Remembers what was done about the queue of a pool, until the pool is gone or the broker was."""
         meta = project_meta(obj, KIND)
         self._queues[meta.key] = (meta.uid, self._depths.outages, state)
+
+    def note_plan(self, key: Key, plan: Plan, now: datetime) -> None:
+        """Remembers since when agents of a pool are asked to take no more tasks, for as long as they are."""
+        if any(isinstance(action, DrainAgents) for action in plan.actions):
+            self._asked.setdefault(key, now)
+        else:
+            self._asked.pop(key, None)
 
     def _find_state(self, meta: Meta, depth: QueueDepth | None) -> QueueState:
         uid, outages, state = self._queues.get(meta.key, ("", 0, QueueState.UNTOUCHED))
@@ -181,6 +269,7 @@ class PoolReconciler:
 
     def _plan(self, observed: Observed, now: datetime) -> Plan:
         plan = plan_pool(observed, now)
+        self._observer.note_plan(observed.meta.key, plan, now)
         for action in plan.actions:
             if isinstance(action, EnsureQueue | RemoveQueue):
                 is_made = isinstance(action, EnsureQueue)

@@ -17,7 +17,9 @@ from vapora.core.plan import (
     CancelTask,
     Create,
     Delete,
+    DrainAgents,
     EnsureQueue,
+    ForBroker,
     Key,
     Look,
     Manifest,
@@ -128,7 +130,7 @@ class Executor:
                     await self._delete(action)
                 case Look(key):
                     await self._look(key)
-                case Publish() | CancelTask() | EnsureQueue() | RemoveQueue():
+                case Publish() | CancelTask() | EnsureQueue() | RemoveQueue() | DrainAgents():
                     await self._use_broker(action)
                 case Perform():
                     self._perform(action)
@@ -210,7 +212,7 @@ class Executor:
             self._store.mark_deleting(action.key, action.uid)
             self._wake_owner(action.key)  # of one that never ran no event will say more
 
-    async def _use_broker(self, action: Publish | CancelTask | EnsureQueue | RemoveQueue) -> None:
+    async def _use_broker(self, action: ForBroker) -> None:
         if self._broker is None:
             raise BrokerUnavailable("no broker is configured")
         pool = action.pool
@@ -229,6 +231,8 @@ class Executor:
                 )
             case RemoveQueue():
                 await self._broker.remove_pool(pool.namespace, pool.name)
+            case DrainAgents():
+                await self._broker.drain(pool.namespace, pool.name, action.pods)
 
 
 def _is_final(action: Action, refusal: ApiError) -> bool:

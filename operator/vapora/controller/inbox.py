@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
+from vapora.controller.ports import Meter
+from vapora.controller.store import Store
 from vapora.core.agentpool.broker import Delivery
+from vapora.core.plan import Key
 from vapora.core.workflow.results import AgentResult, read_result
+
+log = logging.getLogger(__name__)
+
+
+class Letterbox:
+    """Sorts what comes from agents: to the inbox, or away and counted where nobody can wait for it."""
+
+    def __init__(self, store: Store, inbox: Inbox, enqueue: Callable[[Key], None], meter: Meter) -> None:
+        self._store = store
+        self._inbox = inbox
+        self._enqueue = enqueue
+        self._meter = meter
+
+    async def take(self, delivery: Delivery) -> None:
+        """Keeps a result for its workflow; one that is of no workflow of the agent's namespace is dropped."""
+        key = self._store.key_of(delivery.id.partition("/")[0])
+        if key is not None and key.namespace == delivery.namespace:
+            self._inbox.put(delivery)
+            self._enqueue(key)
+            return
+        cause = "unreadable" if not delivery.id else "workflow" if key is None else "namespace"
+        self._meter.result_dropped(cause)
+        extra = {"task": delivery.id, "namespace": delivery.namespace, "cause": cause, "problem": delivery.error}
+        log.info("a result for which nobody waits was dropped", extra=extra)
+        await delivery.ack()
 
 
 class Inbox:

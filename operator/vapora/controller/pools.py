@@ -28,6 +28,10 @@ class Outstanding:
             self._by_run[run] = given
             self._total.update({(run.namespace, name): count for name, count in given.items()})
 
+    def count(self, namespace: str, pool: str) -> int:
+        """Returns how many tasks a pool has been given that have no outcome yet."""
+        return self._total[namespace, pool]
+
     def add_to(self, pools: Iterable[PoolView]) -> Iterator[PoolView]:
         """Yields the pools with at least the tasks in flight that runs have given them."""
         for pool in pools:

@@ -11,7 +11,8 @@ from vapora.core.naming import FIELD_MANAGER
 from vapora.core.plan import Key, Manifest
 
 if TYPE_CHECKING:
-    from vapora.core.agentpool.broker import Delivery, QueueDepth
+    from vapora.core.agentpool.broker import AgentReport, Delivery, QueueDepth
+    from vapora.core.agentpool.triggers import Probe
     from vapora.core.learning.execution import Execution
 
 JsonObject = dict[str, object]
@@ -126,6 +127,14 @@ class TaskBroker(Protocol):
         """Takes a task back; `also_claimed` asks the agent that has it to give it up."""
         ...
 
+    async def drain(self, namespace: str, pool: str, pods: Sequence[str]) -> None:
+        """Asks agents to take no more tasks; each answers by a report."""
+        ...
+
+    async def follow_agents(self, hear: Callable[[str, str, str, AgentReport], None]) -> None:
+        """Calls `hear` with namespace, pool, pod and what that agent says, each time, until it is cancelled."""
+        ...
+
     async def read_depths(self) -> Mapping[tuple[str, str], QueueDepth]:
         """Returns every pool's depth, by (namespace, pool)."""
         ...
@@ -144,6 +153,14 @@ class TaskBroker(Protocol):
 
     async def close(self) -> None:
         """Lets go of the connection or the file."""
+        ...
+
+
+class TriggerReader(Protocol):
+    """Reads the numbers that pools follow."""
+
+    async def read(self, account: Account, probe: Probe) -> QueueDepth:
+        """Returns what is waiting and at work, or raises TriggerUnreadable; it takes a few seconds at most."""
         ...
 
 
@@ -237,6 +254,10 @@ class Meter(Protocol):
 
     def event_dropped(self, cause: str) -> None:
         """Counts an Event that was not sent; `cause` is rate, repeated, full or refused."""
+        ...
+
+    def result_dropped(self, cause: str) -> None:
+        """Counts an agent's result for which nobody waits; `cause` is unreadable, workflow or namespace."""
         ...
 
     def leading(self, *, is_leader: bool) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from vapora.controller.backlog import Backlog
 from vapora.controller.executor import name_of
 from vapora.controller.expiry import Expiry
 from vapora.controller.inbox import Inbox
@@ -60,6 +61,7 @@ class WorkflowReconciler:
         surroundings: Callable[[], Surroundings],
         pools: Callable[[str], Sequence[PoolView]],
         outstanding: Outstanding,
+        backlog: Backlog,
         on_release: Callable[[Patch], None],
         performer: Performer,
         keeper: Keeper,
@@ -77,6 +79,7 @@ class WorkflowReconciler:
         self._surroundings = surroundings
         self._pools = pools
         self._outstanding = outstanding
+        self._backlog = backlog
         self._on_release = on_release
         self._performer = performer
         self._policy_problem = policy_problem
@@ -121,6 +124,7 @@ class WorkflowReconciler:
         self._requests.forget(key)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
+        self._backlog.forget_run(key)
         self._kit.writer.forget(key)
 
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
@@ -362,9 +366,10 @@ class WorkflowReconciler:
         return self._recorder is None or self._recorder.is_durable(known)
 
     def _note_tasks(self, key: Key, run: Run) -> None:
-        if not _needs_pools(run.definition):
+        if isinstance(run.definition, SpecProblem) or not _needs_pools(run.definition):
             return
         self._outstanding.note(key, run.status)
+        self._backlog.note_run(key, run.definition, run.status)
         waits = bool(run.frontier.retrying)  # for a place or for a pool
         waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
         (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)

@@ -7,7 +7,7 @@ import hashlib
 GROUP = "vapora.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
 FIELD_MANAGER = "vapora"
-SIZE_MANAGER = "vapora-size"  # owns the replicas of services alone, so that nothing else is held up by them
+SIZE_MANAGER = "vapora-size"  # owns the replicas alone, so that nothing else is held up by them
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_WORKFLOW = f"{GROUP}/workflow"  # uid of the Workflow
 LABEL_STEP = f"{GROUP}/step"

@@ -90,6 +90,24 @@ def plan_removal(existing: Iterable[Made], wanted: Iterable[Manifest]) -> tuple[
     )
 
 
+def plan_size(view: WorkloadView | None, replicas: int | None, *, force: bool = False) -> tuple[Apply, ...]:
+    """Sets the size of a workload that is there; None leaves it to whoever owns it.
+
+    The size has a field manager of its own. Whoever else takes it holds up nothing but the size, and to leave it to an
+    HPA is to do nothing: a field that its only manager drops falls back to 1.
+    """
+    if view is None or view.meta.is_deleting or replicas is None or view.replicas == replicas:
+        return ()
+    key = view.meta.key
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": key.kind,
+        "metadata": {"namespace": key.namespace, "name": key.name, "uid": view.meta.uid},
+        "spec": {"replicas": replicas},
+    }
+    return (Apply(manifest, manager=naming.SIZE_MANAGER, force=force),)
+
+
 def compute_digest(manifest: Mapping[str, object]) -> str:
     """Identifies a manifest by its content."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]

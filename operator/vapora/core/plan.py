@@ -104,7 +104,16 @@ class RemoveQueue:
     pool: Key
 
 
-Action = Create | Apply | Patch | Delete | Look | Publish | CancelTask | EnsureQueue | RemoveQueue | Perform
+@dataclass(frozen=True, slots=True)
+class DrainAgents:
+    """Asks agents of a pool, by the names of their pods, to take no more tasks; one that takes none says so again."""
+
+    pool: Key
+    pods: tuple[str, ...]
+
+
+ForBroker = Publish | CancelTask | EnsureQueue | RemoveQueue | DrainAgents
+Action = Create | Apply | Patch | Delete | Look | ForBroker | Perform
 
 
 class EventType(StrEnum):

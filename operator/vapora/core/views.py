@@ -10,6 +10,7 @@ from vapora.core import naming
 from vapora.core.plan import Key
 
 ANNOTATION_APPLIED = f"{naming.GROUP}/applied"  # digest of the manifest that we applied last
+ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # a ReplicaSet removes the lowest first
 ANNOTATION_CONFIG = f"{naming.GROUP}/config"  # of a pod: digest of the Secrets and ConfigMaps that it uses
 
 
@@ -97,8 +98,9 @@ class PodView:
     """Is a Pod as a plan sees it.
 
     `waiting_*` are the first waiting container's, `end` the first container's that ended badly, else the last's.
-    `unschedulable` holds the scheduler's words while no node takes the Pod. Views that differ in `node` alone are
-    equal, as it matters only of a Pod that is being deleted: or every Pod would be looked at once for nothing.
+    `unschedulable` holds the scheduler's words while no node takes the Pod; `deletion_cost` is empty where none is set.
+    Views that differ in `node` alone are equal, as it matters only of a Pod that is being deleted: or every Pod would
+    be looked at once for nothing.
     """
 
     meta: Meta
@@ -114,6 +116,7 @@ class PodView:
     disruption: str
     end: ContainerEnd | None
     last_end: ContainerEnd | None
+    deletion_cost: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -140,6 +143,7 @@ def project_pod(manifest: Mapping[str, object]) -> PodView:
         disruption=text(_condition(status, "DisruptionTarget"), "reason"),
         end=_worst_end(containers, "state"),
         last_end=_worst_end(containers, "lastState"),
+        deletion_cost=text(child(manifest, "metadata", "annotations"), ANNOTATION_DELETION_COST),
     )
 
 

@@ -1,6 +1,7 @@
 """An agent is stopped, drained and cancelled, and says what it does: by signals, over the broker, over HTTP."""
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +31,7 @@ from tests.integration.queue.tasks import (
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.agent import AgentSettings
 from vapora.agent.contract import Control, control_subject, heartbeat_subject
-from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.agentpool.broker import AgentReport, BrokerUnavailable, QueueDepth
 from vapora.core.agentpool.depth import Known
 
 
@@ -156,6 +157,48 @@ async def test_an_agent_that_is_told_to_drain_takes_no_more(
         await publish(broker)
         assert await depth_of(broker) == QueueDepth(Known(1), Known(0))
     assert gate.begun == []
+
+
+async def test_the_operator_hears_what_agents_do_and_that_they_drain(
+    broker: NatsBroker, server: NatsServer, client: Client
+) -> None:
+    await ensure(broker)
+    gate, reports = Gate(), asyncio.Queue[AgentReport]()
+
+    def hear(namespace: str, pool: str, pod: str, report: AgentReport) -> None:
+        assert (namespace, pool, pod) == (NAMESPACE, POOL, "here")
+        reports.put_nowait(report)
+
+    hearing = asyncio.create_task(broker.follow_agents(hear))
+    try:
+        async with asyncio.timeout(40), serving(gate.agent, server):
+            await publish(broker)
+            await hear_report(reports, AgentReport(1))
+            await client.publish(heartbeat_subject(NAMESPACE, POOL, "here"), b'{"version": 9}')
+            gate.open.set()
+            await hear_report(reports, AgentReport(0))
+            server.kill()
+            server.start()
+            # The first beats may pass before the operator has subscribed again, so it asks until it hears.
+            asked = asyncio.create_task(keep_draining(broker))
+            await hear_report(reports, AgentReport(0, is_draining=True))
+            asked.cancel()
+    finally:
+        hearing.cancel()
+
+
+async def hear_report(reports: asyncio.Queue[AgentReport], wanted: AgentReport) -> None:
+    while await reports.get() != wanted:
+        pass
+
+
+async def keep_draining(broker: NatsBroker) -> None:
+    async def ask() -> bool:
+        with contextlib.suppress(BrokerUnavailable):
+            await broker.drain(NAMESPACE, POOL, ["here"])
+        return False
+
+    await eventually(ask)
 
 
 async def test_control_without_meaning_is_passed_over(broker: NatsBroker, server: NatsServer, client: Client) -> None:

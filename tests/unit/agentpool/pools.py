@@ -8,9 +8,9 @@ from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.depth import Known
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.supported import read_pool_spec
-from vapora.core.naming import FINALIZER_CLEANUP
-from vapora.core.plan import Apply, EnsureQueue, Key, Patch, Plan, RemoveQueue
-from vapora.core.views import PodView, child, project_meta, project_pod, project_workload
+from vapora.core.naming import FINALIZER_CLEANUP, SIZE_MANAGER
+from vapora.core.plan import Apply, Delete, EnsureQueue, Key, Patch, Plan, RemoveQueue
+from vapora.core.views import PodView, WorkloadView, child, project_meta, project_plain, project_pod, project_workload
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = Key("AgentPool", "agents", "developer")
@@ -48,6 +48,7 @@ def build_observed(
         queue=QueueState.UNTOUCHED,
         broker_problem=None,
         nats_url="nats://nats:4222",
+        foreign="",
     )
 
 
@@ -55,7 +56,9 @@ def carry_out(observed: Observed, plan: Plan, *, ready: bool = True) -> Observed
     """Does what the engine and the cluster would do; with `ready` every agent comes up."""
     for action in plan.actions:
         if isinstance(action, Apply):
-            observed = replace(observed, workload=deploy(action.manifest, ready=ready))
+            observed = apply(observed, action, ready=ready)
+        elif isinstance(action, Delete):
+            observed = replace(observed, autoscaler=None)
         elif isinstance(action, EnsureQueue):
             observed = replace(observed, queue=QueueState.MADE)
         elif isinstance(action, RemoveQueue):
@@ -66,11 +69,22 @@ def carry_out(observed: Observed, plan: Plan, *, ready: bool = True) -> Observed
     return observed if plan.status is None else replace(observed, status=plan.status)
 
 
-def deploy(manifest: Mapping[str, object], *, ready: bool) -> object:
-    replicas = child(manifest, "spec")["replicas"]
+def apply(observed: Observed, action: Apply, *, ready: bool) -> Observed:
+    if action.manifest["kind"] == "HorizontalPodAutoscaler":
+        return replace(observed, autoscaler=project_plain(action.manifest, "HorizontalPodAutoscaler"))
+    if action.manager != SIZE_MANAGER:
+        replicas = observed.workload.replicas if observed.workload else 1
+        return replace(observed, workload=deploy(action.manifest, replicas, ready=ready))
+    sized = deploy({"spec": {}}, child(action.manifest, "spec")["replicas"], ready=ready)
+    had = observed.workload
+    return replace(observed, workload=replace(sized, meta=had.meta, applied=had.applied))
+
+
+def deploy(manifest: Mapping[str, object], replicas: int, *, ready: bool) -> WorkloadView:
     up = replicas if ready else 0
     status = {"replicas": replicas, "updatedReplicas": replicas, "readyReplicas": up, "availableReplicas": up}
-    return project_workload({**manifest, "status": status}, "Deployment")
+    spec = {**child(manifest, "spec"), "replicas": replicas}
+    return project_workload({**manifest, "spec": spec, "status": status}, "Deployment")
 
 
 def build_pod(*, waiting: Mapping[str, str] | None = None, name: str = "p-1", **status: object) -> PodView:

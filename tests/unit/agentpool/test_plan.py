@@ -59,9 +59,11 @@ def test_the_finalizer_comes_before_the_queue() -> None:
 
 
 def test_a_new_pool_gets_its_first_size_and_says_so() -> None:
-    plan = plan_pool(build_observed(replicas=7), NOW)
-    assert child(applied(plan), "spec")["replicas"] == 7
+    new = build_observed(replicas=7)
+    plan = plan_pool(new, NOW)
     assert plan.status["desiredReplicas"] == 7
+    assert plan.requeue_after == 0
+    assert replicas(carry_out(carry_out(new, plan), plan_pool(carry_out(new, plan), NOW))) == 7
     assert say(plan.status) == {
         "Ready": "False AgentsNotReady: 0 of 7 agents are ready",
         "Reconciling": "True Progressing: 0 of 7 agents are ready",
@@ -116,6 +118,7 @@ def test_the_deployment_belongs_to_the_pool_and_tells_its_agents_where_they_work
         {"name": "VAPORA_NAMESPACE", "value": "agents"},
         {"name": "VAPORA_POOL", "value": "developer"},
         {"name": "VAPORA_MAX_CONCURRENT", "value": "2"},
+        {"name": "VAPORA_DRAIN_SECONDS", "value": "90"},
         {"name": "VAPORA_NATS_URL", "value": "nats://nats:4222"},
     ]
 
@@ -243,13 +246,13 @@ REFUSED = {
         {"template": {}},
         "InvalidSpec: spec.template.image: Field required",
     ),
-    "an HPA is not supported yet": (
+    "an HPA needs a request of cpu to reckon with": (
         {"scaling": {"mode": "hpa"}},
-        "NotSupported: this version of the operator does not do spec.scaling.mode = hpa",
+        "InvalidSpec: spec.template.resources.requests: scaling.mode hpa needs a request of cpu",
     ),
-    "another trigger is not supported yet": (
+    "a trigger without its params is invalid with its place": (
         {"scaling": {"triggers": [{"type": "nats"}, {"type": "redisList"}]}},
-        "NotSupported: this version of the operator does not do spec.scaling.triggers[1].type = redisList",
+        "InvalidSpec: spec.scaling.triggers[1].params.url: a text is needed, found nothing; redisList takes url, list",
     ),
     "a budget is not supported yet": (
         {"budget": {"weeklyCents": 100}},

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.depth import Depth, Known, Unknown
-from vapora.core.agentpool.scaling import HOLD, NO_CHANGE, SCALE_DOWN, SCALE_UP, Decision, Rule, Size, decide_size
+from vapora.core.agentpool.readings import Foreseen, Reading
+from vapora.core.agentpool.rule import Rule
+from vapora.core.agentpool.scaling import HOLD, NO_CHANGE, SCALE_DOWN, SCALE_UP, Decision, Size, decide_size
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "scaling.json").read_text())
@@ -32,8 +35,11 @@ def decide(
     low_since: datetime | None = None,
     scaled_at: datetime | None = None,
 ) -> Decision:
-    queue = QueueDepth(depth(queued), depth(in_flight))
-    return decide_size(rule, queue, Size(current, low_since, scaled_at), NOW)
+    return decide_size(rule, [read("nats", queued, in_flight)], Size(current, low_since, scaled_at), NOW)
+
+
+def read(trigger: str, queued: int | None, in_flight: int | None = 0) -> Reading:
+    return Reading(trigger, QueueDepth(depth(queued), depth(in_flight)))
 
 
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=str)
@@ -141,6 +147,91 @@ def test_the_arithmetic_is_said(decision: Decision, replicas: int, reason: str) 
     assert (decision.replicas, decision.reason) == (replicas, reason)
 
 
+WARM = Rule(minimum=2, maximum=8, max_concurrent=2, warm=2)
+MIN_IF_UNKNOWN = replace(PACED, if_unknown=5)
+NOT_READ = Reading("http", None)
+SEVERAL = {
+    "the trigger that wants most wins": (
+        PACED,
+        [read("nats", 5), read("redisList", 14)],
+        (7, SCALE_UP, "redisList", "redisList 14 > 10: 5 + 2 = 7"),
+    ),
+    "of equal wishes the first is named": (
+        PACED,
+        [read("nats", 11), read("redisList", 14)],
+        (7, SCALE_UP, "nats", "queue 11 > 10: 5 + 2 = 7"),
+    ),
+    "one that is unknown keeps no other from growing the pool": (
+        PACED,
+        [read("nats", 11), read("redisList", None)],
+        (7, SCALE_UP, "nats", "queue 11 > 10: 5 + 2 = 7"),
+    ),
+    "a forecast starts agents at once": (
+        PACED,
+        [read("nats", 5), Foreseen(30, 12.4)],
+        (15, SCALE_UP, "prediction", "30 tasks foreseen within 12 s / 2 = 15"),
+    ),
+    "a forecast of less takes nobody away": (
+        PACED,
+        [read("nats", 5), Foreseen(0, 12)],
+        (5, NO_CHANGE, "nats", "queue 5 is between 2 and 10"),
+    ),
+    "agents are kept warm beside those at work": (
+        WARM,
+        [read("nats", 3, in_flight=9)],
+        (7, SCALE_UP, "nats", "queue 3 is between 2 and 10, but 5 busy + 2 warm = 7"),
+    ),
+    "max holds for warm agents too": (
+        WARM,
+        [read("nats", 3, in_flight=16)],
+        (8, SCALE_UP, "nats", "queue 3 is between 2 and 10, but 8 busy + 2 warm = 10, at most max 8"),
+    ),
+    "onUnknown max grows at once": (
+        replace(PACED, if_unknown=20),
+        [read("nats", None)],
+        (20, SCALE_UP, "nats", "queue unknown (nats is down): onUnknown asks for 20"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "given", "want"), SEVERAL.values(), ids=SEVERAL.keys())
+def test_several_triggers(rule: Rule, given: list[Reading | Foreseen], want: tuple[int, str, str, str]) -> None:
+    readings = [row for row in given if isinstance(row, Reading)]
+    foreseen = next((row for row in given if isinstance(row, Foreseen)), None)
+    decision = decide_size(rule, readings, Size(5), NOW, foreseen)
+    assert (decision.replicas, decision.action, decision.trigger, decision.reason) == want
+
+
+SHRINKING = {
+    "all low": (PACED, [read("nats", 0), read("redisList", 1)], 8),
+    "one is not low": (PACED, [read("nats", 0), read("redisList", 2)], 9),
+    "one is unknown": (PACED, [read("nats", 0), read("redisList", None)], 9),
+    "one was not read yet": (PACED, [read("nats", 0), NOT_READ], 9),
+    "a forecast needs them": (PACED, [read("nats", 0), Foreseen(18, 10)], 9),
+    "one is unknown and asks for min": (MIN_IF_UNKNOWN, [read("nats", 0), read("redisList", None)], 8),
+    "the only one is unknown and asks for min": (MIN_IF_UNKNOWN, [read("nats", None)], 5),
+    "the only one was not read yet, whatever it asks for when unknown": (MIN_IF_UNKNOWN, [NOT_READ], 9),
+}
+
+
+@pytest.mark.parametrize(("rule", "given", "want"), SHRINKING.values(), ids=SHRINKING.keys())
+def test_a_pool_shrinks_only_where_no_trigger_wants_it_to_stay(
+    rule: Rule, given: list[Reading | Foreseen], want: int
+) -> None:
+    readings = [row for row in given if isinstance(row, Reading)]
+    foreseen = next((row for row in given if isinstance(row, Foreseen)), None)
+    assert decide_size(rule, readings, Size(9, low_since=ago(60)), NOW, foreseen).replicas == want
+
+
+def test_an_unknown_depth_asks_for_its_size_only_after_the_stabilisation() -> None:
+    first = decide(MIN_IF_UNKNOWN, None, 9)
+    assert (first.replicas, first.low_since, first.due) == (9, NOW, 60)
+
+
+def test_what_was_not_read_since_a_restart_keeps_the_low_time() -> None:
+    assert decide_size(PACED, [read("nats", 0), NOT_READ], Size(9, low_since=ago(30)), NOW).low_since == ago(30)
+
+
 depths = st.one_of(st.none(), st.integers(0, 500))
 moments = st.one_of(st.none(), st.integers(-600, 600).map(ago))
 
@@ -206,7 +297,7 @@ def test_no_shrinking_inside_the_limits_takes_a_busy_agent_or_comes_too_early(
 @given(rules(), st.integers(0, 500), st.integers(0, 500), st.integers(0, 60))
 def test_a_steady_queue_leads_to_a_steady_size(rule: Rule, queued: int, in_flight: int, current: int) -> None:
     now, size = NOW, Size(current)
-    queue = QueueDepth(Known(queued), Known(in_flight))
+    queue = [read("nats", queued, in_flight)]
     for _ in range(100):
         decision = decide_size(rule, queue, size, now)
         changed = decision.replicas != size.current

@@ -12,6 +12,7 @@ from tests.fakes.meter import FakeMeter
 from tests.fakes.virtual_time import VirtualClock
 from tests.unit.controller.builders import build_workflow
 
+from vapora.controller.backlog import Backlog
 from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.inbox import Inbox
@@ -149,6 +150,7 @@ class Operator:
             ),
             pools=lambda _: cluster.pools,
             outstanding=Outstanding(),
+            backlog=Backlog(lambda _: cluster.pools, lambda _, __: 0, self.queue.add, cluster.clock),
             on_release=lambda _: None,
             performer=self.performer,
             keeper=keeper,

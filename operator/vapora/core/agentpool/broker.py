@@ -25,6 +25,14 @@ class QueueDepth:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentReport:
+    """What an agent said about itself last: how many tasks it holds, and whether it takes no more."""
+
+    in_flight: int
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One message of the results stream.
 

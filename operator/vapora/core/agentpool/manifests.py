@@ -26,14 +26,13 @@ def name_selector(owner: Meta) -> str:
     return f"{naming.LABEL_OWNER}={owner.uid}"
 
 
-def build_deployment(owner: Meta, spec: AgentPoolSpec, replicas: int, nats_url: str | None) -> Manifest:
-    """Builds the Deployment with everything an agent of the SDK reads from its environment."""
+def build_deployment(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> Manifest:
+    """Builds the Deployment, but for its size, with everything an agent of the SDK reads from its environment."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": build_metadata(owner, name_deployment(owner.key.name)),
         "spec": {
-            "replicas": replicas,
             "revisionHistoryLimit": _KEPT_REPLICA_SETS,
             "selector": {"matchLabels": build_selector(owner)},
             "template": _build_template(owner, spec, nats_url),
@@ -42,11 +41,12 @@ def build_deployment(owner: Meta, spec: AgentPoolSpec, replicas: int, nats_url: 
 
 
 def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> Manifest:
-    template = spec.template
+    template, grace = spec.template, math.ceil(parse_duration(spec.drain.timeout))
     given = {
         "VAPORA_NAMESPACE": owner.key.namespace,
         "VAPORA_POOL": owner.key.name,
         "VAPORA_MAX_CONCURRENT": str(spec.max_concurrent),
+        "VAPORA_DRAIN_SECONDS": str(grace),  # so that it hands back what it cannot end before it is killed
         **({"VAPORA_NATS_URL": nats_url} if nats_url else {}),
     }
     return build_pod_template(
@@ -60,7 +60,7 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             resources=template.resources.model_dump(exclude_defaults=True),
             container=_CONTAINER,
             labels=build_labels(owner),
-            termination_grace=math.ceil(parse_duration(spec.drain.timeout)),
+            termination_grace=grace,
             pod_template=template.pod_template,
         )
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
 from vapora.api.agentpool import AgentPoolSpec
-from vapora.core.agentpool.broker import QueueDepth
+from vapora.core.agentpool.broker import AgentReport, QueueDepth
+from vapora.core.agentpool.forecast import Forecast
+from vapora.core.agentpool.readings import Reading
 from vapora.core.plan import Manifest, Problem
 from vapora.core.supported import SpecProblem
-from vapora.core.views import Meta, PodView, WorkloadView
+from vapora.core.views import Meta, PlainView, PodView, WorkloadView
 
 
 class QueueState(Enum):
@@ -26,7 +29,10 @@ class Observed:
     """Is the pool, its Deployment and pods, and its queue.
 
     `depth` is None until the first reading; `broker_problem` is None while the broker can be used. `leftovers` have the
-    names of what is made for it and belong to another owner.
+    names of what is made for it and belong to another owner. `readings` are those of triggers outside, `waiting` counts
+    the steps of workflows that wait for the pool. `autoscaler` is its own HPA; `foreign` names one of somebody else,
+    empty where there is none and None while that is not known. `agents` has what its agents said lately, by the names
+    of their pods; `drain_asked_at` is when the first of those that are to go now was asked to take no more tasks.
     """
 
     meta: Meta
@@ -41,4 +47,11 @@ class Observed:
     broker_problem: str | None
     nats_url: str | None
     leftovers: tuple[Meta, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    waiting: int = 0
+    forecast: Forecast | None = None
+    autoscaler: PlainView | None = None
+    foreign: str | None = None
     problems: tuple[Problem, ...] = ()
+    agents: Mapping[str, AgentReport] = field(default_factory=dict)
+    drain_asked_at: datetime | None = None

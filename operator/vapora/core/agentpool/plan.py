@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
+from vapora.core.agentpool.autoscaler import build_autoscaler
+from vapora.core.agentpool.draining import Shrink, plan_shrink
 from vapora.core.agentpool.manifests import build_deployment
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.scaling import Decision
-from vapora.core.agentpool.sizing import decide
+from vapora.core.agentpool.sizing import decide, find_autoscaling, owns_size
 from vapora.core.agentpool.status import QUIET, build_conditions, build_refused_conditions, build_status, is_urgent
 from vapora.core.conditions import Condition
 from vapora.core.naming import FINALIZER_CLEANUP
-from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply
+from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply, plan_removal, plan_size
 from vapora.core.plan import Action, EnsureQueue, Event, EventType, Manifest, Patch, Plan, RemoveQueue
 from vapora.core.supported import SpecProblem
 from vapora.core.transitions import tell_transitions
@@ -40,20 +42,44 @@ def plan_pool(observed: Observed, now: datetime) -> Plan:
 
 def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Plan:
     decision = decide(observed, spec, now)
-    manifest = build_deployment(observed.meta, spec, decision.replicas, observed.nats_url)
+    # Whoever else owns the size lets agents go in a way of their own.
+    shrink = plan_shrink(observed, decision.replicas, now) if owns_size(observed, spec) else None
     conditions = build_conditions(observed, spec, decision)
     status = build_status(observed, conditions, decision, now)
-    actions: tuple[Action, ...] = plan_apply(manifest, observed.workload)
+    actions = _plan_children(observed, spec, shrink)
     if observed.queue is QueueState.UNTOUCHED and observed.broker_problem is None:
         actions = (*actions, EnsureQueue(observed.meta.key, MAX_DELIVER))
-    is_refused = any(problem.is_permanent for problem in observed.problems)
     return Plan(
         actions=actions,
         status=status,
-        events=(*_tell_size(observed, decision), *_tell(observed, conditions)),
-        requeue_after=AGAIN_AFTER_REFUSAL if is_refused else decision.due,
+        events=(*_tell_size(observed, spec, decision), *_tell(observed, conditions)),
+        requeue_after=_find_next_look(observed, decision, shrink),
         urgent=is_urgent(observed.status, status),
     )
+
+
+def _plan_children(observed: Observed, spec: AgentPoolSpec, shrink: Shrink | None) -> tuple[Action, ...]:
+    """Decides about the Deployment, its size, which has one owner at a time, and the HPA that may be that owner."""
+    deployment = build_deployment(observed.meta, spec, observed.nats_url)
+    scaling = None if observed.foreign else find_autoscaling(spec)
+    # An HPA is made when there is something for it to size; until then the size is nobody's.
+    autoscalers = [build_autoscaler(observed.meta, scaling)] if scaling and observed.workload else []
+    return (
+        *plan_removal([observed.autoscaler] if observed.autoscaler else [], autoscalers),
+        *plan_apply(deployment, observed.workload),
+        *plan_size(observed.workload, shrink.replicas if shrink else None, force=observed.foreign is not None),
+        *(action for manifest in autoscalers for action in plan_apply(manifest, observed.autoscaler)),
+        *(shrink.actions if shrink else ()),
+    )
+
+
+def _find_next_look(observed: Observed, decision: Decision, shrink: Shrink | None) -> float | None:
+    if any(problem.is_permanent for problem in observed.problems):
+        return AGAIN_AFTER_REFUSAL
+    if observed.workload is None:
+        return AT_ONCE
+    times = (decision.due, shrink.due if shrink else None)
+    return min((due for due in times if due is not None), default=None)
 
 
 def _plan_refused(observed: Observed, problem: SpecProblem, now: datetime) -> Plan:
@@ -111,9 +137,10 @@ def _tell(observed: Observed, conditions: tuple[Condition, ...]) -> tuple[Event,
     return tell_transitions(rows(observed.status, "conditions"), conditions, quiet=QUIET)
 
 
-def _tell_size(observed: Observed, decision: Decision) -> tuple[Event, ...]:
+def _tell_size(observed: Observed, spec: AgentPoolSpec, decision: Decision) -> tuple[Event, ...]:
+    """Tells of each change that the operator makes; an HPA tells of its own."""
     before = observed.status.get("desiredReplicas")
-    if not isinstance(before, int) or before == decision.replicas:
+    if not isinstance(before, int) or before == decision.replicas or not owns_size(observed, spec):
         return ()
     reason = "ScaledUp" if decision.replicas > before else "ScaledDown"
     return (Event(EventType.NORMAL, reason, f"{before} -> {decision.replicas} agents: {decision.reason}"),)

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
-from vapora.core.agentpool.depth import Depth, Known, Unknown
+from vapora.core.agentpool.depth import Depth, Known
 from vapora.core.agentpool.manifests import name_selector
 from vapora.core.agentpool.observed import Observed
+from vapora.core.agentpool.readings import NATS, Reading
 from vapora.core.agentpool.scaling import HOLD, Decision, name_change
-from vapora.core.agentpool.sizing import find_queue_scaling
+from vapora.core.agentpool.sizing import find_autoscaling, find_queue_scaling, list_readings, owns_size
 from vapora.core.causes import find_cause
 from vapora.core.conditions import Condition, merge_conditions, timestamp
 from vapora.core.plan import EnsureQueue, Manifest
@@ -18,7 +19,7 @@ from vapora.core.refusals import find_refusal
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, rows
 
-TRIGGER_NATS = "nats"
+_KEPT = ("desiredReplicas", "lastDecision", "lowSince", "lastScaledAt", "queued", "inFlight", "busy", "firstReplicas")
 QUIET = frozenset({Reason.AgentsNotReady, Reason.Progressing, Reason.Initializing, Reason.ApiUnavailable})
 
 
@@ -28,7 +29,8 @@ def build_conditions(observed: Observed, spec: AgentPoolSpec, decision: Decision
     return (
         *_describe_agents(observed, spec, decision, refusal),
         _describe_scaling(observed, spec, decision, refusal),
-        _describe_metrics(observed),
+        _describe_metrics(observed, list_readings(observed, spec)),
+        *_describe_ignored(observed, spec, decision),
         *([Condition("Paused", "True", Reason.Paused, "its agents get no new task")] if spec.paused else []),
     )
 
@@ -47,15 +49,13 @@ def build_status(
     """Builds the whole status; without a decision the size and its history stay as they are."""
     former = observed.status
     workload = observed.workload
-    status = {
-        name: former[name]
-        for name in ("desiredReplicas", "lastDecision", "lowSince", "lastScaledAt", "queued", "inFlight", "busy")
-        if name in former
-    }
+    status = {name: former[name] for name in _KEPT if name in former}
     if decision is not None:
         status |= _record_decision(observed, decision, now)
     if observed.depth is not None:
         status |= _count_tasks(observed)
+    if isinstance(observed.spec, AgentPoolSpec):
+        status |= _record_first(observed, observed.spec) | _describe_forecast(observed)
     status |= {
         "observedGeneration": observed.meta.generation,
         "replicas": workload.existing if workload else 0,
@@ -105,32 +105,75 @@ def _describe_scaling(
     observed: Observed, spec: AgentPoolSpec, decision: Decision, refusal: Condition | None
 ) -> Condition:
     scaling = find_queue_scaling(spec)
-    if scaling is None:
-        return Condition("ScalingActive", "False", Reason.ScalingByOther, "spec.replicas sets the size")
-    if refusal and refusal.reason == Reason.NameConflict and ".spec.replicas" in refusal.message:
-        return Condition("ScalingActive", "False", Reason.ForeignAutoscaler, refusal.message)
-    if spec.paused:
-        return Condition("ScalingActive", "False", Reason.Paused, "a paused pool keeps its size")
-    if decision.action == HOLD and observed.depth is not None:
-        return Condition(
-            "ScalingActive", "False", Reason.MetricsUnavailable, "a queue that cannot be read moves nothing"
-        )
-    message = f"the queue sets the size between {scaling.min} and {scaling.max}"
-    return Condition("ScalingActive", "True", Reason.ScalingByQueue, message)
+    if observed.foreign:
+        message = f"HPA {observed.foreign} sets the size of its agents: remove that, or set scaling.mode none"
+        reason = Reason.ForeignAutoscaler
+    elif refusal and refusal.reason == Reason.NameConflict and ".spec.replicas" in refusal.message:
+        reason, message = Reason.ForeignAutoscaler, refusal.message
+    elif scaling is None:
+        owner = "spec.replicas" if find_autoscaling(spec) is None else "an HPA"
+        reason, message = Reason.ScalingByOther, f"{owner} sets the size"
+    elif not owns_size(observed, spec):
+        reason, message = Reason.ScalingByOther, "its own HPA is going and still has the size"
+    elif spec.paused:
+        reason, message = Reason.Paused, "a paused pool keeps its size"
+    elif decision.action == HOLD and all(reading.depth for reading in list_readings(observed, spec)):
+        reason, message = Reason.MetricsUnavailable, "a queue that cannot be read moves nothing"
+    else:
+        message = f"the queue sets the size between {scaling.min} and {scaling.max}"
+        return Condition("ScalingActive", "True", Reason.ScalingByQueue, message)
+    return Condition("ScalingActive", "False", reason, message)
 
 
-def _describe_metrics(observed: Observed) -> Condition:
+def _describe_metrics(observed: Observed, readings: tuple[Reading, ...]) -> Condition:
+    """Names every trigger that gave no number, and why."""
     refused = next((problem for problem in observed.problems if isinstance(problem.action, EnsureQueue)), None)
     if refused:
-        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"nats: {refused.message}")
-    if observed.depth is None:
+        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"{NATS}: {refused.message}")
+    if any(reading.depth is None for reading in readings):
         return _keep(observed, "MetricsAvailable")
-    unknown = next((d for d in (observed.depth.queued, observed.depth.in_flight) if isinstance(d, Unknown)), None)
-    if unknown is None:
+    unknown = {reading.trigger: found.reason for reading in readings if (found := reading.unknown)}
+    if not unknown:
         return Condition("MetricsAvailable", "True", Reason.MetricsRead, "the queue's depth was read")
-    if observed.broker_problem:
-        return Condition("MetricsAvailable", "False", Reason.BrokerUnavailable, f"nats: {observed.broker_problem}")
-    return Condition("MetricsAvailable", "False", Reason.MetricsUnavailable, f"nats: {unknown.reason}")
+    reason = Reason.MetricsUnavailable
+    if NATS in unknown and observed.broker_problem:
+        unknown[NATS], reason = observed.broker_problem, Reason.BrokerUnavailable
+    message = "; ".join(f"{trigger}: {why}" for trigger, why in unknown.items())
+    return Condition("MetricsAvailable", "False", reason, message)
+
+
+def _describe_ignored(observed: Observed, spec: AgentPoolSpec, decision: Decision) -> tuple[Condition, ...]:
+    """Says that `kubectl scale` changed nothing: with a mode of its own, spec.replicas is the first size only."""
+    first = _record_first(observed, spec).get("firstReplicas")
+    is_theirs = spec.scaling is None or spec.scaling.mode == "none"
+    if is_theirs or spec.replicas is None or first == spec.replicas:
+        return ()
+    message = (
+        f"spec.replicas {spec.replicas} changes nothing, the size stays {decision.replicas}: "
+        "set scaling.min and max, or mode none"
+    )
+    return (Condition("ScaleIgnored", "True", Reason.ScalingByQueue, message),)
+
+
+def _record_first(observed: Observed, spec: AgentPoolSpec) -> dict[str, object]:
+    """Remembers the spec.replicas that the pool began with; one that is set later is no first size."""
+    if spec.scaling is None or spec.scaling.mode == "none":
+        return {"firstReplicas": spec.replicas}
+    known = observed.status.get("firstReplicas")
+    is_new = "desiredReplicas" not in observed.status
+    return {"firstReplicas": spec.replicas if is_new else known}
+
+
+def _describe_forecast(observed: Observed) -> dict[str, object]:
+    forecast = observed.forecast
+    if forecast is None:
+        return {}
+    said: dict[str, object] = {
+        "tasks": forecast.foreseen.tasks,
+        "withinSeconds": round(forecast.foreseen.within),
+        "used": forecast.is_trusted,
+    }
+    return {"forecast": said if forecast.error is None else {**said, "error": forecast.error}}
 
 
 def _keep(observed: Observed, kind: str) -> Condition:
@@ -166,19 +209,18 @@ def _record_decision(observed: Observed, decision: Decision, now: datetime) -> d
     }
     former = observed.status.get("desiredReplicas")
     before = former if isinstance(former, int) else decision.replicas
-    queued = _value(observed.depth.queued) if observed.depth else None
     is_change = before != decision.replicas
     if is_change:
         recorded["lastScaledAt"] = _precise(now)
-    if is_change or (queued is not None and not child(observed.status, "lastDecision")):
+    if is_change or (decision.queue is not None and not child(observed.status, "lastDecision")):
         recorded["lastDecision"] = {
             "at": timestamp(now),
             "action": name_change(before, decision.replicas),
             "from": before,
             "to": decision.replicas,
             "reason": decision.reason,
-            **({"queue": queued} if queued is not None else {}),
-            **({"trigger": TRIGGER_NATS} if queued is not None else {}),
+            **({"queue": decision.queue} if decision.queue is not None else {}),
+            **({"trigger": decision.trigger} if decision.trigger else {}),
         }
     return recorded
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.reasons import Reason
+from vapora.core.agentpool.autoscaler import find_autoscaler_problem
+from vapora.core.agentpool.triggers import find_trigger_problem
 from vapora.core.pods import find_template_problem
 from vapora.core.supported import SpecProblem, Support, read_spec
 
@@ -28,13 +30,14 @@ SUPPORTED = Support(
             "scaling.targetPerReplica",
             "scaling.interval",
             "scaling.scaleDownStabilization",
-            "scaling.triggers[].type",
+            "scaling.triggers",
+            "scaling.onUnknown",
+            "scaling.onUnknownReplicas",
+            "scaling.warm",
+            "scaling.predict",
+            "scaling.cpuTargetPercent",
         }
     ),
-    values={
-        "scaling.mode": frozenset({"queue", "none"}),
-        "scaling.triggers[].type": frozenset({"nats"}),
-    },
 )
 
 
@@ -44,4 +47,5 @@ def read_pool_spec(raw: object) -> AgentPoolSpec | SpecProblem:
     if isinstance(spec, SpecProblem):
         return spec
     problem = find_template_problem(spec.template.pod_template)
-    return SpecProblem(Reason.InvalidSpec, f"spec.template.{problem}") if problem else spec
+    problem = f"template.{problem}" if problem else find_trigger_problem(spec) or find_autoscaler_problem(spec)
+    return SpecProblem(Reason.InvalidSpec, f"spec.{problem}") if problem else spec

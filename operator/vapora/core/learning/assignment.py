@@ -78,7 +78,7 @@ def assign(
 
     `assigned` counts, by pool name, tasks given since the pools were read.
     """
-    able = [pool for pool in pools if _can_do(request, pool)]
+    able = [pool for pool in pools if can_do(request, pool)]
     if not able:
         return NoPool(f"no pool {_describe(request)}; {_list_pools(pools)}")
     allowed = [pool for pool in able if pool.is_ready and not pool.is_paused]
@@ -95,7 +95,8 @@ def assign(
     )
 
 
-def _can_do(request: Request, pool: PoolView) -> bool:
+def can_do(request: Request, pool: PoolView) -> bool:
+    """Says whether a pool is one that the task may go to, were it free."""
     if request.pool is not None and pool.name != request.pool:
         return False
     if request.role is not None and pool.role != request.role:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vapora.api.taskserv import TaskservSpec
-from vapora.core.owned import plan_apply, plan_removal
+from vapora.core.owned import plan_apply, plan_removal, plan_size
 from vapora.core.plan import Action, Create, Delete, Manifest
 from vapora.core.taskserv.course import Course
 from vapora.core.taskserv.objects.autoscaling import build_autoscaler, build_budget
@@ -16,7 +16,6 @@ from vapora.core.taskserv.objects.workload import (
     build_job,
     build_stateful_set,
     name_workload_kind,
-    plan_size,
 )
 from vapora.core.taskserv.observed import MadeView, Observed
 from vapora.core.taskserv.upgrade.layout import BLUE, Layout, Placement, is_selective

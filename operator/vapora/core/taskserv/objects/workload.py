@@ -8,9 +8,9 @@ from vapora.api.durations import parse_duration
 from vapora.api.taskserv import Storage, TaskservSpec
 from vapora.core import naming
 from vapora.core.owned import build_metadata, build_selector
-from vapora.core.plan import Apply, Manifest
+from vapora.core.plan import Manifest
 from vapora.core.taskserv.objects.template import VOLUME, build_template
-from vapora.core.views import Meta, WorkloadView, child
+from vapora.core.views import Meta, child
 
 # Said in full, so that a change to another strategy takes all of it away.
 _ROLLING: Manifest = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
@@ -80,24 +80,6 @@ def build_job(owner: Meta, spec: TaskservSpec, revision: str) -> Manifest:
 def build_track_selector(owner: Meta, track: str) -> dict[str, str]:
     """Builds the labels that select the pods of one Deployment."""
     return {**build_selector(owner), naming.LABEL_TRACK: track}
-
-
-def plan_size(view: WorkloadView | None, replicas: int | None, *, force: bool = False) -> tuple[Apply, ...]:
-    """Sets the size of a workload that is there; None leaves it to whoever owns it.
-
-    The size has a field manager of its own. Whoever else takes it holds up nothing but the size, and to leave it to an
-    HPA is to do nothing: a field that its only manager drops falls back to 1.
-    """
-    if view is None or view.meta.is_deleting or replicas is None or view.replicas == replicas:
-        return ()
-    key = view.meta.key
-    manifest = {
-        "apiVersion": "apps/v1",
-        "kind": key.kind,
-        "metadata": {"namespace": key.namespace, "name": key.name, "uid": view.meta.uid},
-        "spec": {"replicas": replicas},
-    }
-    return (Apply(manifest, manager=naming.SIZE_MANAGER, force=force),)
 
 
 def _build_claim(storage: Storage) -> Manifest:

@@ -1,0 +1,49 @@
+import pytest
+from tests.unit.controller.builders import Engine, build_workflow, workflow_key
+
+from vapora.controller.inbox import Inbox, Letterbox
+from vapora.core.agentpool.broker import Delivery
+from vapora.core.plan import Key
+
+
+class World(Engine):
+    """Is the engine with a letterbox and one workflow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inbox = Inbox()
+        self.woken: list[Key] = []
+        self.acked: list[str] = []
+        self.letterbox = Letterbox(self.store, self.inbox, self.woken.append, self.meter)
+        self.uid = self.add(build_workflow("w", steps=[]))["metadata"]["uid"]
+
+    async def take(self, task: str, namespace: str) -> None:
+        async def ack() -> None:
+            self.acked.append(task)
+
+        await self.letterbox.take(Delivery({"id": task, "outcome": "success"}, task, None, ack, namespace))
+
+
+async def test_a_result_wakes_its_workflow_and_is_not_acknowledged_yet() -> None:
+    world = World()
+    await world.take(f"{world.uid}/s/0/1", "default")
+    assert world.woken == [workflow_key("w")]
+    assert list(world.inbox.results(world.uid)) == [f"{world.uid}/s/0/1"]
+    assert world.acked == []
+
+
+DROPPED = {
+    "a result of a workflow that is not there": ("gone/s/0/1", "default", "workflow"),
+    "a result that an agent of another namespace gives": ("{uid}/s/0/1", "elsewhere", "namespace"),
+    "a message that names no task": ("", "default", "unreadable"),
+}
+
+
+@pytest.mark.parametrize(("task", "namespace", "cause"), DROPPED.values(), ids=DROPPED.keys())
+async def test_dropped_and_counted(task: str, namespace: str, cause: str) -> None:
+    world = World()
+    task = task.format(uid=world.uid)
+    await world.take(task, namespace)
+    assert world.meter.seen["result dropped", cause] == 1
+    assert (world.woken, world.acked) == ([], [task])
+    assert not world.inbox.has(world.uid)
