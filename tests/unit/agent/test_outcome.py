@@ -66,7 +66,7 @@ async def return_no_json(_task: Task) -> Result:
 
 
 async def return_much(_task: Task) -> Result:
-    return Result(output="x" * 300_000)
+    return Result(output="x" * 1_100_000)
 
 
 async def cancel_itself(_task: Task) -> Result:
