@@ -32,7 +32,7 @@ def find_mismatch(what: str, value: object, schema: Mapping[str, object]) -> str
     """
     validator = _build_validator(to_json(schema))
     try:
-        error = best_match(validator.iter_errors(value))
+        error = best_match(validator.iter_errors(value))  # type: ignore[arg-type]  # any JSON value
     except Unresolvable as problem:
         raise SchemaInvalid(f"the schema refers to what it does not hold: {problem}") from problem
     if error is None:

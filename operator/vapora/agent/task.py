@@ -46,7 +46,8 @@ class Result(BaseModel):
 
     `output` is any JSON value, of at most 1 MiB; over 4 KiB it travels beside the result, which changes nothing for the
     step. It must meet the step's `outputSchema`, else the task fails with `OutputInvalid`. `quality` is the handler's
-    own estimate from 0 to 1; `tokens`, `model`, `provider` and `cost_cents` are what budgets and the choice of pools go by.
+    own estimate from 0 to 1; by it and by `tokens`, `model`, `provider` and `cost_cents`, budgets are kept and pools
+    chosen.
 
     pydantic's ValidationError where a figure is out of its range. JSON has the names in camelCase.
 
@@ -83,7 +84,8 @@ class Task:
     `id` is the idempotency key: a task that is delivered again has the same one. `deadline` is absolute; the handler
     is cancelled when it passes. `provider` is the model provider that the operator chose, if it chose one.
     `output_schema` is what the output must meet; `budget_cents` is the most that the task may cost. `traceparent` is
-    the trace that calls to others should carry on, in the W3C's form. `cancelled` turns True when nobody wants the result.
+    the trace that calls to others should carry on, in the W3C's form. `cancelled` turns True when nobody wants the
+    result any more.
 
     >>> from vapora.agent import Task
     >>> Task(id="0b2e3c1a/review/0/1", input={"diff": "-a +b"}, step="review").input["diff"]

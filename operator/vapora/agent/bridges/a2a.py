@@ -22,8 +22,9 @@ from a2a.types import (
 from a2a.types import Task as RemoteTask
 from a2a.utils.constants import TransportProtocol
 from a2a.utils.errors import A2AError
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict, Parse
 from google.protobuf.struct_pb2 import Value
+from pydantic_core import to_json
 
 from vapora.agent.agent import Agent
 from vapora.agent.bridges.http import CONNECT_SECONDS, check_address
@@ -39,8 +40,8 @@ def build_a2a_agent(target: str, *, role: str = "a2a") -> Agent:
 
     The message has the task's title and description as text and its input as data, and the task's id as its own. The
     output is the data of the remote task's artifacts, or of its answer, else their text; several are a list. A remote
-    task that fails or that cannot be reached may be tried again (`A2aFailed`, `A2aUnreachable`); one that is rejected or
-    asks back (`A2aRejected`, `A2aInputRequired`) may not. When the task is cancelled here, so it is there.
+    task that fails or that cannot be reached may be tried again (`A2aFailed`, `A2aUnreachable`); one that is rejected
+    or asks back (`A2aRejected`, `A2aInputRequired`) may not. When the task is cancelled here, so it is there.
 
     ValueError where `target` is no HTTP address.
     """
@@ -83,7 +84,9 @@ def _build_message(task: Task) -> Message:
     words = "\n\n".join(text for text in (task.title, task.description) if text)
     parts = [Part(text=words)] if words else []
     if task.input is not None:
-        parts.append(Part(data=ParseDict(task.input, Value())))
+        value = Value()
+        Parse(to_json(task.input), value)
+        parts.append(Part(data=value))
     return Message(message_id=task.id, role=Role.ROLE_USER, parts=parts or [Part(text=task.task_type)])
 
 

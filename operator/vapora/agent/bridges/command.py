@@ -35,8 +35,8 @@ def build_command_agent(command: Sequence[str], *, role: str = "command", is_res
     output (see `read_answer` for `is_result`); what it writes to standard error is logged. VAPORA_TASK_ID,
     VAPORA_TASK_TYPE, VAPORA_TASK_TITLE, VAPORA_TASK_DESCRIPTION, VAPORA_ATTEMPT, VAPORA_PROVIDER, VAPORA_MODEL,
     VAPORA_OUTPUT_SCHEMA and TRACEPARENT tell the rest of the task. An exit code other than 0 is the failure `ExitCode`,
-    which another try may mend, unless it is 65. When the task is cancelled or its time is over, the command and all that
-    it started get SIGTERM, and SIGKILL five seconds later.
+    which another try may mend, unless it is 65. When the task is cancelled or its time is over, the command and all
+    that it started get SIGTERM, and SIGKILL five seconds later.
 
     ValueError where there is no command.
 
