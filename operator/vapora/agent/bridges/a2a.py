@@ -52,7 +52,10 @@ def build_a2a_agent(target: str, *, role: str = "a2a") -> Agent:
     async def forward(task: Task) -> Result:
         async with httpx.AsyncClient(timeout=httpx.Timeout(None, connect=CONNECT_SECONDS)) as http:
             bindings = [TransportProtocol.JSONRPC, TransportProtocol.HTTP_JSON]
-            config = ClientConfig(httpx_client=http, supported_protocol_bindings=[str(one.value) for one in bindings])
+            # Where the agent does not stream, the answer names the task at once, so that it can be cancelled.
+            config = ClientConfig(
+                httpx_client=http, supported_protocol_bindings=[str(one.value) for one in bindings], polling=True
+            )
             try:
                 client = await ClientFactory(config).create_from_url(target)
                 return Result(output=await _send(client, task))
@@ -70,7 +73,10 @@ async def _send(client: Client, task: Task) -> object:
         async for event in client.send_message(SendMessageRequest(message=_build_message(task))):
             if event.HasField("message"):
                 return _read_parts(event.message.parts)
+            is_new = not remote.id
             _follow(remote, event)
+            if is_new:
+                await task.progress(0.0, f"it is the remote task {remote.id}")
         while remote.status.state in _WORKING:
             await asyncio.sleep(_POLL_SECONDS)
             remote = await client.get_task(GetTaskRequest(id=remote.id))
