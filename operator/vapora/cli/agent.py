@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vapora.cli.extras import needing
+
 if TYPE_CHECKING:
     from vapora.agent import Agent
 
@@ -67,7 +69,9 @@ def http_agent(
 
     def build() -> Agent:
         if a2a:
-            return _build_a2a_agent(target, role)
+            with needing("a2a", "agent http --a2a"):
+                from vapora.agent.bridges.a2a import build_a2a_agent  # noqa: PLC0415
+            return build_a2a_agent(target, role=role)
         from vapora.agent import build_http_agent  # noqa: PLC0415
 
         return build_http_agent(target, role=role, is_result=is_result)
@@ -97,14 +101,6 @@ def develop_agent(
     except (AgentNotFound, CannotDevelop) as problem:
         _refuse("dev", problem)
     raise typer.Exit(0 if all_succeeded else 1)
-
-
-def _build_a2a_agent(target: str, role: str) -> Agent:
-    try:
-        from vapora.agent.bridges.a2a import build_a2a_agent  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--a2a needs more: pip install 'vapora-operator[a2a]' ({error})") from error
-    return build_a2a_agent(target, role=role)
 
 
 def _run(name: str, build: Callable[[], Agent]) -> None:
