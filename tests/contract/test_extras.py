@@ -11,9 +11,12 @@ import pytest
 from packaging.requirements import Requirement
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-CYCLE = (
-    "apiVersion: vapora.dev/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec: {steps: [{name: a, dependsOn: [a]}]}"
-)
+CYCLE = """
+apiVersion: vapora.dev/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec: {steps: [{name: a, dependsOn: [a], run: {image: "tool:1"}}]}
+"""
 
 # Runs `vapora ...` as it would be where only the package itself is installed.
 WITHOUT_EXTRAS = """

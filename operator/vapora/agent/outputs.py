@@ -7,11 +7,10 @@ import json
 from hashlib import sha256
 
 from nats.aio.client import Client
-from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadObjectMetaError, DigestMismatchError, NotFoundError
 from pydantic_core import to_json
 
-from vapora.agent.contract import outputs_bucket
+from vapora.agent.contract import MAX_OUTPUT_BYTES, outputs_bucket
 
 _CALL_SECONDS = 10.0
 _PREFIX = "sha256:"
@@ -46,13 +45,11 @@ async def store_output(client: Client, namespace: str, encoded: bytes) -> None:
 
 
 async def load_output(client: Client, namespace: str, reference: str) -> object:
-    """Returns the output of a reference, or raises OutputLost; the broker's other errors pass through."""
-    async with asyncio.timeout(_CALL_SECONDS):
-        try:
-            store = await client.jetstream().object_store(outputs_bucket(namespace))
-            encoded = (await store.get(_name(reference))).data or b""
-        except (NotFoundError, JetStreamError) as error:
-            raise OutputLost(f"the output {reference!r} cannot be read: {error or type(error).__name__}") from error
+    """Returns the output of a reference, or raises OutputLost; the broker's errors pass through."""
+    try:
+        encoded = await _fetch(client, namespace, _name(reference))
+    except (NotFoundError, BadObjectMetaError, DigestMismatchError) as error:
+        raise OutputLost(f"the output {reference!r} cannot be read: {error}") from error
     if refer_to(encoded) != reference:
         raise OutputLost(f"the output {reference!r} is another one: {refer_to(encoded)}")
     try:
@@ -60,6 +57,20 @@ async def load_output(client: Client, namespace: str, reference: str) -> object:
     except ValueError as error:
         raise OutputLost(f"the output {reference!r} is no JSON: {error}") from error
     return output
+
+
+async def _fetch(client: Client, namespace: str, name: str) -> bytes:
+    async with asyncio.timeout(_CALL_SECONDS):
+        store = await client.jetstream().object_store(outputs_bucket(namespace))
+        size = (await store.get_info(name)).size or 0
+    if size > MAX_OUTPUT_BYTES:
+        raise OutputLost(f"the output {name} has {size} bytes; {MAX_OUTPUT_BYTES} are allowed")
+    try:
+        async with asyncio.timeout(_CALL_SECONDS):
+            return (await store.get(name)).data or b""
+    except TimeoutError as error:
+        # The client waits for ever for pieces that are gone. Who reads results must not wait with it.
+        raise OutputLost(f"the output {name} is not there in full") from error
 
 
 def _name(reference: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -52,10 +53,14 @@ def develop(agent: Agent, nats_url: str | None, *, task_type: str, schema_file: 
     log_as_json()
     pattern = TaskEnvelope(id="uid/dev/0/1", namespace=_NAMESPACE, task_type=task_type, output_schema=schema)
     session = _Session(agent, pattern)
+    # However it is ended, the broker ends with it.
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return asyncio.run(session.run(nats_url))
     except KeyboardInterrupt:
         return session.have_all_succeeded
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 class _Session:
@@ -178,7 +183,11 @@ async def _serve_nats() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="vapora-dev-") as folder:
         argv = ["--addr", "127.0.0.1", "--port", port, "--jetstream", "--store_dir", folder]
         server = await asyncio.create_subprocess_exec(
-            program, *argv, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            program,
+            *argv,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # the terminal's interrupt is not for it: the queue is taken down first
         )
         try:
             yield f"nats://127.0.0.1:{port}"
