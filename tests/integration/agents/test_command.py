@@ -120,6 +120,28 @@ async def test_a_command_that_does_not_care_is_killed(tmp_path: Path, monkeypatc
     assert not is_alive(int(pid.read_text()))
 
 
+LEAVES_PROCESSES_BEHIND = """
+import asyncio, ctypes
+from pathlib import Path
+from vapora.agent import Task, build_command_agent
+
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+command = ["sh", "-c", "(sleep 600 > /dev/null 2>&1 &); echo 1"]
+asyncio.run(build_command_agent(command).perform(Task(id="u/s/0/1")))
+print(Path("/proc/self/task").joinpath(Path("/proc/self").resolve().name, "children").read_text())
+"""
+
+
+async def test_the_first_process_of_a_container_collects_what_commands_leave_behind() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LEAVES_PROCESSES_BEHIND, stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    assert (process.returncode, out.split()) == (0, [])
+
+
 def test_no_command_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="no command"):
         build_command_agent([])

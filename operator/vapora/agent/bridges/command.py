@@ -146,6 +146,14 @@ async def _end(process: Process) -> None:
     finally:
         _signal(process, signal.SIGKILL)
     await process.wait()
+    await asyncio.to_thread(_collect_orphans, process.pid)
+
+
+def _collect_orphans(group: int) -> None:
+    """Collects what the command left behind: in a container the agent is the first process, which inherits it."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-group, 0)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
