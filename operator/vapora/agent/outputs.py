@@ -21,8 +21,8 @@ class OutputLost(Exception):
 
 
 def encode_output(output: object) -> bytes:
-    """Returns an output as it travels. PydanticSerializationError where it is no JSON."""
-    return to_json(output)
+    """Returns an output as it travels: JSON, which has no NaN. PydanticSerializationError where it cannot be JSON."""
+    return to_json(output, inf_nan_mode="null")
 
 
 def refer_to(encoded: bytes) -> str:

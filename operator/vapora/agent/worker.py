@@ -198,11 +198,11 @@ class Worker:
             seconds: float | None = await self._drains.get()
             while seconds is not None:
                 seconds = await _next_within(self._drains, seconds)
-            if self._is_leaving:
-                return
             with contextlib.suppress(NotConnected, *BROKER_ERRORS):
                 # Without a connection, the next one brings an inbox of its own.
                 await self._open_inbox(self._connection.client)
+            if self._is_leaving or not self._drains.empty():
+                continue  # told again meanwhile, and without a request the inbox brings nothing
             logger.info("the drain was not followed by an end; taking tasks again")
             self._in_flight.note_draining(is_draining=False)
             self._may_take.set()

@@ -58,7 +58,7 @@ def develop(agent: Agent, nats_url: str | None, *, task_type: str, schema_file: 
     try:
         return asyncio.run(session.run(nats_url))
     except KeyboardInterrupt:
-        return session.have_all_succeeded
+        return False
     finally:
         signal.signal(signal.SIGTERM, former)
 
