@@ -18,6 +18,7 @@ from vapora.adapters.http_caller import HttpCaller
 from vapora.adapters.kube_caller import KubeCaller
 from vapora.adapters.kube_client import KubernetesApi
 from vapora.adapters.mail_caller import MailCaller
+from vapora.adapters.nats_streams import RESULTS_ACK_WAIT_SECONDS
 from vapora.adapters.resolver import Resolver
 from vapora.adapters.task_plugins import load_provider_types, load_task_types
 from vapora.adapters.trigger_reader import OutsideReader
@@ -61,7 +62,7 @@ from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 5.0  # how long old results are waited for before the first task is given out
+_DRAIN_SECONDS = 3 * RESULTS_ACK_WAIT_SECONDS  # what a process that died has read comes again after one
 
 
 @dataclass(frozen=True, slots=True)

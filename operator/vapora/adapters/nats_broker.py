@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 from vapora.adapters.nats_depths import Pool, read_depths
 from vapora.adapters.nats_heartbeats import Hear, follow_heartbeats
 from vapora.adapters.nats_reader import ResultReader
-from vapora.adapters.nats_streams import ensure_consumer, ensure_streams, remove_consumer
+from vapora.adapters.nats_streams import ensure_consumer, ensure_outputs, ensure_streams, remove_consumer
 from vapora.adapters.nats_withdrawal import withdraw
 from vapora.agent.connection import BROKER_ERRORS, Connection, NotConnected, describe
 from vapora.agent.contract import (
@@ -51,6 +51,7 @@ class NatsBroker:
         self._reader = ResultReader(self._connection)
         # What ensure_pool has made on the present connection. A broker that came back may have lost it.
         self._made: dict[Pool, tuple[int, float]] = {}
+        self._stores: set[str] = set()
         self._pools: set[Pool] = set()
 
     @property
@@ -88,6 +89,9 @@ class NatsBroker:
             return
 
         async def ensure(client: Client) -> None:
+            if namespace not in self._stores:
+                await ensure_outputs(client, namespace, replicas=self._replicas)
+                self._stores.add(namespace)
             try:
                 await ensure_consumer(client, namespace, pool, max_deliver=max_deliver, ack_wait=ack_wait)
             except NotFoundError:
@@ -179,6 +183,7 @@ class NatsBroker:
 
     async def _prepare(self, client: Client) -> None:
         self._made.clear()
+        self._stores.clear()
         await ensure_streams(client, replicas=self._replicas)
 
     async def _tell_agents(self, namespace: str, pool: str, control: Control) -> None:

@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo, StreamInfo
 from nats.js.errors import APIError
 
-from vapora.adapters.nats_results import Reading, read_message
+from vapora.adapters.nats_results import Reading, fill_in_output, read_message
 from vapora.adapters.nats_streams import RESULTS_ACK_WAIT_SECONDS, RESULTS_CONSUMER
 from vapora.agent.connection import BROKER_ERRORS, Connection, NotConnected, describe
 from vapora.agent.contract import RESULTS_STREAM, TASKS_STREAM
@@ -67,7 +67,7 @@ class ResultReader:
         message = await inbox.pull()
         if message is None:
             return None
-        reading = await read_message(client, message)
+        reading = await fill_in_output(client, await read_message(client, message))
         delivery = self._build_delivery(message, reading)
         if reading.is_answered:
             await delivery.ack()

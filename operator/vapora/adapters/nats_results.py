@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -22,6 +22,7 @@ from vapora.agent.contract import (
     result_subject,
     split_task_id,
 )
+from vapora.agent.outputs import OutputLost, load_output
 
 Json = dict[str, object]
 
@@ -67,6 +68,21 @@ def read_result(subject: str, data: bytes) -> Reading:
     if result.id != task_id:
         return Reading(namespace, task_id, error=f"the result says it is of {result.id!r}")
     return Reading(namespace, task_id, result=encode_result(result))
+
+
+async def fill_in_output(client: Client, reading: Reading) -> Reading:
+    """Returns a reading with the output that its result only refers to; one that is lost makes the task a failure."""
+    reference = reading.result.get("outputRef") if reading.result is not None else None
+    if reading.result is None or not isinstance(reference, str):
+        return reading
+    try:
+        output = await load_output(client, reading.namespace, reference)
+    except OutputLost as error:
+        failure = TaskError(code="OutputLost", message=str(error))
+        lost = TaskResult(id=reading.id, outcome="failure", error=failure)
+        return replace(reading, result=encode_result(lost))
+    result = {name: value for name, value in reading.result.items() if name != "outputRef"}
+    return replace(reading, result=result | {"output": output})
 
 
 def encode_result(result: TaskResult) -> Json:

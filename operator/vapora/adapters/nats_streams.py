@@ -6,7 +6,7 @@ import contextlib
 
 import nats.errors
 from nats.aio.client import Client
-from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import AckPolicy, ConsumerConfig, ObjectStoreConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from vapora.agent.contract import (
@@ -15,6 +15,7 @@ from vapora.agent.contract import (
     TASK_SUBJECTS,
     TASKS_STREAM,
     consumer_name,
+    outputs_bucket,
     task_subject,
 )
 
@@ -80,6 +81,16 @@ def _build_results_stream(replicas: int) -> StreamConfig:
         allow_direct=True,
         num_replicas=replicas,
     )
+
+
+async def ensure_outputs(client: Client, namespace: str, *, replicas: int) -> None:
+    """Makes the store of a namespace's large outputs, which lives as long as the results that refer to it."""
+    jetstream = client.jetstream()
+    try:
+        await jetstream.object_store(outputs_bucket(namespace))
+    except NotFoundError:
+        config = ObjectStoreConfig(ttl=_RESULTS_AGE_SECONDS, replicas=replicas)
+        await jetstream.create_object_store(outputs_bucket(namespace), config)
 
 
 async def ensure_consumer(client: Client, namespace: str, pool: str, *, max_deliver: int, ack_wait: float) -> None:

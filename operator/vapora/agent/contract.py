@@ -20,7 +20,9 @@ RESULTS_STREAM = "VAPORA_RESULTS"
 RESULT_SUBJECTS = "vapora.results.>"
 
 MESSAGE_ID_HEADER = "Nats-Msg-Id"
-MAX_OUTPUT_BYTES = 256 * 1024
+# A larger output travels beside its result, in the object store.
+INLINE_OUTPUT_BYTES = 4 * 1024
+MAX_OUTPUT_BYTES = 1024 * 1024
 
 # A token of a NATS subject has no dot, wildcard or blank. DNS labels, uids and numbers keep to this.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
@@ -137,12 +139,17 @@ class Heartbeat(_Message):
 
 
 class Control(_Message):
-    """What the operator asks the agents of a pool: to give up the task `id`, or `pods` to take no more tasks."""
+    """What the operator asks the agents of a pool: to give up the task `id`, or `pods` to take no more tasks.
+
+    A drain holds for `seconds`, in which the pod is ended or told again: an agent that the operator forgot, because it
+    was killed or changed its mind, works on.
+    """
 
     version: Literal[1] = 1
     verb: Literal["cancel", "drain"]
     id: str | None = None
     pods: tuple[str, ...] = ()
+    seconds: float = Field(default=120, gt=0)
 
 
 def build_task_id(uid: str, step: str, item: str | int, effect: int) -> str:
@@ -206,6 +213,11 @@ def parse_result_subject(subject: str) -> tuple[str, str]:
         case ["vapora", "results", namespace, *parts] if len(parts) == 4:
             return namespace, "/".join(parts)
     raise ValueError(f"{subject!r} is not vapora.results.<namespace>.<uid>.<step>.<item>.<effect>")
+
+
+def outputs_bucket(namespace: str) -> str:
+    """Returns the object store of the namespace's large outputs; an agent's rights end at it."""
+    return f"VAPORA_OUTPUTS_{_label('namespace', namespace)}"
 
 
 def heartbeat_subject(namespace: str, pool: str, pod: str) -> str:

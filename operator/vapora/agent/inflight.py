@@ -16,18 +16,12 @@ from vapora.agent.task import Task, build_task
 _REMEMBERED_CANCELS = 1000
 
 
-class Held:
-    """One task that the agent holds, and what was asked about it meanwhile."""
+class Attempt:
+    """One task that is worked on, and what was asked about it meanwhile."""
 
-    def __init__(self, message: Msg, envelope: TaskEnvelope, in_flight: InFlight) -> None:
-        async def report(fraction: float, text: str) -> None:
-            in_flight.note_progress(envelope.id, fraction, text)
-
-        self.message = message
-        self.envelope = envelope
-        self.task: Task = build_task(envelope, report)
+    def __init__(self, task: Task) -> None:
+        self.task = task
         self.started_at = datetime.now(UTC)
-        self.progress = TaskProgress(id=envelope.id)
         self.is_given_up = False
         self.over = asyncio.Event()
 
@@ -40,6 +34,18 @@ class Held:
         """Ends the work without an outcome: the task goes back to the queue."""
         self.is_given_up = True
         self.over.set()
+
+
+class Held(Attempt):
+    """A task of the queue that the agent holds, by the message that brought it last."""
+
+    def __init__(self, message: Msg, envelope: TaskEnvelope, in_flight: InFlight) -> None:
+        async def report(fraction: float, text: str) -> None:
+            in_flight.note_progress(envelope.id, fraction, text)
+
+        super().__init__(build_task(envelope, report))
+        self.message = message
+        self.progress = TaskProgress(id=envelope.id)
 
 
 class InFlight:
@@ -69,7 +75,7 @@ class InFlight:
     @contextmanager
     def hold(self, held: Held) -> Iterator[None]:
         """Counts a task as held for as long as the block runs."""
-        task_id = held.envelope.id
+        task_id = held.task.id
         self._held[task_id] = held
         self.changed.set()
         if task_id in self._cancelled:
@@ -89,9 +95,9 @@ class InFlight:
         if task_id in self._held:
             self._held[task_id].cancel()
 
-    def begin_drain(self) -> None:
-        """Says that the agent takes no more."""
-        self.is_draining = True
+    def note_draining(self, *, is_draining: bool) -> None:
+        """Says whether the agent takes no more."""
+        self.is_draining = is_draining
         self.changed.set()
 
     def note_progress(self, task_id: str, fraction: float, message: str) -> None:

@@ -19,6 +19,11 @@ def load_agent(target: str) -> Agent:
     """Returns the agent named `module:attribute` or `path/to/file.py:attribute`; the attribute defaults to `agent`.
 
     AgentNotFound where there is none. What the module raises while it is imported passes through.
+
+    >>> from vapora.agent import load_agent
+    >>> load_agent("json:dumps")
+    Traceback (most recent call last):
+    vapora.agent.launch.AgentNotFound: json has no Agent named 'dumps'
     """
     place, _, attribute = target.partition(":")
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+# The id and the traceparent of the task that the present code works on; every line that it logs carries them.
+working_on: ContextVar[tuple[str, str]] = ContextVar("working_on", default=("", ""))
 
 
 class JsonLines(logging.Formatter):
@@ -20,6 +24,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        task_id, traceparent = working_on.get()
+        fields |= {name: value for name, value in (("task", task_id), ("traceparent", traceparent)) if value}
         fields.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)

@@ -13,6 +13,7 @@ from nats.js.errors import NotFoundError
 
 from vapora.agent.connection import BROKER_ERRORS, Connection, NotConnected, describe
 from vapora.agent.contract import (
+    INLINE_OUTPUT_BYTES,
     MESSAGE_ID_HEADER,
     RESULTS_STREAM,
     AgentIdentity,
@@ -21,6 +22,7 @@ from vapora.agent.contract import (
     result_subject,
     split_task_id,
 )
+from vapora.agent.outputs import encode_output, refer_to, store_output
 from vapora.agent.pull import ACK, NAK, PROGRESS, TERM
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class Reporter:
     async def report(self, result: TaskResult) -> None:
         """Publishes a result and returns once the stream has it; the id makes a second one a duplicate."""
         subject = result_subject(self._namespace, result.id)
-        payload = result.to_json()
+        payload = (await self._set_aside(result)).to_json()
 
         async def publish(client: Client) -> None:
             await client.jetstream(timeout=_CALL_SECONDS).publish(
@@ -47,6 +49,14 @@ class Reporter:
             )
 
         await self._insist("publish a result", publish)
+
+    async def _set_aside(self, result: TaskResult) -> TaskResult:
+        """Puts a large output into the object store, and returns the result that refers to it."""
+        encoded = encode_output(result.output)
+        if len(encoded) <= INLINE_OUTPUT_BYTES:
+            return result
+        await self._insist("store an output", lambda client: store_output(client, self._namespace, encoded))
+        return result.model_copy(update={"output": None, "output_ref": refer_to(encoded)})
 
     async def has_result(self, task_id: str) -> bool:
         """Says whether a result of this id was published before, by whomever."""

@@ -17,6 +17,14 @@ class AgentSettings:
 
     `drain_seconds` is the time between SIGTERM and SIGKILL, the pod's terminationGracePeriodSeconds.
     `health_port` 0 takes any free port; None opens none.
+
+    >>> from vapora.agent import AgentSettings
+    >>> pool = {"VAPORA_NATS_URL": "nats://nats:4222", "VAPORA_NAMESPACE": "team-a", "VAPORA_POOL": "reviewers"}
+    >>> AgentSettings.from_environment({**pool, "VAPORA_POD": "p-1", "VAPORA_MAX_CONCURRENT": "4"}).max_concurrent
+    4
+    >>> AgentSettings.from_environment({})
+    Traceback (most recent call last):
+    vapora.agent.settings.SettingsError: VAPORA_NATS_URL is not set; on a pool's pods the operator sets it
     """
 
     nats_url: str
@@ -29,7 +37,11 @@ class AgentSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AgentSettings:
-        """Reads the variables that the operator sets on a pool's pods; SettingsError names the one that is wrong."""
+        """Reads the variables of a pool's pods; SettingsError names the one that is wrong.
+
+        The operator sets VAPORA_NATS_URL, VAPORA_NAMESPACE, VAPORA_POOL, VAPORA_POD (else the host's name) and
+        VAPORA_MAX_CONCURRENT (1); the pool's template may set VAPORA_DRAIN_SECONDS (600) and VAPORA_HEALTH_PORT.
+        """
         return cls(
             nats_url=_require(environment, "VAPORA_NATS_URL"),
             namespace=_require(environment, "VAPORA_NAMESPACE"),

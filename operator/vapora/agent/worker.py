@@ -54,6 +54,10 @@ class Worker:
         self._inbox: PullInbox | None = None
         self._ack_wait = _ACK_WAIT_SECONDS
         self._busy: set[asyncio.Task[None]] = set()
+        self._may_take = asyncio.Event()
+        self._may_take.set()
+        self._is_leaving = False
+        self._drains: asyncio.Queue[float] = asyncio.Queue()
 
     @property
     def is_ready(self) -> bool:
@@ -80,7 +84,8 @@ class Worker:
         """Works until `stop` is set, then drains; `hurry` ends the draining at once."""
         async with asyncio.TaskGroup() as group:
             background = [
-                group.create_task(work) for work in (self._connection.run(), self._renew(), self._pulse.run())
+                group.create_task(work)
+                for work in (self._connection.run(), self._renew(), self._pulse.run(), self._end_drains())
             ]
             slots = [group.create_task(self._fill_slot()) for _ in range(self._settings.max_concurrent)]
             await stop.wait()
@@ -94,16 +99,21 @@ class Worker:
         info = await client.jetstream().consumer_info(TASKS_STREAM, name)
         self._ack_wait = float(info.config.ack_wait or _ACK_WAIT_SECONDS)
         await client.subscribe(control_subject(self._settings.namespace, self._settings.pool), cb=self._control)
+        await self._open_inbox(client)
+        self._in_flight.changed.set()
+
+    async def _open_inbox(self, client: Client) -> None:
+        name = consumer_name(self._settings.namespace, self._settings.pool)
         inbox = PullInbox(client, stream=TASKS_STREAM, consumer=name)
         await inbox.open()
         self._inbox = inbox
         self._connection.when_lost(inbox.abandon)
-        self._in_flight.changed.set()
 
     async def _fill_slot(self) -> None:
-        while not self._in_flight.is_draining:
+        while not self._is_leaving:
+            await self._may_take.wait()
             await self._connection.wait_connected()
-            if self._inbox is None or self._in_flight.is_draining:
+            if self._inbox is None or not self._may_take.is_set():
                 continue
             try:
                 message = await self._inbox.pull()
@@ -142,15 +152,15 @@ class Worker:
     async def _see_through(self, held: Held) -> None:
         # Asked for every task, not only for one that is said to come again: a broker that was killed forgets its last
         # acks, and how often it gave a task to somebody.
-        if await self._reporter.has_result(held.envelope.id):
-            logger.info("the task was done before", extra={"task": held.envelope.id})
+        if await self._reporter.has_result(held.task.id):
+            logger.info("the task was done before", extra={"task": held.task.id})
             await self._reporter.ack(held.message)
             return
-        logger.info("task begun", extra={"task": held.envelope.id})
+        logger.info("task begun", extra={"task": held.task.id})
         try:
             result = await perform(held, self._handlers, self._identity)
         except Unfinished:
-            logger.info("the task goes back", extra={"task": held.envelope.id})
+            logger.info("the task goes back", extra={"task": held.task.id})
             await self._reporter.hand_back(held.message)
             return
         await self._reporter.report(result)
@@ -173,15 +183,33 @@ class Worker:
         if control.verb == "cancel" and control.id is not None:
             self._in_flight.cancel(control.id)
         elif control.verb == "drain" and self._identity.pod in control.pods:
+            self._drains.put_nowait(control.seconds)
             await self._take_no_more()
 
     async def _take_no_more(self) -> None:
-        self._in_flight.begin_drain()
+        self._may_take.clear()
+        self._in_flight.note_draining(is_draining=True)
         if self._inbox is not None:
             await self._inbox.close()
 
+    async def _end_drains(self) -> None:
+        """Works on when the time of a drain is over and nobody has ended the agent."""
+        while True:
+            seconds: float | None = await self._drains.get()
+            while seconds is not None:
+                seconds = await _next_within(self._drains, seconds)
+            with contextlib.suppress(NotConnected, *BROKER_ERRORS):
+                # Without a connection, the next one brings an inbox of its own.
+                await self._open_inbox(self._connection.client)
+            if self._is_leaving or not self._drains.empty():
+                continue  # told again meanwhile, and without a request the inbox brings nothing
+            logger.info("the drain was not followed by an end; taking tasks again")
+            self._in_flight.note_draining(is_draining=False)
+            self._may_take.set()
+
     async def _drain(self, slots: Iterable[asyncio.Task[None]], hurry: asyncio.Event) -> None:
         logger.info("draining", extra={"inFlight": len(self._in_flight)})
+        self._is_leaving = True
         await self._take_no_more()
         for slot in slots:
             if slot not in self._busy:
@@ -205,3 +233,12 @@ class Worker:
             logger.info("the time to drain is over", extra={"inFlight": len(self._in_flight)})
         finally:
             hurried.cancel()
+
+
+async def _next_within(drains: asyncio.Queue[float], seconds: float) -> float | None:
+    """Returns the next word to drain, or None where none came in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await drains.get()
+    except TimeoutError:
+        return None

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
+from vapora.cli.extras import needing
+
 REFUSED = 4
 USAGE = 2
 
@@ -53,11 +55,12 @@ def run_operator(
 
 def _run(given: Mapping[str, Any]) -> None:
     # Only here: the other commands, and the agents' image, need none of the operator's libraries.
-    from vapora.adapters.kube_config import NoCluster  # noqa: PLC0415
-    from vapora.adapters.logs import configure_logging  # noqa: PLC0415
-    from vapora.app import CannotStart, rest_collector  # noqa: PLC0415
-    from vapora.app import run_operator as run  # noqa: PLC0415
-    from vapora.settings import Settings  # noqa: PLC0415
+    with needing("operator", "operator"):
+        from vapora.adapters.kube_config import NoCluster  # noqa: PLC0415
+        from vapora.adapters.logs import configure_logging  # noqa: PLC0415
+        from vapora.app import CannotStart, rest_collector  # noqa: PLC0415
+        from vapora.app import run_operator as run  # noqa: PLC0415
+        from vapora.settings import Settings  # noqa: PLC0415
 
     try:
         settings = Settings(**given)

@@ -201,6 +201,22 @@ async def keep_draining(broker: NatsBroker) -> None:
     await eventually(ask)
 
 
+async def test_an_agent_that_was_told_to_drain_and_was_not_ended_works_on(
+    broker: NatsBroker, server: NatsServer, client: Client
+) -> None:
+    await ensure(broker)
+    gate = Gate()
+    gate.open.set()
+    async with listening(client, heartbeat_subject(NAMESPACE, POOL, "here")) as heard, serving(gate.agent, server):
+        await hear_until(heard, lambda beat: beat["inFlight"] == 0)
+        order = Control(verb="drain", pods=("here",), seconds=1)
+        await client.publish(control_subject(NAMESPACE, POOL), order.to_json())
+        await hear_until(heard, lambda beat: beat["draining"] is True)
+        await publish(broker)
+        await hear_until(heard, lambda beat: beat["draining"] is False)
+        assert (await next_result(broker))["outcome"] == "success"
+
+
 async def test_control_without_meaning_is_passed_over(broker: NatsBroker, server: NatsServer, client: Client) -> None:
     await ensure(broker)
     gate = Gate()

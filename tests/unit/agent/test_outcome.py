@@ -1,6 +1,7 @@
 """From what a handler does to the result of its task."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from vapora.agent import Result, Retryable, Task, TaskFailed, Tokens
 from vapora.agent.contract import AgentIdentity, TaskEnvelope, TaskResult
 from vapora.agent.inflight import Held, InFlight
 from vapora.agent.outcome import Unfinished, perform
+from vapora.agent.outputs import encode_output
 
 IDENTITY = AgentIdentity(pod="p-1", version="2")
 
@@ -66,7 +68,7 @@ async def return_no_json(_task: Task) -> Result:
 
 
 async def return_much(_task: Task) -> Result:
-    return Result(output="x" * 300_000)
+    return Result(output="x" * 1_100_000)
 
 
 async def cancel_itself(_task: Task) -> Result:
@@ -90,6 +92,11 @@ async def test_what_goes_wrong_is_a_failure_with_a_code(handler, code: str, *, r
     assert result.outcome == "failure"
     assert result.error is not None
     assert (result.error.code, result.error.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_json_has_no_word_for_is_null(value: float) -> None:
+    assert encode_output({"loss": value}) == b'{"loss":null}'
 
 
 async def test_a_long_message_is_cut() -> None:

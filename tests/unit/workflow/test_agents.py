@@ -55,6 +55,15 @@ def test_a_task_that_the_broker_refuses_for_good_fails_its_step() -> None:
     assert (str(world.status.phase), world.status.reason, world.published) == ("Failed", "TaskRefused", [])
 
 
+def test_a_task_carries_the_schema_that_its_output_must_meet() -> None:
+    schema = {"type": "object", "required": ["approved"]}
+    step = {"name": "t", "agent": {"role": "developer", "outputSchema": schema}}
+    world = World({"steps": [step]}, pools=(pool("p"),))
+    world.plan()
+    actions = plan_workflow(world.observe(), world.now).plan.actions
+    assert [action.envelope["outputSchema"] for action in actions if isinstance(action, Publish)] == [schema]
+
+
 def test_a_task_that_loses_what_it_refers_to_before_it_is_given_out_fails_its_step() -> None:
     step = {"name": "t", "agent": {"role": "developer", "title": "in ${env.REGION}"}}
     world = World({"steps": [step]}, pools=(pool("p"),))

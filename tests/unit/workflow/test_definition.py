@@ -76,7 +76,6 @@ NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[a].run.queueName"),
     "a wait for a GPU": ({"steps": [{"name": "a", "run": {**BODY, "gpuWait": "1m"}}]}, "spec.steps[a].run.gpuWait"),
     "a task's cost": ({"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]}, "agent.maxCostCents"),
-    "a task's schema": ({"steps": [{"name": "a", "agent": {"role": "r", "outputSchema": {}}}]}, "agent.outputSchema"),
 }
 
 

@@ -43,6 +43,7 @@ _AGENT = (
     "title",
     "description",
     "input",
+    "outputSchema",
 )
 _STEP = (
     "name",

@@ -236,5 +236,6 @@ def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Map
         "title": body.title or step,
         "description": body.description or "",
         "input": body.input,
+        "outputSchema": body.output_schema,
         "deadline": unit.until.isoformat() if unit.until else None,
     }
