@@ -130,7 +130,8 @@ def _check_completion(run: Run, status: Json) -> Iterator[str]:
     fitting = {"Succeeded": {"success", "always"}, "Cancelled": {"always"}}.get(status["phase"], {"failure", "always"})
     for name, step in run.plot.drawn.completion.items():
         began = status.get("steps", {}).get(name, {}).get("tries", 0) > 0
-        if began and step.fields["runOn"] not in fitting and not run.plot.weather.again:
+        is_asked_again = run.plot.weather.again or run.plays.main.uid in run.guard.asked_again
+        if began and step.fields["runOn"] not in fitting and not is_asked_again:
             yield f"{name} ran after {status['phase']}, and is for {step.fields['runOn']}"
 
 

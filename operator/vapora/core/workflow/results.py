@@ -89,9 +89,10 @@ def split_task_id(task_id: str) -> tuple[str, int, int] | None:
 def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> bool:
     """Returns whether what came of one effect stands in the written status, so that nobody waits for it any more."""
     status = written.step(step)
-    if written.phase.is_final or status.state.is_final:
-        return True
     unit = status.unit
+    if written.phase.is_final or status.state.is_final:
+        # The next one may have been asked for by a process that leads now, where this one does not know it yet.
+        return effect != max(unit.effect, unit.tries) + 1
     if status.items is not None:
         if item not in status.items.active:
             return item in status.items.succeeded or item in status.items.failed or item in status.items.cancelled
