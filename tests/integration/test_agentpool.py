@@ -1,5 +1,6 @@
 """Pools on a real API server and a real broker, with the operator and the agents as processes."""
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -159,13 +160,22 @@ async def test_an_agent_that_takes_no_more_tasks_is_replaced_where_the_pool_keep
     wait_ready(here)
     selector = here.await_status("AgentPool", "developer", readyReplicas=2)["selector"]
     before = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
-    await broker.drain(here.namespace, "developer", [min(before)])
+
+    async def keep_draining() -> None:
+        """Ask until it is heard: a Pod is Ready here before its agent listens."""
+        while True:
+            await broker.drain(here.namespace, "developer", [min(before)])
+            await asyncio.sleep(0.5)
 
     def is_replaced() -> bool:
         names = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
         return len(names) == 2 and min(before) not in names
 
-    await until(is_replaced, "another agent has taken its place", within=30)
+    asking = asyncio.create_task(keep_draining())
+    try:
+        await until(is_replaced, "another agent has taken its place", within=30)
+    finally:
+        asking.cancel()
 
 
 def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
