@@ -45,7 +45,8 @@ class Record:
 def note_forecast(record: Record, foreseen: Foreseen, given: int, now: datetime) -> Record:
     """Compares the forecasts whose moment has come with the tasks that are now given out, and keeps the new one.
 
-    One of nothing that came to nothing is no outcome: a quiet pool would have no error, however bad its waves are.
+    One of nothing has no outcome: it starts no agents, so that the pool reacts, and a wave that nobody could foresee
+    says nothing about those that can be.
     """
     due = [tasks for moment, tasks in record.pending if moment <= now]
     for tasks in due:
@@ -58,7 +59,7 @@ def note_forecast(record: Record, foreseen: Foreseen, given: int, now: datetime)
 
 
 def _learn(record: Record, tasks: int, given: int) -> Record:
-    if max(tasks, given) == 0:
+    if tasks == 0:
         return record
     error = abs(tasks - given) / max(tasks, given)
     mean = error if record.outcomes == 0 else record.error + _WEIGHT * (error - record.error)
