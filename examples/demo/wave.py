@@ -18,26 +18,26 @@ from tests.cluster import EmbeddedCluster, wait_until
 AGENT_IMAGES = {"registry.example.com/log-reader:": WORKER}
 POOL, LEAST, MOST = "log-readers", 2, 10
 TASKS = 20  # of each night
-_EARLIER = 2  # nights, after which forecasts are known to be good
 
 
 def begin(screen: Screen, cluster: EmbeddedCluster) -> list[str]:
-    """Makes the pool, and gives it the nights from which the operator learns; returns the names of their workflows."""
+    """Makes the pool, and has two nights from which the operator learns; returns the names of their workflows."""
     screen.heading("A pool that is small by day, and its first two nights")
     kubectl(screen, cluster, "apply", "-k", "examples/demo/wave")
     change = {"spec": {"template": {"env": {"VAPORA_WORK_LOG": str(_find_log(cluster))}}}}
     cluster.kubectl("patch", "agentpool", POOL, "-n", AGENTS, "--type=merge", "-p", json.dumps(change))
-    names = [_run_night(screen, cluster) for _ in range(_EARLIER)]
+    names = [_run_night(screen, cluster) for _ in range(2)]
     screen.note(
-        "They run one after the other while the demo goes on. The operator sees how long it takes to collect the"
+        "They run one after the other while the demo goes on. Their tasks find the pool small; it grows behind them.\n"
+        "The operator learns how long the logs are collected and how long a new agent takes to be ready, here three\n"
+        "seconds, and sees in the second night that it would have been right."
     )
-    screen.note("logs, and how long a new agent takes to be ready: here four seconds.")
     return names
 
 
 def show(screen: Screen, cluster: EmbeddedCluster, earlier: Sequence[str]) -> None:
-    """Shows the next night, and judges all of them."""
-    screen.heading("The third night: twenty tasks at once, and the agents are there before them")
+    """Shows the third night, and judges all of them."""
+    screen.heading("The third night: twenty tasks at once, and the pool grows before them")
     wait_until(lambda: _is_quiet(cluster, earlier), "the first two nights are over", within=60)
     with Watcher(cluster, AGENTS, "agentpools", POOL, field="desiredReplicas") as pool:
         wait_until(lambda: pool.values == [LEAST], "the pool is seen")

@@ -186,6 +186,23 @@ def test_where_nothing_was_foreseen_nothing_is_proven() -> None:
     assert record.judge(Foreseen(3, 5)).error is None
 
 
+def test_a_few_tasks_too_many_after_a_wave_that_came_as_foreseen_are_a_small_error() -> None:
+    record, now = Record(), NOW
+    for foreseen, given in [(20, 20)] * 5 + [(2, 0)] * 5:
+        record = note_forecast(record, Foreseen(foreseen, 2), given=0, now=now)
+        now += timedelta(seconds=2)
+        record = note_forecast(record, Foreseen(0, 2), given=given, now=now)
+        now += timedelta(seconds=2)
+    assert record.judge(Foreseen(20, 2)).error == pytest.approx(0.1, abs=0.05)
+
+
+def test_forecasts_that_look_less_far_ahead_than_former_ones_are_judged_too() -> None:
+    record = note_forecast(Record(), Foreseen(0, 600), given=0, now=NOW)
+    for second in range(1, 12):
+        record = note_forecast(record, Foreseen(10, 4), given=10, now=NOW + timedelta(seconds=second))
+    assert record.judge(Foreseen(10, 4)).error == 0.0
+
+
 def view(name: str, role: str = "developer") -> PoolView:
     return PoolView("default", name, role, frozenset(), replicas=0, max_concurrent=1, in_flight=0)
 
