@@ -16,8 +16,8 @@ from examples.demo.watching import GROUP, Json, Watcher
 from tests.cluster import EmbeddedCluster, wait_until
 
 AGENT_IMAGES = {"registry.example.com/log-reader:": WORKER}
-POOL, LEAST, MOST = "log-readers", 2, 10
-TASKS = 20  # of each night
+POOL, LEAST, MOST = "log-readers", 2, 6
+TASKS = 12  # of each night
 
 
 def begin(screen: Screen, cluster: EmbeddedCluster) -> list[str]:
@@ -37,7 +37,7 @@ def begin(screen: Screen, cluster: EmbeddedCluster) -> list[str]:
 
 def show(screen: Screen, cluster: EmbeddedCluster, earlier: Sequence[str]) -> None:
     """Shows the third night, and judges all of them."""
-    screen.heading("The third night: twenty tasks at once, and the pool grows before them")
+    screen.heading("The third night: twelve tasks at once, and the pool grows before them")
     wait_until(lambda: _is_quiet(cluster, earlier), "the first two nights are over", within=60)
     with Watcher(cluster, AGENTS, "agentpools", POOL, field="desiredReplicas") as pool:
         wait_until(lambda: pool.values == [LEAST], "the pool is seen")

@@ -212,7 +212,7 @@ class Forecast(StatusModel):
     within_seconds: Integer | None = None
     """The time that it looks ahead: what a new agent takes to be ready."""
     error: Number | None = None
-    """The mean error of such forecasts, 0 to 1; absent until enough of them came true or not."""
+    """The error of such forecasts, 0 to 1, weighed by their tasks; absent until enough of them came true or not."""
     used: Boolean | None = None
     """Whether agents are started by it: not before its error is known, nor while that is above 0.5."""
 
