@@ -34,7 +34,7 @@ MIB = 2**20
 @pytest.fixture(scope="module")
 def broad() -> Iterator[NatsServer]:
     """A broker that takes messages of 16 MiB."""
-    with NatsServer(max_payload=16 * MIB) as server:
+    with NatsServer(settings=f"max_payload: {16 * MIB}") as server:
         yield server
 
 

@@ -119,6 +119,19 @@ async def test_a_wave_grows_the_pool_and_its_end_shrinks_it_and_every_task_is_do
     assert "2 -> 1 agents: queue 0 < 1: 2 - 1 = 1" in told
 
 
+async def test_a_pool_of_no_agents_wakes_for_a_task_and_goes_to_sleep_after_it(
+    here: Objects, broker: NatsBroker, tmp_path: Path
+) -> None:
+    log = tmp_path / "work.log"
+    scaling = {**SCALING, "min": 0, "scaleUpAbove": 0, "upStep": 1}
+    here.create("AgentPool", "developer", build_pool(scaling=scaling, template={"env": {"VAPORA_WORK_LOG": str(log)}}))
+    here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
+    assert deployed(here) == 0
+    ids = await publish(broker, here, 1, seconds=0.5)
+    await until(lambda: read_work(log) == Counter(ids), "the task is done", within=30)
+    here.await_status("AgentPool", "developer", desiredReplicas=0, replicas=0, within=30)
+
+
 def test_a_pool_shows_itself_in_the_columns(here: Objects) -> None:
     here.create("AgentPool", "developer", build_pool(scaling={**SCALING, "min": 2}))
     wait_ready(here)
