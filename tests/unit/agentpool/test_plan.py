@@ -267,6 +267,10 @@ REFUSED = {
         {"budget": {"weeklyCents": 100}},
         "NotSupported: this version of the operator does not do spec.budget",
     ),
+    "thresholds that overlap are invalid": (
+        {"scaling": {**SCALING, "scaleUpAbove": 0, "scaleDownBelow": 2}},
+        "InvalidSpec: spec.scaling: scaleDownBelow 2 and scaleUpAbove 0 ask for both at a queue of 1",
+    ),
     "limits the wrong way round are invalid": (
         {"scaling": {"min": 5, "max": 3}},
         "InvalidSpec: spec.scaling: min 5 is above max 3",
