@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from examples.demo import wave
 from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
 from examples.demo.messages import Messages
 from examples.demo.screen import Screen
@@ -56,14 +57,16 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
         "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
     )
-    machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images=AGENT_IMAGES)
+    machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images={**AGENT_IMAGES, **wave.AGENT_IMAGES})
     with machines as cluster, Supervisor("vapora-demo-") as processes, Messages() as messages:
         graph = processes.folder / "graph.db"
         install(screen, cluster)
         with operator(cluster, processes, graph):
             deploy(screen, cluster, messages, broken, ready_within)
             quicken(screen, cluster)
+            earlier = wave.begin(screen, cluster)
             work(screen, cluster)
+            wave.show(screen, cluster, earlier)
             approve(screen, cluster)
             retry(screen, cluster)
             roll_back(screen, cluster)

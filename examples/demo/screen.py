@@ -81,4 +81,4 @@ def _describe_pool(pool: Watcher) -> str:
     decision = status.get("lastDecision", {}).get("reason", "")
     numbers = f"{status.get('desiredReplicas', '?')} agents wanted, {status.get('readyReplicas', 0)} ready"
     waiting = f"{status.get('queued', 0)} tasks wait, {status.get('inFlight', 0)} are worked on"
-    return f"pool developer: {numbers}; {waiting}" + (f" ({decision})" if decision else "")
+    return f"pool {pool.name}: {numbers}; {waiting}" + (f" ({decision})" if decision else "")

@@ -26,8 +26,8 @@ def kubectl(screen: Screen, cluster: EmbeddedCluster, *args: str, given: str | N
     return done.stdout
 
 
-def vapora(screen: Screen, cluster: EmbeddedCluster, *args: str) -> None:
-    """Runs `vapora workflow` as the cluster's administrator."""
+def vapora(screen: Screen, cluster: EmbeddedCluster, *args: str) -> str:
+    """Runs `vapora workflow` as the cluster's administrator; returns what it printed."""
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "COLUMNS": "120"}
     command = [sys.executable, "-m", "vapora", "workflow", *args]
     done = subprocess.run(  # noqa: S603  # its words are the demo's own
@@ -36,6 +36,7 @@ def vapora(screen: Screen, cluster: EmbeddedCluster, *args: str) -> None:
     screen.output(f"vapora workflow {' '.join(args)}", done.stdout + done.stderr)
     if done.returncode != 0:
         raise DemoFailed(f"vapora workflow {args[0]} ended with {done.returncode}")
+    return done.stdout
 
 
 def import_files(screen: Screen, *args: str) -> str:

@@ -13,13 +13,17 @@ from tests.cluster.waiting import wait_until
 
 
 class NatsServer:
-    """A nats-server on loopback that keeps its port and its data over stop and start."""
+    """A nats-server on loopback that keeps its port and its data over stop and start.
 
-    def __init__(self, supervisor: Supervisor | None = None) -> None:
+    `settings` are those for which it has no flag, as its configuration file has them.
+    """
+
+    def __init__(self, supervisor: Supervisor | None = None, *, settings: str = "") -> None:
         self._own = Supervisor("vapora-nats-") if supervisor is None else None
         self._supervisor = supervisor or self._own or Supervisor()
         self._data = self._supervisor.folder / "nats"
         self._process: ManagedProcess | None = None
+        self._settings = settings
         self.port = free_port()
 
     @property
@@ -43,6 +47,10 @@ class NatsServer:
         if self.is_running:
             return
         argv = [str(locate_tool("nats-server")), "--addr", "127.0.0.1", "--port", str(self.port)]
+        if self._settings:
+            file = self._supervisor.folder / "nats.conf"
+            file.write_text(self._settings)
+            argv += ["--config", str(file)]
         self._process = self._supervisor.start("nats-server", [*argv, "--jetstream", "--store_dir", str(self._data)])
         process = self._process
         wait_until(lambda: self._answers() or not process.is_running, "nats-server answers", within=20, every=0.01)

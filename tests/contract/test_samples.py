@@ -40,7 +40,9 @@ READERS = {
     "Provider": partial(read_provider, BUILT_IN),
 }
 ALL = [(path, obj) for path, obj in (*list_samples(), *list_documented()) if obj["apiVersion"] == API_VERSION]
-DEMO_OBJECTS = [(DEMO / "backlog", obj) for obj in render_objects(DEMO / "backlog") if obj["kind"] in READERS]
+DEMO_OBJECTS = [
+    (DEMO / name, obj) for name in ("backlog", "wave") for obj in render_objects(DEMO / name) if obj["kind"] in READERS
+]
 FLEET = render_objects(SAMPLES / "fleet")
 
 

@@ -157,6 +157,12 @@ class Objects:
 
         return wait_until(probe, f"workflow {name} has ended", within=within)
 
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """The reasons and messages of an object's events."""
+        answer = self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/events")
+        rows = [row for row in answer.raise_for_status().json()["items"] if row["involvedObject"]["name"] == name]
+        return [(row["reason"], row["message"]) for row in rows]
+
     def created(self, resource: str) -> list[str]:
         """The names of what was created in the namespace, from the audit log: nobody's own counters."""
         return [

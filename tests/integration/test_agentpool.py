@@ -1,5 +1,6 @@
 """Pools on a real API server and a real broker, with the operator and the agents as processes."""
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -112,6 +113,23 @@ async def test_a_wave_grows_the_pool_and_its_end_shrinks_it_and_every_task_is_do
     status = here.await_status("AgentPool", "developer", desiredReplicas=1, readyReplicas=1, queued=0, within=60)
     assert status["lastDecision"]["reason"] == "queue 0 < 1: 2 - 1 = 1"
     assert read_work(log) == Counter(ids)
+    told = [message for reason, message in here.events("developer") if reason in {"ScaledUp", "ScaledDown"}]
+    changes = [message.partition(" agents: ")[0] for message in told]
+    assert sorted(changes) == ["1 -> 3", "2 -> 1", "3 -> 2", "3 -> 5", "4 -> 3", "5 -> 4"]
+    assert "2 -> 1 agents: queue 0 < 1: 2 - 1 = 1" in told
+
+
+async def test_a_pool_of_no_agents_wakes_for_a_task_and_goes_to_sleep_after_it(
+    here: Objects, broker: NatsBroker, tmp_path: Path
+) -> None:
+    log = tmp_path / "work.log"
+    scaling = {**SCALING, "min": 0, "scaleUpAbove": 0, "upStep": 1}
+    here.create("AgentPool", "developer", build_pool(scaling=scaling, template={"env": {"VAPORA_WORK_LOG": str(log)}}))
+    here.await_said("AgentPool", "developer", "MetricsAvailable", "True MetricsRead")
+    assert deployed(here) == 0
+    ids = await publish(broker, here, 1, seconds=0.5)
+    await until(lambda: read_work(log) == Counter(ids), "the task is done", within=30)
+    here.await_status("AgentPool", "developer", desiredReplicas=0, replicas=0, within=30)
 
 
 def test_a_pool_shows_itself_in_the_columns(here: Objects) -> None:
@@ -159,13 +177,22 @@ async def test_an_agent_that_takes_no_more_tasks_is_replaced_where_the_pool_keep
     wait_ready(here)
     selector = here.await_status("AgentPool", "developer", readyReplicas=2)["selector"]
     before = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
-    await broker.drain(here.namespace, "developer", [min(before)])
+
+    async def keep_draining() -> None:
+        """Ask until it is heard: a Pod is Ready here before its agent listens."""
+        while True:
+            await broker.drain(here.namespace, "developer", [min(before)])
+            await asyncio.sleep(0.5)
 
     def is_replaced() -> bool:
         names = {pod["metadata"]["name"] for pod in here.all("Pod", selector)}
         return len(names) == 2 and min(before) not in names
 
-    await until(is_replaced, "another agent has taken its place", within=30)
+    asking = asyncio.create_task(keep_draining())
+    try:
+        await until(is_replaced, "another agent has taken its place", within=30)
+    finally:
+        asking.cancel()
 
 
 def test_an_image_that_cannot_be_pulled_is_said_in_the_kubelets_words_until_it_can(here: Objects) -> None:
@@ -214,13 +241,16 @@ def test_an_autoscaler_of_somebody_else_owns_the_size_until_it_goes(here: Object
     metrics = [{"type": "Resource", "resource": {"name": "cpu", "target": usage}}]
     autoscaler = {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 9, "metrics": metrics}
     here.create("HorizontalPodAutoscaler", "theirs", autoscaler)
-    here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: HPA theirs ", within=30)
+    said = here.await_said("AgentPool", "developer", "ScalingActive", "False ForeignAutoscaler: HPA theirs ", within=30)
+    words = said.partition(": ")[2]
+    wait_until(lambda: ("ForeignAutoscaler", words) in here.events("developer"), "it is told")
     here.kubectl("scale", "deployment/agentpool-developer", "--replicas=4")
     here.await_status("AgentPool", "developer", desiredReplicas=4)
     assert deployed(here) == 4
     here.kubectl("delete", "hpa", "theirs")
     here.await_said("AgentPool", "developer", "ScalingActive", "True ScalingByQueue: ", within=30)
     here.await_status("AgentPool", "developer", desiredReplicas=2, within=60)
+    assert "ScalingByQueue" in [reason for reason, _ in here.events("developer")]
 
 
 def test_no_hand_over_of_the_size_loses_an_agent(here: Objects) -> None:
@@ -238,8 +268,22 @@ def test_no_hand_over_of_the_size_loses_an_agent(here: Objects) -> None:
     )
     assert deployed(here) == 4
     here.patch("AgentPool", "developer", {"spec": {"scaling": None, "replicas": 5}})
-    here.await_status("AgentPool", "developer", desiredReplicas=5, readyReplicas=5)
+    status = here.await_status("AgentPool", "developer", desiredReplicas=5, readyReplicas=5)
     assert here.find("HorizontalPodAutoscaler", "agentpool-developer") is None
+    here.kubectl("rollout", "status", "deployment/agentpool-developer", "--timeout=30s")
+    # From there to the queue, and back to nobody, whose manifest names no size.
+    before = find_staying(here, status["selector"])
+    here.patch("AgentPool", "developer", {"spec": {"scaling": {"mode": "queue", "min": 1, "max": 6}, "replicas": None}})
+    here.await_said("AgentPool", "developer", "ScalingActive", "True ScalingByQueue: ")
+    here.patch("AgentPool", "developer", {"spec": {"scaling": {"mode": "none"}}})
+    here.await_said("AgentPool", "developer", "ScalingActive", "False ScalingByOther: spec.replicas sets the size")
+    assert find_staying(here, status["selector"]) == before
+    assert deployed(here) == 5
+
+
+def find_staying(here: Objects, selector: str) -> set[str]:
+    """Return the uids of the Pods that are not going away."""
+    return {pod["metadata"]["uid"] for pod in here.all("Pod", selector) if "deletionTimestamp" not in pod["metadata"]}
 
 
 REFUSED = {

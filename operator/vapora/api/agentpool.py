@@ -105,8 +105,9 @@ class Scaling(ApiModel):
     def _check_limits(self) -> Self:
         if self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
-        if self.scale_down_below > self.scale_up_above:
-            raise ValueError(f"scaleDownBelow {self.scale_down_below} is above scaleUpAbove {self.scale_up_above}")
+        if self.scale_down_below > self.scale_up_above + 1:
+            limits = f"scaleDownBelow {self.scale_down_below} and scaleUpAbove {self.scale_up_above}"
+            raise ValueError(f"{limits} ask for both at a queue of {self.scale_up_above + 1}")
         if self.rule == "target" and self.target_per_replica is None:
             raise ValueError("rule target needs targetPerReplica")
         if self.on_unknown == "replicas" and self.on_unknown_replicas is None:
@@ -212,7 +213,7 @@ class Forecast(StatusModel):
     within_seconds: Integer | None = None
     """The time that it looks ahead: what a new agent takes to be ready."""
     error: Number | None = None
-    """The mean error of such forecasts, 0 to 1; absent until enough of them came true or not."""
+    """The error of such forecasts, 0 to 1, weighed by their tasks; absent until enough of them came true or not."""
     used: Boolean | None = None
     """Whether agents are started by it: not before its error is known, nor while that is above 0.5."""
 

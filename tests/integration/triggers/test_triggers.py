@@ -1,13 +1,13 @@
 """Triggers of pools read from real servers."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from tests.cluster import postgres, prometheus, redis
+from tests.cluster import postgres, redis
 from tests.integration.calls.outside import ACCOUNT, LOCAL, Secrets, build_resolver
 
 from vapora.adapters.http_caller import HttpCaller
@@ -15,33 +15,6 @@ from vapora.adapters.trigger_reader import OutsideReader
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.depth import Known
 from vapora.core.agentpool.triggers import Probe, TriggerUnreadable
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    program = redis.find_redis()
-    if program is None:
-        pytest.skip("there is no redis-server on this machine (make setup-system installs it)")
-    with redis.serving_redis(program) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    programs = postgres.find_postgres()
-    if programs is None:
-        pytest.skip("there is no PostgreSQL on this machine (make setup-system installs it)")
-    with postgres.serving_postgres(programs) as url:
-        yield f"{url}/postgres"
-
-
-@pytest.fixture(scope="module")
-def prometheus_url() -> Iterator[str]:
-    program = prometheus.find_prometheus()
-    if program is None:
-        pytest.skip("there is no Prometheus on this machine (make setup-system installs it)")
-    with prometheus.serving_prometheus(program) as url:
-        yield url
 
 
 @asynccontextmanager

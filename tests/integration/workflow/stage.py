@@ -128,12 +128,6 @@ class Stage(Objects):
             and event["responseStatus"]["code"] < 300
         ]
 
-    def events(self, name: str) -> list[tuple[str, str]]:
-        """The reasons and messages of a workflow's events."""
-        answer = self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/events")
-        rows = [row for row in answer.raise_for_status().json()["items"] if row["involvedObject"]["name"] == name]
-        return [(row["reason"], row["message"]) for row in rows]
-
     def crash(self) -> None:
         """Kill the operator and start another one, which need not wait for the Lease of the killed one."""
         self.operator.process.kill()

@@ -177,7 +177,9 @@ async def test_a_deep_queue_reaches_the_deployment() -> None:
     await world.settle()
     world.broker.queues[POOL] = QueueDepth(Known(11), Known(0))
     await world.read()
-    assert await world.reconciler.reconcile(KEY) == 5
+    due = await world.reconciler.reconcile(KEY)
+    assert due is not None
+    assert 5 <= due < 5.5
     assert world.api.find("Deployment", "agentpool-developer")["spec"]["replicas"] == 7
     assert world.status("developer", "AgentPool")["desiredReplicas"] == 7
 

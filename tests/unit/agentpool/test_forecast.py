@@ -1,6 +1,7 @@
 """What running workflows will need, and whether to act on it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from vapora.core.plan import Key
 from vapora.core.views import project_pod
 from vapora.core.workflow.definition import Definition, read_definition
 from vapora.core.workflow.demand import count_waiting, foresee, list_durations
+from vapora.core.workflow.ranges import list_ranges
 from vapora.core.workflow.status import Items, Phase, State, StepStatus, Unit, WorkflowStatus
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -35,6 +37,14 @@ def running(**steps: StepStatus) -> WorkflowStatus:
 def begun(seconds_ago: float, state: State = State.RUNNING, pool: str = "", **fields: object) -> StepStatus:
     started = NOW - timedelta(seconds=seconds_ago)
     return StepStatus(Unit(state=state, started_at=started, pool=pool, **fields))
+
+
+def items(seconds_ago: float, *, done: int, active: int) -> StepStatus:
+    """Forty items, of which so many are done and so many at work."""
+    unit = Unit(state=State.RUNNING, pool="developers")
+    at_work = {done + number: unit for number in range(active)}
+    of = Items(total=40, succeeded=list_ranges(range(done)), active=at_work)
+    return replace(begun(seconds_ago), items=of)
 
 
 def lasted(seconds: float) -> StepStatus:
@@ -75,6 +85,30 @@ FORESEEN: Mapping[str, tuple[Definition, WorkflowStatus, list[float | None], dic
         running(build=lasted(60), review=lasted(90), sum=begun(5, pool="developers")),
         [60.0, 90.0, 8.0],
         {},
+    ),
+    "items that end evenly, and others that follow": (
+        WAVE,
+        running(build=lasted(60), review=items(20, done=20, active=8)),
+        [60.0, None, None],
+        {Request("", pool="developers"): 8},
+    ),
+    "the last items": (
+        WAVE,
+        running(build=lasted(60), review=items(24, done=24, active=8)),
+        [60.0, 900.0, None],
+        {Request("", pool="developers"): 6},
+    ),
+    "items that are done by then, and what follows them": (
+        WAVE,
+        running(build=lasted(60), review=items(35, done=35, active=5)),
+        [60.0, 900.0, None],
+        {DEVELOPERS: 1},
+    ),
+    "items of which none has ended": (
+        WAVE,
+        running(build=lasted(60), review=items(5, done=0, active=8)),
+        [60.0, 90.0, None],
+        {Request("", pool="developers"): 8},
     ),
     "what failed leads to nothing": (
         WAVE,
@@ -144,12 +178,29 @@ def test_a_large_error_falls_back_to_reacting() -> None:
     assert (forecast.error, forecast.is_trusted) == (0.9, False)
 
 
-def test_a_quiet_time_proves_nothing() -> None:
+def test_where_nothing_was_foreseen_nothing_is_proven() -> None:
     record, now = Record(), NOW
-    for _ in range(100):
-        record = note_forecast(record, Foreseen(0, 5), given=0, now=now)
+    for number in range(100):
+        record = note_forecast(record, Foreseen(0, 5), given=number % 2 * 9, now=now)
         now += timedelta(seconds=6)
     assert record.judge(Foreseen(3, 5)).error is None
+
+
+def test_a_few_tasks_too_many_after_a_wave_that_came_as_foreseen_are_a_small_error() -> None:
+    record, now = Record(), NOW
+    for foreseen, given in [(20, 20)] * 5 + [(2, 0)] * 5:
+        record = note_forecast(record, Foreseen(foreseen, 2), given=0, now=now)
+        now += timedelta(seconds=2)
+        record = note_forecast(record, Foreseen(0, 2), given=given, now=now)
+        now += timedelta(seconds=2)
+    assert record.judge(Foreseen(20, 2)).error == pytest.approx(0.1, abs=0.05)
+
+
+def test_forecasts_that_look_less_far_ahead_than_former_ones_are_judged_too() -> None:
+    record = note_forecast(Record(), Foreseen(0, 600), given=0, now=NOW)
+    for second in range(1, 12):
+        record = note_forecast(record, Foreseen(10, 4), given=10, now=NOW + timedelta(seconds=second))
+    assert record.judge(Foreseen(10, 4)).error == 0.0
 
 
 def view(name: str, role: str = "developer") -> PoolView:

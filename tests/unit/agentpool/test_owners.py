@@ -57,7 +57,9 @@ def test_nothing_is_forced_before_it_is_known_whether_an_autoscaler_owns_the_siz
 def test_an_autoscaler_of_somebody_else_has_the_size() -> None:
     observed = resize(replace(settle(build_observed(queued=50)), foreign="keda-hpa-developer"), 11)
     plan = plan_pool(observed, NOW)
-    assert (plan.actions, plan.events) == ((), ())
+    assert plan.actions == ()
+    assert [(event.type, event.reason) for event in plan.events] == [("Warning", "ForeignAutoscaler")]
+    assert plan_pool(replace(observed, status=plan.status), NOW).events == ()
     assert plan.status["desiredReplicas"] == 11
     assert say(plan.status)["ScalingActive"] == (
         "False ForeignAutoscaler: HPA keda-hpa-developer sets the size of its agents: "
@@ -68,6 +70,8 @@ def test_an_autoscaler_of_somebody_else_has_the_size() -> None:
 def test_the_queue_goes_on_from_the_size_that_an_autoscaler_left() -> None:
     taken = resize(replace(settle(build_observed(queued=5)), foreign="other"), 11)
     taken = carry_out(taken, plan_pool(taken, NOW))
+    told = plan_pool(replace(taken, foreign=""), NOW).events
+    assert [(event.type, event.reason) for event in told] == [("Normal", "ScalingByQueue")]
     back = settle(replace(taken, foreign=""))
     assert replicas(back) == 11
     assert say(back.status)["ScalingActive"].startswith("True ScalingByQueue")

@@ -140,10 +140,19 @@ def test_a_deep_queue_grows_the_pool_step_by_step_and_each_step_says_why() -> No
     assert [(event.reason, event.message) for event in plan.events] == [
         ("ScaledUp", "5 -> 7 agents: queue 14 > 10: 5 + 2 = 7")
     ]
-    assert plan.requeue_after == 5
+    assert 5 <= plan.requeue_after < 5.5
     observed = carry_out(observed, plan)
     assert plan_pool(observed, NOW + timedelta(seconds=1)).actions == ()
-    assert replicas(carry_out(observed, plan_pool(observed, NOW + timedelta(seconds=5)))) == 9
+    again = NOW + timedelta(seconds=plan.requeue_after)
+    assert replicas(carry_out(observed, plan_pool(observed, again))) == 9
+
+
+def test_pools_that_step_together_do_not_stay_together() -> None:
+    first = replace(settle(build_observed()), depth=QueueDepth(Known(14), Known(0)))
+    others = [replace(first, meta=replace(first.meta, uid=f"uid-{number}")) for number in range(2, 12)]
+    pauses = {plan_pool(observed, NOW).requeue_after for observed in (first, *others)}
+    assert len(pauses) == 11
+    assert all(5 <= pause < 5.5 for pause in pauses)
 
 
 def test_a_pool_stays_ready_while_it_grows() -> None:
@@ -257,6 +266,10 @@ REFUSED = {
     "a budget is not supported yet": (
         {"budget": {"weeklyCents": 100}},
         "NotSupported: this version of the operator does not do spec.budget",
+    ),
+    "thresholds that overlap are invalid": (
+        {"scaling": {**SCALING, "scaleUpAbove": 0, "scaleDownBelow": 2}},
+        "InvalidSpec: spec.scaling: scaleDownBelow 2 and scaleUpAbove 0 ask for both at a queue of 1",
     ),
     "limits the wrong way round are invalid": (
         {"scaling": {"min": 5, "max": 3}},

@@ -223,6 +223,12 @@ def test_a_pool_shrinks_only_where_no_trigger_wants_it_to_stay(
     assert decide_size(rule, readings, Size(9, low_since=ago(60)), NOW, foreseen).replicas == want
 
 
+def test_the_low_time_begins_only_when_no_forecast_needs_the_present_size_any_more() -> None:
+    held = decide_size(PACED, [read("nats", 0)], Size(9, low_since=ago(60)), NOW, Foreseen(18, 10))
+    assert held.low_since is None
+    assert decide_size(PACED, [read("nats", 0)], Size(9), NOW, Foreseen(10, 10)).low_since == NOW
+
+
 def test_an_unknown_depth_asks_for_its_size_only_after_the_stabilisation() -> None:
     first = decide(MIN_IF_UNKNOWN, None, 9)
     assert (first.replicas, first.low_since, first.due) == (9, NOW, 60)

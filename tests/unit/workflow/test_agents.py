@@ -1,5 +1,6 @@
 """Tasks that are given to agents: what is durable before what, and what keeps them from being given out."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -62,6 +63,16 @@ def test_a_task_carries_the_schema_that_its_output_must_meet() -> None:
     world.plan()
     actions = plan_workflow(world.observe(), world.now).plan.actions
     assert [action.envelope["outputSchema"] for action in actions if isinstance(action, Publish)] == [schema]
+
+
+def test_the_tasks_of_a_run_carry_one_trace_and_each_a_span_of_its_own() -> None:
+    world = World({"steps": [agent_step("a"), agent_step("b")]}, pools=(pool("p"),))
+    world.plan()
+    actions = plan_workflow(world.observe(), world.now).plan.actions
+    parents = [str(action.envelope["traceparent"]) for action in actions if isinstance(action, Publish)]
+    assert all(re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", parent) for parent in parents)
+    assert len({parent.split("-")[1] for parent in parents}) == 1
+    assert len({parent.split("-")[2] for parent in parents}) == 2
 
 
 def test_a_task_that_loses_what_it_refers_to_before_it_is_given_out_fails_its_step() -> None:

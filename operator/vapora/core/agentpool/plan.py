@@ -19,7 +19,7 @@ from vapora.core.owned import LEFTOVER_POLL, describe_leftovers, plan_apply, pla
 from vapora.core.plan import Action, EnsureQueue, Event, EventType, Manifest, Patch, Plan, RemoveQueue
 from vapora.core.supported import SpecProblem
 from vapora.core.transitions import tell_transitions
-from vapora.core.views import rows
+from vapora.core.views import rows, text
 
 MAX_DELIVER = 5  # the infrastructure budget of a task: deliveries lost with their agents, the first one counted
 BROKER_GRACE = timedelta(minutes=10)  # how long a pool that is deleted waits for a broker that is gone
@@ -52,7 +52,11 @@ def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Pla
     return Plan(
         actions=actions,
         status=status,
-        events=(*_tell_size(observed, spec, decision), *_tell(observed, conditions)),
+        events=(
+            *_tell_size(observed, spec, decision),
+            *_tell_owner(observed, conditions),
+            *_tell(observed, conditions),
+        ),
         requeue_after=_find_next_look(observed, decision, shrink),
         urgent=is_urgent(observed.status, status),
     )
@@ -135,6 +139,16 @@ def _patch_finalizers(observed: Observed, *, is_kept: bool) -> Patch:
 
 def _tell(observed: Observed, conditions: tuple[Condition, ...]) -> tuple[Event, ...]:
     return tell_transitions(rows(observed.status, "conditions"), conditions, quiet=QUIET)
+
+
+def _tell_owner(observed: Observed, conditions: tuple[Condition, ...]) -> tuple[Event, ...]:
+    """Tells when somebody else's autoscaler takes the size, and when it has let go; other owners are of the spec."""
+    former = next((row for row in rows(observed.status, "conditions") if row.get("type") == "ScalingActive"), {})
+    said = next(condition for condition in conditions if condition.type == "ScalingActive")
+    was_foreign, is_foreign = (reason == Reason.ForeignAutoscaler for reason in (text(former, "reason"), said.reason))
+    if was_foreign == is_foreign:
+        return ()
+    return (Event(EventType.WARNING if is_foreign else EventType.NORMAL, said.reason, said.message),)
 
 
 def _tell_size(observed: Observed, spec: AgentPoolSpec, decision: Decision) -> tuple[Event, ...]:

@@ -75,7 +75,7 @@ def want_foreseen(rule: Rule, foreseen: Foreseen, current: int) -> Want:
     size, reason = _cut(
         rule, asked, f"{foreseen.tasks} tasks foreseen within {foreseen.within:.0f} s / {rule.max_concurrent} = {asked}"
     )
-    return Want(size, reason, PREDICTION, size <= current, foreseen.tasks)
+    return Want(size, reason, PREDICTION, size < current, foreseen.tasks)
 
 
 def _want_blindly(rule: Rule, reading: Reading, why: str, current: int) -> Want:

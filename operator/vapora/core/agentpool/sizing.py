@@ -14,9 +14,12 @@ from vapora.core.agentpool.readings import NATS, WORKFLOW, Reading
 from vapora.core.agentpool.rule import Rule
 from vapora.core.agentpool.scaling import NO_CHANGE, Decision, Size, decide_size
 from vapora.core.agentpool.triggers import has_own_queue
+from vapora.core.jitter import draw
 from vapora.core.naming import SIZE_MANAGER
 from vapora.core.plan import Apply
 from vapora.core.views import parse_time
+
+_SPREAD = 0.1  # of the interval: pools that step together do not stay together
 
 
 def find_queue_scaling(spec: AgentPoolSpec) -> Scaling | None:
@@ -47,8 +50,8 @@ def _list_readings(observed: Observed, spec: AgentPoolSpec) -> Iterator[Reading]
         yield from observed.readings
 
 
-def build_rule(scaling: Scaling, max_concurrent: int) -> Rule:
-    """Reads the rule out of the spec."""
+def build_rule(scaling: Scaling, max_concurrent: int, *, seed: str) -> Rule:
+    """Reads the rule out of the spec; the interval is up to a tenth longer, by the seed."""
     if_unknown = {
         "hold": None,
         "min": scaling.min,
@@ -64,7 +67,7 @@ def build_rule(scaling: Scaling, max_concurrent: int) -> Rule:
         down_step=scaling.down_step,
         per_replica=scaling.target_per_replica if scaling.rule == "target" else None,
         max_concurrent=max_concurrent,
-        interval=parse_duration(scaling.interval),
+        interval=parse_duration(scaling.interval) * (1 + _SPREAD * draw(seed)),
         stabilization=parse_duration(scaling.scale_down_stabilization),
         warm=scaling.warm,
         if_unknown=if_unknown[scaling.on_unknown],
@@ -89,7 +92,7 @@ def decide(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Decision:
         return Decision(size.current, NO_CHANGE, "the size could not be applied", size.low_since)
     forecast = observed.forecast if observed.forecast and observed.forecast.is_trusted else None
     return decide_size(
-        build_rule(scaling, spec.max_concurrent),
+        build_rule(scaling, spec.max_concurrent, seed=observed.meta.uid),
         list_readings(observed, spec),
         size,
         now,

@@ -105,21 +105,29 @@ def _find_end(row: StepStatus, begins: float, takes: float, now: datetime) -> fl
         return 0.0
     if row.state.is_final or row.state is State.WAITING_APPROVAL:
         return _NEVER
-    return _find_rest(row.unit, takes, now) if _has_begun(row) else begins + takes
+    return _find_rest(row, takes, now) if _has_begun(row) else begins + takes
 
 
-def _find_rest(unit: Unit, takes: float, now: datetime) -> float:
-    """One that takes longer than expected ends at any moment."""
-    if takes == _NEVER or unit.started_at is None:
+def _find_rest(row: StepStatus, takes: float, now: datetime) -> float:
+    """How fast its own items end says more than how long a step took before; one that takes longer ends any moment."""
+    if row.unit.started_at is None:
         return takes
-    return max(takes - (now - unit.started_at).total_seconds(), 0.0)
+    elapsed = (now - row.unit.started_at).total_seconds()
+    if row.items is not None and row.items.ended:
+        return elapsed * (row.items.total - row.items.ended) / row.items.ended
+    return max(takes - elapsed, 0.0)
 
 
 def _list_lasting(row: StepStatus, takes: float, now: datetime, within: float) -> Iterator[Unit]:
-    """Yields the tasks that are given out and will not be done by then; of a forEach all, as others follow."""
-    for unit in row.units.values():
-        if unit.pool and unit.state.is_working and (row.items or _find_rest(unit, takes, now) > within):
-            yield unit
+    """Yields the tasks that are given out and will not be done by then; items end evenly, and others follow them."""
+    working = [unit for unit in row.units.values() if unit.pool and unit.state.is_working]
+    rest = _find_rest(row, takes, now)
+    if rest <= within:
+        return
+    if row.items is not None and rest != _NEVER:
+        left = (row.items.total - row.items.ended) * (rest - within) / rest
+        working = working[: math.ceil(left)]
+    yield from working
 
 
 def _has_begun(row: StepStatus) -> bool:

@@ -26,6 +26,7 @@ from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import Stage, State, Unit
+from vapora.core.workflow.tracing import build_traceparent
 from vapora.core.workflow.tries import find_child
 from vapora.core.workflow.workspace import build_claim, find_clash, name_claim
 
@@ -238,4 +239,5 @@ def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Map
         "input": body.input,
         "outputSchema": body.output_schema,
         "deadline": unit.until.isoformat() if unit.until else None,
+        "traceparent": build_traceparent(identity.uid, task_id),
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from vapora.api.durations import parse_duration
 from vapora.api.steps import Retry as RetrySpec
+from vapora.core.jitter import draw
 from vapora.core.workflow.failure import Failure, FailureClass
 
 
@@ -62,8 +62,7 @@ def compute_delay(policy: RetryPolicy, failures: int, *, seed: str = "") -> floa
     delay = min(policy.initial_delay * growth, policy.max_delay)
     if not policy.jitter:
         return delay
-    draw = int.from_bytes(hashlib.sha256(f"{seed}/{failures}".encode()).digest()[:8], "big") / 2.0**64
-    return delay * (1.0 - policy.jitter * draw)
+    return delay * (1.0 - policy.jitter * draw(f"{seed}/{failures}"))
 
 
 def decide_retry(
