@@ -75,6 +75,8 @@ class MlStatus(StatusModel):
     """Whether it is."""
     class_: Literal["cpuOnly", "gpuRequired", "gpuOptional"] = Field(alias="class")
     """What it needs."""
+    source: Literal["detection", "override", "resources", "spec"] | None = None
+    """What decided that: the words of the step, the annotation that corrects them, its resources, or `ml`."""
     confidence: Number | None = None
     """How sure that is, 0 to 1."""
     profile: StatusLine | None = None
