@@ -15,7 +15,7 @@ from vapora.core.views import JobView, PodView, child, rows, text
 
 log = logging.getLogger(__name__)
 
-_SWEEP = 5.0  # seconds between two looks at a namespace
+_SWEEP = 2.0  # seconds between two looks at a namespace
 _NODES = 30.0  # and at the nodes: there are many, and they are large
 _MAX_JOBS = 20  # of a namespace, whose events are read in one look
 _GPU_WORDS = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
