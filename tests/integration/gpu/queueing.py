@@ -1,4 +1,4 @@
-"""What Kueue's controller writes, as it writes it: a Workload for each suspended Job of a queue, and what it decides."""
+"""What Kueue's controller writes, as it does: a Workload for a suspended Job of a queue, and what it decides."""
 
 from tests.cluster.waiting import wait_until
 from tests.integration.objects import Json, Objects
