@@ -237,7 +237,7 @@ class WorkflowStatus(StatusModel):
     trace_id: StatusLine | None = None
     """The trace of this run."""
     conditions: AtomicConditions = ()
-    """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Recorded, LearningAvailable."""
+    """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Simulated, Recorded, LearningAvailable."""
     steps: dict[str, StepStatus] = Field(
         default_factory=dict, max_length=STATUS_ROWS_MAX, json_schema_extra={"x-kubernetes-map-type": "atomic"}
     )
