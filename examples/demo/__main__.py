@@ -20,6 +20,7 @@ from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
 from examples.demo.messages import Messages
 from examples.demo.screen import Screen
 from examples.demo.shell import AGENTS, SYSTEM, DemoFailed, judge, kubectl
+from examples.demo.training import IMAGES, train
 from examples.demo.turns import approve, retry, roll_back
 from examples.demo.watching import Watcher
 from tests.cluster import FLEET_NODES, GPU, EmbeddedCluster, Supervisor, wait_until
@@ -57,7 +58,8 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
         "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
     )
-    machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images={**AGENT_IMAGES, **wave.AGENT_IMAGES})
+    images = {**AGENT_IMAGES, **wave.AGENT_IMAGES, **IMAGES}
+    machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images=images)
     with machines as cluster, Supervisor("vapora-demo-") as processes, Messages() as messages:
         graph = processes.folder / "graph.db"
         install(screen, cluster)
@@ -67,6 +69,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
             earlier = wave.begin(screen, cluster)
             work(screen, cluster)
             wave.show(screen, cluster, earlier)
+            train(screen, cluster)
             approve(screen, cluster)
             retry(screen, cluster)
             roll_back(screen, cluster)

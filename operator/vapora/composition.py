@@ -27,8 +27,10 @@ from vapora.controller.agentreports import AgentReports
 from vapora.controller.autoscalers import Autoscalers
 from vapora.controller.backlog import Backlog
 from vapora.controller.bystanders import Bystanders
+from vapora.controller.capacities import Capacities
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
+from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.orphans import OrphanReconciler
@@ -52,7 +54,10 @@ from vapora.controller.workqueue import Priority, WorkQueue
 from vapora.core.addresses import AddressRules
 from vapora.core.agentpool.broker import BrokerUnavailable
 from vapora.core.calls import Account, Answer, Call, ClusterCall, GraphCall, HttpCall, MailCall, ProviderCall
-from vapora.core.gpu.vocabulary import load_vocabulary
+from vapora.core.gpu.detector import Detector
+from vapora.core.gpu.job import GpuSettings
+from vapora.core.gpu.settings import parse_gpu_settings
+from vapora.core.gpu.vocabulary import load_vocabulary, parse_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.plan import Key
 from vapora.core.procedures.table import build_procedures, build_undoings
@@ -151,18 +156,22 @@ class Fleet:
         self._autoscalers = Autoscalers(api, kit.store, queue.add, kit.clock)
         self._backlog = Backlog(self._pools.list, self._outstanding.count, queue.add, kit.clock)
         self._tasks, _ = load_task_types()
+        words, gpu = settings.ml_vocabulary, settings.gpu_settings
+        self._capacities = Capacities(api, kit.store, kit.clock, queue.add)
         self._surroundings = Surroundings(
-            vocabulary=load_vocabulary(),
+            detector=Detector(load_vocabulary() if words is None else parse_vocabulary(words.read_text("utf-8"))),
+            gpu=GpuSettings() if gpu is None else parse_gpu_settings(gpu.read_text("utf-8")),
+            may_simulate=settings.allow_simulate,
             has_graph=graph is not None,
             procedures=build_procedures(self._tasks),
             undoings=build_undoings(self._tasks),
         )
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
         self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
-        self._workflows = self._build_workflows(api, RequestTimes(meter, kit.clock), collector)
+        self._workflows = self._build_workflows(api, meter, collector)
         self._nats_url = settings.nats_url
 
-    def _build_workflows(self, api: KubeApi, requests: RequestTimes, collector: Collector) -> WorkflowReconciler:
+    def _build_workflows(self, api: KubeApi, meter: Meter, collector: Collector) -> WorkflowReconciler:
         kit, keeper = self._kit, Keeper(api, self._kit.executor)
         return WorkflowReconciler(
             kit,
@@ -178,7 +187,9 @@ class Fleet:
             keeper=keeper,
             places=Places(kit.store, self._queue.add),
             runs=Runs(api, keeper, self._templates, partial(find_task_problem, self._tasks), asyncio.to_thread),
-            requests=requests,
+            requests=RequestTimes(meter, kit.clock),
+            capacities=self._capacities,
+            gpu_times=GpuTimes(meter, kit.clock),
             policy_problem=lambda: self._policies.problem,
             wake=self._queue.add,
             beside=asyncio.to_thread,
@@ -220,6 +231,7 @@ class Fleet:
                 self._backlog.run,
                 self._performer.run,
                 self._policies.run,
+                self._capacities.run,
                 bystanders.run,
                 inventories.run,
                 self._read_results,
@@ -261,7 +273,9 @@ class Fleet:
         graph_problem = self._recorder.problem if self._recorder else None
         if (known.broker_problem, known.graph_problem) != (broker_problem, graph_problem):
             known = replace(known, broker_problem=broker_problem, graph_problem=graph_problem)
-            self._surroundings = known
+        if known.capacities is not self._capacities.known:
+            known = replace(known, capacities=self._capacities.known)
+        self._surroundings = known
         return known
 
     def _wake_all(self) -> None:

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     context: str | None = None
     nats_url: str | None = None
     graph_path: Path | None = None
+    gpu_settings: Path | None = None
+    ml_vocabulary: Path | None = None
+    allow_simulate: bool = False
     workers: int = Field(32, ge=1, le=256)
     progress_writes_per_second: float = Field(10.0, gt=0, le=1000)
     outbound_allowed: Annotated[_Texts, AfterValidator(_check_targets)] = ()

@@ -91,7 +91,7 @@ class FakeKubeApi:
         await self._end("deletecollection", Key(kind, namespace, ""), {})
 
     async def list(
-        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[JsonObject]:
         await self._begin("list", Key(kind, namespace, ""))
         for obj in self.all(kind, selector):

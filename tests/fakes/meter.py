@@ -34,5 +34,14 @@ class FakeMeter:
     def result_dropped(self, cause: str) -> None:
         self.seen["result dropped", cause] += 1
 
+    def ml_detected(self, ml_class: str, source: str) -> None:
+        self.seen["ml", ml_class, source] += 1
+
+    def gpu_waited(self, seconds: float) -> None:
+        self.seen["gpu waited", str(round(seconds))] += 1
+
+    def gpu_job_ended(self, outcome: str, *, requested: float, used: float) -> None:
+        self.seen["gpu job", outcome, str(round(requested)), str(round(used))] += 1
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

@@ -21,6 +21,7 @@ _RESOURCES = {
     "HorizontalPodAutoscaler": ("autoscaling/v2", "horizontalpodautoscalers"),
     "Ingress": ("networking.k8s.io/v1", "ingresses"),
     "Job": ("batch/v1", "jobs"),
+    "LocalQueue": ("kueue.x-k8s.io/v1beta1", "localqueues"),
     "PersistentVolumeClaim": ("v1", "persistentvolumeclaims"),
     "Pod": ("v1", "pods"),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
@@ -28,6 +29,7 @@ _RESOURCES = {
     "Secret": ("v1", "secrets"),
     "Service": ("v1", "services"),
     "StatefulSet": ("apps/v1", "statefulsets"),
+    "Workload": ("kueue.x-k8s.io/v1beta1", "workloads"),
 }
 
 

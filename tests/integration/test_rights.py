@@ -121,6 +121,7 @@ def work(objects: Objects) -> None:
     late = run("late", ends={"duration": "forever"}, timeout="2s", retry={"maxAttempts": 1}, onFailure="continue")
     objects.workflow("all", agent, late, run("job", run={"executor": "Job"}))
     assert objects.finished("all")["status"]["phase"] == "Succeeded"
+    queue(objects)
     forever = run("slow", ends={"duration": "forever"})
     objects.workflow("cancelled", run("job", run={"executor": "Job", **forever["run"]}))
     wait_until(lambda: objects.step("cancelled", "job").get("state") == "Running", "the Job runs")
@@ -131,6 +132,18 @@ def work(objects: Objects) -> None:
     await_gone(objects, "Workflow", "brief")
     objects.workflow("pinned", forever)
     wait_until(lambda: objects.status("Workflow", "pinned").get("revision"), "it is pinned")
+
+
+def queue(objects: Objects) -> None:
+    """Have a Job wait in a queue of Kueue's that nobody serves, until it was asked why it has no Pod."""
+    objects.workflow("queued", run("train", run={"queueName": "none", "executor": "Job"}))
+
+    def has_asked() -> bool:
+        events = objects.cluster.audit_events()
+        return any(event["verb"] == "list" and event["objectRef"].get("resource") == "events" for event in events)
+
+    wait_until(has_asked, "the Job's Events were read", within=30)
+    objects.delete("Workflow", "queued")
 
 
 def keep(objects: Objects) -> None:

@@ -36,9 +36,9 @@ from vapora.controller.writer import StatusWriter
 from vapora.core.agentpool.broker import QueueDepth
 from vapora.core.agentpool.triggers import Probe, TriggerUnreadable
 from vapora.core.calls import Account
-from vapora.core.gpu.detector import Detection
+from vapora.core.gpu.detector import Detector
 from vapora.core.plan import Key
-from vapora.core.workflow import definition, detection
+from vapora.core.workflow import definition
 from vapora.core.workflow.definition import compute_digest
 from vapora.settings import Settings
 
@@ -81,16 +81,9 @@ agentpool.read_pool_spec = _Memory(agentpool.read_pool_spec)  # type: ignore[ass
 runs.read_definition = _Memory(runs.read_definition)  # type: ignore[assignment]
 workflowtemplate.read_template = _Memory(workflowtemplate.read_template)  # type: ignore[assignment]
 workflowtemplate.resolve_template = _Memory(workflowtemplate.resolve_template)  # type: ignore[assignment]
-_detect, _VOCABULARY = detection.detect, composition.load_vocabulary()
-
-
-@functools.lru_cache(4096)
-def _detect_once(said: detection.DetectionInput) -> Detection:
-    return _detect(said, _VOCABULARY)
-
-
 definition.compile_expression = functools.lru_cache(4096)(definition.compile_expression)
-detection.detect = lambda said, _: _detect_once(said)  # type: ignore[assignment]
+_DETECTOR = Detector(composition.load_vocabulary())
+composition.Detector = lambda _: _DETECTOR  # type: ignore[assignment,misc]
 
 
 class Around(Protocol):
@@ -164,7 +157,7 @@ class ApiPort:
         await self._around("deletecollection", kind, "after")
 
     async def list(
-        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[JsonObject]:
         await self._around("list", kind, "before")
         for obj in list(self._objects.select(kind, selector)):

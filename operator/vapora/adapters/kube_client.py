@@ -157,21 +157,23 @@ class KubernetesApi:
         )
 
     async def list(
-        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[JsonObject]:
-        """Yields every object of a kind that the label selector selects, in one namespace or in all, page by page."""
-        async for page in self.pages(kind, selector, namespace=namespace, metadata_only=metadata_only):
+        """Yields every object of a kind that both selectors select, in one namespace or in all, page by page."""
+        pages = self.pages(kind, selector, fields=fields, namespace=namespace, metadata_only=metadata_only)
+        async for page in pages:
             for item in page.items:
                 yield item
 
     async def pages(
-        self, kind: str, selector: str, *, namespace: str = "", metadata_only: bool = False
+        self, kind: str, selector: str, *, fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[Page]:
         """Yields the pages of one consistent list; raises Gone where it grew too old between two pages."""
         following = ""
         while True:
             query = [("limit", str(PAGE))]
             query += [("labelSelector", selector)] if selector else []
+            query += [("fieldSelector", fields)] if fields else []
             query += [("continue", following)] if following else []
             answer = await self.send(
                 Request(

@@ -42,15 +42,18 @@ RESOURCES = {
     "Ingress": Resource("networking.k8s.io/v1", "ingresses"),
     "Job": Resource("batch/v1", "jobs"),
     "Lease": Resource("coordination.k8s.io/v1", "leases"),
+    "LocalQueue": Resource("kueue.x-k8s.io/v1beta1", "localqueues"),
     "Namespace": Resource("v1", "namespaces", is_namespaced=False),
     "Node": Resource("v1", "nodes", is_namespaced=False),
     "PersistentVolumeClaim": Resource("v1", "persistentvolumeclaims"),
     "Pod": Resource("v1", "pods"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
+    "ResourceQuota": Resource("v1", "resourcequotas"),
     "Secret": Resource("v1", "secrets"),
     "SelfSubjectReview": Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespaced=False),
     "Service": Resource("v1", "services"),
     "StatefulSet": Resource("apps/v1", "statefulsets"),
+    "Workload": Resource("kueue.x-k8s.io/v1beta1", "workloads"),
 }
 
 

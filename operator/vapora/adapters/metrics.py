@@ -46,6 +46,17 @@ class Metrics:
         )
         self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
         self._results = self._counter("results_dropped", "Results of agents for which nobody waited.", "cause")
+        self._detections = self._counter("ml_detections", "Steps found to be machine learning.", "ml_class", "source")
+        self._gpu_jobs = self._counter("gpu_jobs", "GPU Jobs by how they ended.", "outcome")
+        self._gpu_seconds = self._counter(
+            "gpu_seconds", "GPUs times seconds: requested while the Job was there, used while it ran.", "kind"
+        )
+        self._gpu_waits = Histogram(
+            "vapora_gpu_queue_wait_seconds",
+            "How long GPU Jobs waited until they ran.",
+            buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
+            registry=self.registry,
+        )
         self._leader = self._gauge("leader", "Whether this process leads.")
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
@@ -89,6 +100,20 @@ class Metrics:
     def result_dropped(self, cause: str) -> None:
         """Counts a result that was dropped."""
         self._results(cause).inc()
+
+    def ml_detected(self, ml_class: str, source: str) -> None:
+        """Counts a step that was found to be machine learning."""
+        self._detections(ml_class, source).inc()
+
+    def gpu_waited(self, seconds: float) -> None:
+        """Takes the time that a GPU Job waited until it ran."""
+        self._gpu_waits.observe(seconds)
+
+    def gpu_job_ended(self, outcome: str, *, requested: float, used: float) -> None:
+        """Counts a GPU Job and its GPU seconds."""
+        self._gpu_jobs(outcome).inc()
+        self._gpu_seconds("requested").inc(requested)
+        self._gpu_seconds("used").inc(used)
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

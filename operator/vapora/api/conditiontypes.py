@@ -21,6 +21,7 @@ CONDITION_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("Workflow",),
         "The spec was changed, and the run, or a step that has started, does not follow it.",
     ),
+    "Simulated": (("Workflow",), "Only as True: steps ended without anything having run (executor simulate)."),
     "Recorded": (("Workflow",), "Every try stands in the knowledge graph; only where there is one."),
     "LearningAvailable": (
         ("Workflow",),

@@ -123,6 +123,10 @@ class Reason(StrEnum):
 
     ClusterDiffers = "ClusterDiffers", "The cluster that the operator runs in is not as the definition says."
 
+    GpuWaitOver = "GpuWaitOver", "No GPU was free within gpuWait, so the step runs without one."
+    Simulated = "Simulated", "Nothing ran: the step says executor simulate."
+    SimulationForbidden = "SimulationForbidden", "The operator's settings do not allow executor simulate."
+
     # The cluster is at fault
     ChildLost = "ChildLost", "The object that did the work is gone, and nobody saw how it ended."
     ImagePullFailed = "ImagePullFailed", "The image could not be pulled."
@@ -152,6 +156,7 @@ class Reason(StrEnum):
     WaitingForApproval = "WaitingForApproval", "It waits for a person."
     PauseBefore = "PauseBefore", "The step waits to be approved before it starts."
     Unschedulable = "Unschedulable", "No node takes the pod; the message is the scheduler's."
+    Queued = "Queued", "Kueue has not admitted the Job yet; the message is Kueue's."
     NoMatchingPool = "NoMatchingPool", "No pool has the role or the capabilities."
     ApproverUnverifiable = "ApproverUnverifiable", "The policy that proves who approves is not installed."
     ConcurrencyLimit = "ConcurrencyLimit", "Other workflows with the same key hold all places."

@@ -75,6 +75,8 @@ class MlStatus(StatusModel):
     """Whether it is."""
     class_: Literal["cpuOnly", "gpuRequired", "gpuOptional"] = Field(alias="class")
     """What it needs."""
+    source: Literal["detection", "override", "resources", "spec"] | None = None
+    """What decided that: the words of the step, the annotation that corrects them, its resources, or `ml`."""
     confidence: Number | None = None
     """How sure that is, 0 to 1."""
     profile: StatusLine | None = None
@@ -235,7 +237,7 @@ class WorkflowStatus(StatusModel):
     trace_id: StatusLine | None = None
     """The trace of this run."""
     conditions: AtomicConditions = ()
-    """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Recorded, LearningAvailable."""
+    """Succeeded, Ready, Reconciling, Stalled, Paused, SpecOutdated, Simulated, Recorded, LearningAvailable."""
     steps: dict[str, StepStatus] = Field(
         default_factory=dict, max_length=STATUS_ROWS_MAX, json_schema_extra={"x-kubernetes-map-type": "atomic"}
     )

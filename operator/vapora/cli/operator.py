@@ -26,6 +26,15 @@ def run_operator(
     context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
     nats_url: Annotated[str | None, typer.Option(help="The NATS server that carries tasks to agents.")] = None,
     graph_path: Annotated[Path | None, typer.Option(help="The file that keeps what executions taught.")] = None,
+    gpu_settings: Annotated[
+        Path | None, typer.Option(help="A file with the profiles, queue and nodes of GPU Jobs: JSON.")
+    ] = None,
+    ml_vocabulary: Annotated[
+        Path | None, typer.Option(help="The words by which machine learning is told, instead of our own: JSON.")
+    ] = None,
+    allow_simulate: Annotated[
+        bool | None, typer.Option("--allow-simulate", help="Let steps say that nothing is to run: for development.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Objects reconciled at once.")] = None,
     progress_writes_per_second: Annotated[
         float | None, typer.Option(help="Status writes of running objects a second, over all of them.")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from vapora.controller.ports import EventSource, JsonObject, Meter
 from vapora.controller.store import Store
 from vapora.controller.workqueue import Priority, WorkQueue
+from vapora.core.gpu.kueue import LABEL_JOB
 from vapora.core.naming import LABEL_OWNER, LABEL_RECORDED, LABEL_REVISION, LABEL_WORKFLOW
 from vapora.core.plan import Key
-from vapora.core.views import Meta, child, text
+from vapora.core.views import Meta, child, project, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +21,19 @@ class Watched:
     kind: str
     label: str
     but: str = ""
+    asked: str = ""  # instead, where the objects have it from others, and not on themselves
 
     @property
     def selector(self) -> str:
         """Is the label selector of the watch."""
-        return f"{self.label},{self.but}" if self.but else self.label
+        return self.asked or (f"{self.label},{self.but}" if self.but else self.label)
 
 
 _UNRECORDED = f"{LABEL_RECORDED}!=true"  # a recorded attempt interests nobody, and there are many
 WATCHED = (
     Watched("Pod", LABEL_WORKFLOW, _UNRECORDED),
     Watched("Job", LABEL_WORKFLOW, _UNRECORDED),
+    Watched("Workload", LABEL_WORKFLOW, asked=LABEL_JOB),
     Watched("Pod", LABEL_OWNER),
     Watched("Deployment", LABEL_OWNER),
     Watched("StatefulSet", LABEL_OWNER),
@@ -68,6 +71,8 @@ class ChildInformers:
     async def _watch(self, watched: Watched) -> None:
         def on_object(event: str, obj: JsonObject) -> None:
             self._meter.watch_event(watched.kind, event)
+            if watched.asked and watched.label not in project(obj, watched.kind).meta.labels:
+                return  # somebody else's
             changed = self._store.put_child(watched.kind, obj)
             if changed is not None:
                 self._notify(changed, Priority.BACKGROUND if event == "LISTED" else Priority.FRESH)

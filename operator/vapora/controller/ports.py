@@ -78,9 +78,9 @@ class KubeApi(Protocol):
         ...
 
     def list(
-        self, kind: str, *, selector: str = "", namespace: str = "", metadata_only: bool = False
+        self, kind: str, *, selector: str = "", fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[JsonObject]:
-        """Yields every object of a kind that the label selector selects, in one namespace or in all, page by page."""
+        """Yields every object of a kind that both selectors select, in one namespace or in all, page by page."""
         ...
 
 
@@ -258,6 +258,18 @@ class Meter(Protocol):
 
     def result_dropped(self, cause: str) -> None:
         """Counts an agent's result for which nobody waits; `cause` is unreadable, workflow or namespace."""
+        ...
+
+    def ml_detected(self, ml_class: str, source: str) -> None:
+        """Counts a step that was found to be machine learning; `source` is what decided, or where the words stood."""
+        ...
+
+    def gpu_waited(self, seconds: float) -> None:
+        """Takes the time that a GPU Job waited until it ran."""
+        ...
+
+    def gpu_job_ended(self, outcome: str, *, requested: float, used: float) -> None:
+        """Counts a GPU Job (success, failure, cancelled, fallback), and its GPUs times the seconds it lived and ran."""
         ...
 
     def leading(self, *, is_leader: bool) -> None:

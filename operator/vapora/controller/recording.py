@@ -10,8 +10,10 @@ from typing import Protocol
 
 from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
 from vapora.core.plan import Key
+from vapora.core.workflow.observed import WorkflowPlan
 
 BATCH = 500
+RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
 LIMIT = 100_000  # executions kept in memory; beyond them the statuses keep them
 _REMEMBERED = 100_000
 _STORE_SECONDS = 30.0
@@ -182,3 +184,13 @@ class Recorder:
 
 def _key_of(execution: Execution) -> Key:
     return Key("Workflow", execution.namespace, execution.workflow)
+
+
+def find_patience(decided: WorkflowPlan) -> float:
+    """Returns how long executions may take to be durable before the status is written.
+
+    The last write then says at once that all is recorded. What leaves no child is waited for too: of a try whose row is
+    folded into ranges nobody could tell later what it was.
+    """
+    is_unreadable = any(execution.task_type != "run" for execution in decided.executions)
+    return RECORDING if decided.status.phase.is_final or is_unreadable else 0.0

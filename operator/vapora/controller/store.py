@@ -24,6 +24,7 @@ CHILD_KINDS = frozenset(
         "PodDisruptionBudget",
         "Ingress",
         "HTTPRoute",
+        "Workload",
     }
 )
 

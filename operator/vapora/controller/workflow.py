@@ -8,8 +8,10 @@ from datetime import datetime
 from functools import partial
 
 from vapora.controller.backlog import Backlog
+from vapora.controller.capacities import Capacities
 from vapora.controller.executor import name_of
 from vapora.controller.expiry import Expiry
+from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
@@ -17,7 +19,7 @@ from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
 from vapora.controller.ports import Beside, Conflict, KubeApi, at_once
 from vapora.controller.reconcile import Kit
-from vapora.controller.recording import Recorder
+from vapora.controller.recording import Recorder, find_patience
 from vapora.controller.requests import RequestTimes
 from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
@@ -45,7 +47,6 @@ from vapora.core.workflow.summary import build_status
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
 _ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written where not all of them may be known
-RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
 
 
 class WorkflowReconciler:
@@ -68,12 +69,13 @@ class WorkflowReconciler:
         places: Places,
         runs: Runs,
         requests: RequestTimes,
+        capacities: Capacities,
+        gpu_times: GpuTimes,
         policy_problem: Callable[[], str | None],
         wake: Callable[[Key], None],
         beside: Beside = at_once,
     ) -> None:
-        self._kit = kit
-        self._api = api
+        self._kit, self._api = kit, api
         self._recorder = recorder
         self._inbox = inbox
         self._surroundings = surroundings
@@ -89,6 +91,8 @@ class WorkflowReconciler:
         self._expiry = Expiry(kit, api)
         self._runs = runs
         self._requests = requests
+        self._capacities = capacities
+        self._gpu_times = gpu_times
         self._beside = beside
         self.waiting_for_pool: set[Key] = set()
 
@@ -122,6 +126,8 @@ class WorkflowReconciler:
         self._runs.forget_waiting(key)
         self._places.note(key, None)
         self._requests.forget(key)
+        self._capacities.forget(key)
+        self._gpu_times.forget(key)
         self.waiting_for_pool.discard(key)
         self._outstanding.note(key, None)
         self._backlog.forget_run(key)
@@ -155,7 +161,9 @@ class WorkflowReconciler:
             run.status, run.frontier = decided.status, decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
-            await self._record(run, (*self._list_rows(run), *decided.executions), wait=_find_patience(decided))
+            if decided.wants_capacity:
+                self._capacities.note(key, run.identity.uid)
+            await self._record(run, (*self._list_rows(run), *decided.executions), wait=find_patience(decided))
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
             self._note_tasks(key, run)
             if written:
@@ -297,6 +305,7 @@ class WorkflowReconciler:
         await self._kit.writer.write(key, status, urgent=True)
         found = child(self._kit.store.get(key) or {}, "status")
         run.rests_on = found if is_same(found, status) else None
+        self._gpu_times.look(key, run.identity, run.written, run.status)
         run.written, run.published = run.status, basis
         self._places.note(key, build_contender(observed, run.status))
         self._performer.keep(run.identity.uid, find_asked(run.written, run.identity))
@@ -378,16 +387,6 @@ class WorkflowReconciler:
 def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
     """Returns the children as they are now, with what was read of those that had more to tell."""
     return {**children, **{key: view for key, view in read.items() if key in children}}
-
-
-def _find_patience(decided: WorkflowPlan) -> float:
-    """Returns how long executions may take to be durable before the status is written.
-
-    The last write then says at once that all is recorded. What leaves no child is waited for too: of a try whose row is
-    folded into ranges nobody could tell later what it was.
-    """
-    is_unreadable = any(execution.task_type != "run" for execution in decided.executions)
-    return RECORDING if decided.status.phase.is_final or is_unreadable else 0.0
 
 
 def _needs_pools(definition: Definition | SpecProblem) -> bool:

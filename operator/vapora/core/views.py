@@ -349,7 +349,36 @@ def project_route(manifest: Mapping[str, object]) -> RouteView:
     )
 
 
-ChildView = PodView | JobView | WorkloadView | WorkflowView | RevisionView | RouteView | PlainView
+@dataclass(frozen=True, slots=True)
+class KueueView:
+    """Is the Workload that Kueue makes of a Job; `meta` has the labels of the Job's pods, as it has none of its own.
+
+    `wait` and `eviction` are reasons in Kueue's words, `message` is what it says to them.
+    """
+
+    meta: Meta
+    wait: str
+    eviction: str
+    message: str
+
+
+def project_kueue(manifest: Mapping[str, object]) -> KueueView:
+    """Reads a Workload of Kueue."""
+    pods = rows(child(manifest, "spec"), "podSets")
+    labels = child(pods[0], "template", "metadata", "labels") if pods else {}
+    meta = project_meta({"metadata": {**child(manifest, "metadata"), "labels": labels}}, "Workload")
+    status = child(manifest, "status")
+    reserved, evicted = _condition(status, "QuotaReserved"), _condition(status, "Evicted")
+    waits, is_evicted = reserved.get("status") != "True", evicted.get("status") == "True"
+    return KueueView(
+        meta=meta,
+        wait=(text(reserved, "reason") or "Pending") if waits else "",
+        eviction=text(evicted, "reason") or "Evicted" if is_evicted else "",
+        message=text(evicted if is_evicted else reserved, "message"),
+    )
+
+
+ChildView = PodView | JobView | WorkloadView | WorkflowView | RevisionView | RouteView | KueueView | PlainView
 
 
 def project(manifest: Mapping[str, object], kind: str) -> ChildView:
@@ -366,4 +395,5 @@ _READERS: Mapping[str, Callable[[Mapping[str, object]], ChildView]] = {
     "Workflow": project_workflow,
     "ControllerRevision": project_revision,
     "HTTPRoute": project_route,
+    "Workload": project_kueue,
 }

@@ -13,8 +13,10 @@ from tests.fakes.virtual_time import VirtualClock
 from tests.unit.controller.builders import build_workflow
 
 from vapora.controller.backlog import Backlog
+from vapora.controller.capacities import Capacities
 from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
+from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
@@ -37,6 +39,7 @@ from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
 from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
 from vapora.core.calls import Account, Answer, Call
+from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution, GraphUnavailable
@@ -44,7 +47,7 @@ from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
 from vapora.core.workflow.tasks import find_task_problem
 
-VOCABULARY = load_vocabulary()
+DETECTOR = Detector(load_vocabulary())
 DEVELOPERS = PoolView("default", "developers", "developer", frozenset(), replicas=5, max_concurrent=2, in_flight=0)
 
 
@@ -143,7 +146,7 @@ class Operator:
             recorder=self.recorder,
             inbox=self.inbox,
             surroundings=lambda: Surroundings(
-                VOCABULARY,
+                DETECTOR,
                 broker_problem=cluster.broker.problem,
                 graph_problem=self.recorder.problem if self.recorder else None,
                 has_graph=self.recorder is not None,
@@ -159,6 +162,8 @@ class Operator:
                 cluster.api, keeper, Templates(self.store, self.queue.add, run_at_once), partial(find_task_problem, {})
             ),
             requests=RequestTimes(self.meter, cluster.clock),
+            capacities=Capacities(cluster.api, self.store, cluster.clock, self.queue.add),
+            gpu_times=GpuTimes(self.meter, cluster.clock),
             policy_problem=lambda: None,
             wake=self.queue.add,
         )

@@ -10,7 +10,7 @@ from vapora.core.gpu.decision import (
     count_requested_gpus,
     decide_ml,
     find_ml_problem,
-    read_ml_class,
+    read_override,
 )
 from vapora.core.gpu.detector import DetectionInput, detect
 from vapora.core.gpu.profiles import DEFAULT_PROFILES, Profile, pick_profile
@@ -25,9 +25,10 @@ PAGE = detect(DetectionInput(description="Landing page with a contact form"), VO
 @pytest.mark.parametrize("case", [case for case in VECTORS if "source" in case["want"]], ids=lambda case: case["text"])
 def test_corrections_and_resources_come_before_the_words(case):
     resources, want = case.get("resources", {}), case["want"]
+    seen = detect(DetectionInput(description=case["text"]), VOCABULARY)
     found = decide_ml(
-        detect(DetectionInput(description=case["text"]), VOCABULARY),
-        override=read_ml_class(case.get("annotation")),
+        seen,
+        override=read_override(case.get("annotation", ""), "run", is_ml=seen.is_ml),
         requested_gpus=count_requested_gpus(resources.get("limits", {}), resources.get("requests", {})),
     )
     assert (found.ml_class, found.is_ml, found.source) == (want["class"], want["isMl"], want["source"])
@@ -54,9 +55,10 @@ def test_who_decides(detection, asked, want):
 
 
 def test_never_with_a_gpu_in_resources_is_a_mistake():
-    assert "ml: never" in (find_ml_problem("never", 2) or "")
-    assert find_ml_problem("never", 0) is None
-    assert find_ml_problem("auto", 2) is None
+    gpus = {"nvidia.com/gpu": 2}
+    assert "ml: never" in (find_ml_problem("never", gpus, {}) or "")
+    assert find_ml_problem("never", {}, {}) is None
+    assert find_ml_problem("auto", gpus, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,24 @@ def test_gpus_in_resources_are_counted(limits, want):
     assert count_requested_gpus(limits, limits) == want
 
 
-@pytest.mark.parametrize("text", [None, "", "gpu", "GPURequired"])
-def test_an_annotation_that_names_no_class_corrects_nothing(text):
-    assert read_ml_class(text) is None
+OVERRIDES = {
+    "a class alone corrects what was found": ("cpuOnly", True, "cpuOnly"),
+    "a class alone makes nothing machine learning": ("gpuRequired", False, None),
+    "a step is named": ("train=cpuOnly, other=gpuRequired", True, "cpuOnly"),
+    "a named step need not have been found": ("train=gpuOptional", False, "gpuOptional"),
+    "another step is named": ("other=cpuOnly", True, None),
+    "nothing is said": ("", True, None),
+}
+
+
+@pytest.mark.parametrize(("annotation", "is_ml", "want"), OVERRIDES.values(), ids=OVERRIDES.keys())
+def test_the_annotation_corrects_a_step(annotation, is_ml, want):
+    assert read_override(annotation, "train", is_ml=is_ml) == want
+
+
+def test_an_annotation_that_names_no_class_is_told():
+    with pytest.raises(ValueError, match="gpu is no class; allowed are cpuOnly, gpuRequired, gpuOptional"):
+        read_override("gpu", "train", is_ml=True)
 
 
 def test_the_status_names_class_profile_estimate_and_the_strongest_evidence():

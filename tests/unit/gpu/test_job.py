@@ -66,9 +66,7 @@ def test_a_step_with_shared_memory_of_its_own_keeps_it():
 
 
 def test_the_tainted_nodes_of_gpus_are_tolerated():
-    assert build_gpu_job(status(), None).tolerations == [
-        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ]
+    assert build_gpu_job(status(), None).tolerations == [{"key": "nvidia.com/gpu", "operator": "Exists"}]
 
 
 def test_a_step_without_a_gpu_gets_nothing():

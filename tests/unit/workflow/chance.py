@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tests.unit.workflow.specs import Spec
-from tests.unit.workflow.world import VOCABULARY, World, finished, pool
+from tests.unit.workflow.world import DETECTOR, World, finished, pool
 
 from vapora.core import naming
 from vapora.core.plan import Action, Create, Key, Problem, Publish
@@ -315,7 +315,7 @@ class Run(World):
 
     def _broker(self, _: str) -> None:
         problem = None if self.surroundings.broker_problem else "no connection"
-        self.surroundings = Surroundings(VOCABULARY, broker_problem=problem)
+        self.surroundings = Surroundings(DETECTOR, broker_problem=problem)
         if problem:
             self._expect("broker", "", 8)
 

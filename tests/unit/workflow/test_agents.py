@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.unit.workflow.world import VOCABULARY, World, agent_step, pool, run_step
+from tests.unit.workflow.world import DETECTOR, World, agent_step, pool, run_step
 
 from vapora.core.plan import Patch, Problem, Publish
 from vapora.core.workflow.observed import Surroundings
@@ -78,9 +78,9 @@ def test_the_tasks_of_a_run_carry_one_trace_and_each_a_span_of_its_own() -> None
 def test_a_task_that_loses_what_it_refers_to_before_it_is_given_out_fails_its_step() -> None:
     step = {"name": "t", "agent": {"role": "developer", "title": "in ${env.REGION}"}}
     world = World({"steps": [step]}, pools=(pool("p"),))
-    world.surroundings = Surroundings(VOCABULARY, environment={"REGION": "eu"})
+    world.surroundings = Surroundings(DETECTOR, environment={"REGION": "eu"})
     world.plan()
-    world.surroundings = Surroundings(VOCABULARY)
+    world.surroundings = Surroundings(DETECTOR)
     world.settle()
     assert (str(world.status.phase), world.status.reason, world.published) == ("Failed", "UnresolvedReference", [])
 
@@ -136,7 +136,7 @@ def test_a_deleted_workflow_waits_for_the_broker_to_call_its_tasks_back_but_not_
     world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
     world.settle()
     world.deleted_at = world.now
-    world.surroundings = Surroundings(VOCABULARY, broker_problem="no connection")
+    world.surroundings = Surroundings(DETECTOR, broker_problem="no connection")
     assert world.plan().plan.requeue_after == 5
     assert world.finalizers == ("vapora.dev/cleanup",)
     world.now += timedelta(minutes=10)
@@ -212,11 +212,11 @@ def test_without_a_matching_pool_the_step_says_so_and_goes_on_when_one_comes() -
 
 def test_without_a_broker_nothing_is_published_until_it_is_back() -> None:
     world = World({"steps": [agent_step("t")]}, pools=(pool("p"),))
-    world.surroundings = Surroundings(VOCABULARY, broker_problem="no connection to the broker")
+    world.surroundings = Surroundings(DETECTOR, broker_problem="no connection to the broker")
     decided = world.settle()
     assert (world.published, world.step("t").unit.reason) == ([], "BrokerUnavailable")
     assert decided.plan.requeue_after == 5
-    world.surroundings = Surroundings(VOCABULARY)
+    world.surroundings = Surroundings(DETECTOR)
     world.settle()
     assert len(world.published) == 1
 

@@ -145,12 +145,3 @@ def make_pod(meta: Meta, owner: str) -> ChildView:
     """The Pod that a Job's controller made."""
     view = project({"metadata": {"name": f"{meta.key.name}-x", "namespace": "default"}}, "Pod")
     return replace(view, meta=replace(view.meta, labels=meta.labels, controller_uid=owner))
-
-
-def test_a_step_that_only_prefers_a_gpu_runs_as_a_pod_without_one() -> None:
-    world = World({"steps": [run_step("predict", description="Run inference with the trained model on new images")]})
-    world.settle()
-    ml = world.step("predict").ml
-    assert ml is not None
-    assert (ml["class"], world.child("predict").kind) == ("gpuOptional", "Pod")
-    assert ml["estimate"]["gpus"] == 0

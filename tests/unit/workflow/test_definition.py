@@ -59,6 +59,18 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"steps": [{"name": "a", "run": {**BODY, "ml": "never", "resources": GPU}}]},
         "spec.steps[a].run: ml: never contradicts",
     ),
+    "a MIG resource that is none": (
+        {"steps": [{"name": "a", "run": {**BODY, "resources": {"limits": {"nvidia.com/mig-huge": 1}}}}]},
+        "spec.steps[a].run: nvidia.com/mig-huge is no MIG resource; allowed are such as nvidia.com/mig-1g.5gb",
+    ),
+    "half a GPU": (
+        {"steps": [{"name": "a", "run": {**BODY, "resources": {"limits": {"nvidia.com/gpu": "500m"}}}}]},
+        "spec.steps[a].run: nvidia.com/gpu must be a whole number, found 500m",
+    ),
+    "a GPU that is only requested": (
+        {"steps": [{"name": "a", "run": {**BODY, "resources": {"requests": {"nvidia.com/gpu": 1}}}}]},
+        "spec.steps[a].run: nvidia.com/gpu stands in requests alone",
+    ),
 }
 
 
@@ -72,9 +84,6 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "a limit of cost": ({"maxCostCents": 1}, "spec.maxCostCents"),
-    "simulation": ({"steps": [{"name": "a", "run": {**BODY, "executor": "simulate"}}]}, "spec.steps[a].run.executor"),
-    "a Kueue queue": ({"steps": [{"name": "a", "run": {**BODY, "queueName": "q"}}]}, "spec.steps[a].run.queueName"),
-    "a wait for a GPU": ({"steps": [{"name": "a", "run": {**BODY, "gpuWait": "1m"}}]}, "spec.steps[a].run.gpuWait"),
     "a task's cost": ({"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]}, "agent.maxCostCents"),
 }
 

@@ -239,9 +239,9 @@ REFUSED = {
         "ml: never contradicts",
     ),
     "a part of a body that is not built is refused by name": (
-        {"steps": [{"name": "a", "run": {"image": "x", "queueName": "q"}}]},
+        {"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]},
         "NotSupported",
-        "spec.steps[a].run.queueName",
+        "spec.steps[a].agent.maxCostCents",
     ),
 }
 

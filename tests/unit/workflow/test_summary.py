@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.unit.workflow.world import VOCABULARY, JsonObject, World, agent_step, pool, run_step
+from tests.unit.workflow.world import DETECTOR, JsonObject, World, agent_step, pool, run_step
 
 from vapora.api.reasons import Reason
 from vapora.core.workflow.observed import Surroundings
@@ -201,7 +201,7 @@ GRAPHS: dict[str, tuple[bool, str | None, bool, dict[str, str]]] = {
 def test_what_is_said_of_the_knowledge_graph(case: str) -> None:
     has_graph, problem, is_recorded, want = GRAPHS[case]
     world = succeeded()
-    world.surroundings = Surroundings(VOCABULARY, graph_problem=problem, has_graph=has_graph)
+    world.surroundings = Surroundings(DETECTOR, graph_problem=problem, has_graph=has_graph)
     said = conditions_of(world.published_status(is_recorded=is_recorded))
     found = {kind: f"{row['status']} {row['reason']}" for kind, row in said.items()}
     assert {kind: found[kind] for kind in found if kind in {"Recorded", "LearningAvailable"}} == want
@@ -209,7 +209,7 @@ def test_what_is_said_of_the_knowledge_graph(case: str) -> None:
 
 def test_a_run_that_goes_on_says_only_that_the_graph_does_not_answer() -> None:
     world = running()
-    world.surroundings = Surroundings(VOCABULARY, graph_problem="disk full", has_graph=True)
+    world.surroundings = Surroundings(DETECTOR, graph_problem="disk full", has_graph=True)
     said = conditions_of(world.published_status())
     assert (said["LearningAvailable"]["message"], "Recorded" in said) == ("disk full", False)
 
@@ -271,7 +271,7 @@ def without_pool() -> World:
 
 def without_broker() -> World:
     world = World({"steps": [agent_step("a")]}, pools=(pool("p"),))
-    world.surroundings = Surroundings(VOCABULARY, broker_problem="no connection")
+    world.surroundings = Surroundings(DETECTOR, broker_problem="no connection")
     world.settle()
     return world
 

@@ -32,7 +32,7 @@ def begin(step: dict[str, Any]) -> World:
     """A step that comes after one whose second attempt, five seconds after the start, gave an output."""
     build = run_step("build", outputs=["n"], retry={"initialDelay": 5})
     world = World({"params": {"env": "prod", "limits": {"cpu": 2}}, "steps": [build, {"name": "s", **step}]})
-    world.surroundings = Surroundings(world.surroundings.vocabulary, procedures={"http": call_http, "wait": wait})
+    world.surroundings = Surroundings(world.surroundings.detector, procedures={"http": call_http, "wait": wait})
     world.settle()
     world.finish("build", exit_code=1)
     world.now = START + timedelta(seconds=5)

@@ -12,6 +12,7 @@ from vapora.api.reasons import Reason
 from vapora.controller.executor import name_of
 from vapora.core import naming
 from vapora.core.calls import Answer, Call, Perform
+from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
@@ -31,7 +32,7 @@ from vapora.core.workflow.summary import build_status
 JsonObject = dict[str, object]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
-VOCABULARY = load_vocabulary()
+DETECTOR = Detector(load_vocabulary())
 REASONS = {str(reason) for reason in Reason}
 
 
@@ -61,7 +62,7 @@ class World:
         self.outdated = ("", "")
         self.deleted_at: datetime | None = None
         self.finalizers: tuple[str, ...] = ()
-        self.surroundings = Surroundings(VOCABULARY, procedures=PROCEDURES, undoings=UNDOINGS)
+        self.surroundings = Surroundings(DETECTOR, procedures=PROCEDURES, undoings=UNDOINGS)
         self.called: dict[str, Answer] = {}
         self.calls: dict[str, Call] = {}
         self.words: dict[str, object] = {}

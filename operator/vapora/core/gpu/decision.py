@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,9 @@ MlMode = Literal["auto", "required", "never"]
 MlSource = Literal["detection", "override", "resources", "spec"]
 
 _GPU_RESOURCES = frozenset({GPU_RESOURCE, "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe"})
-_GPU_PREFIXES = ("nvidia.com/mig-", "nvidia.com/gpu.shared")
+_MIG_PREFIX = "nvidia.com/mig-"
+_MIG = re.compile(r"(\d+c\.)?\d+g\.\d+gb(\.me|\.gfx|\.all|\.me\.all)?")
+_GPU_PREFIXES = (_MIG_PREFIX, "nvidia.com/gpu.shared")
 _CLASSES: Mapping[str, MlClass] = {name: name for name in ("cpuOnly", "gpuRequired", "gpuOptional")}
 
 
@@ -85,10 +88,19 @@ def decide_ml(
     )
 
 
-def find_ml_problem(mode: MlMode, requested_gpus: int) -> str | None:
-    """Says what contradicts itself in a step; None where nothing does."""
-    if mode == "never" and requested_gpus > 0:
-        return f"ml: never contradicts the {_count(requested_gpus)} in resources; remove one of them"
+def find_ml_problem(mode: MlMode, limits: Mapping[str, object], requests: Mapping[str, object]) -> str | None:
+    """Says what of the GPUs in a step cannot be; None where all can. What is still to be filled in is not judged."""
+    asked = {name: str(value) for name, value in {**requests, **limits}.items() if is_gpu_resource(name)}
+    for name, value in asked.items():
+        if name.startswith(_MIG_PREFIX) and not _MIG.fullmatch(name.removeprefix(_MIG_PREFIX)):
+            return f"{name} is no MIG resource; allowed are such as {_MIG_PREFIX}1g.5gb"
+        if "${" not in value and not value.strip().isdecimal():
+            return f"{name} must be a whole number, found {value}"
+        if name not in limits:
+            return f"{name} stands in requests alone; GPUs are asked for in limits"
+    requested = count_requested_gpus(limits, requests)
+    if mode == "never" and requested > 0:
+        return f"ml: never contradicts the {_count(requested)} in resources; remove one of them"
     return None
 
 
@@ -103,9 +115,22 @@ def is_gpu_resource(name: str) -> bool:
     return name in _GPU_RESOURCES or name.startswith(_GPU_PREFIXES)
 
 
-def read_ml_class(annotation: str | None) -> MlClass | None:
-    """Reads the correction from an annotation; None where there is none or it is no class."""
-    return _CLASSES.get((annotation or "").strip())
+def read_override(annotation: str, step: str, *, is_ml: bool) -> MlClass | None:
+    """Reads the correction of a step: `cpuOnly` for all that were found, or `train=cpuOnly,serve=gpuOptional`.
+
+    Raises ValueError for what is no class.
+    """
+    found: MlClass | None = None
+    for entry in filter(None, (part.strip() for part in annotation.split(","))):
+        name, _, word = entry.rpartition("=")
+        if word.strip() not in _CLASSES:
+            allowed = ", ".join(_CLASSES)
+            raise ValueError(f"annotation {ANNOTATION_ML_CLASS}: {entry} is no class; allowed are {allowed}")
+        if name.strip() == step:
+            return _CLASSES[word.strip()]
+        if not name and is_ml:
+            found = _CLASSES[word.strip()]
+    return found
 
 
 def build_ml_status(decision: MlDecision) -> dict[str, object]:
@@ -113,6 +138,7 @@ def build_ml_status(decision: MlDecision) -> dict[str, object]:
     return {
         "isMl": decision.is_ml,
         "class": decision.ml_class,
+        "source": decision.source,
         "confidence": decision.confidence,
         **({"profile": decision.profile.name} if decision.wants_gpu else {}),
         "estimate": {"gpus": decision.gpus, "memory": decision.profile.memory, "cpu": decision.profile.cpu},

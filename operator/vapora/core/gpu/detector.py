@@ -18,6 +18,7 @@ from vapora.core.gpu.words import plain
 _MAX_CONFIDENCE = 0.99
 _PROVES_NOTHING = 0.1  # terms up to that weight only say what is done
 _PROVES_LITTLE = 0.2
+_MAX_KNOWN = 2_000
 _SMALL_BILLIONS = 3.0  # below that a model answers well without its own GPU
 
 
@@ -29,10 +30,10 @@ class DetectionInput:
     description: str = ""
     workflow_description: str = ""
     image: str = ""
-    command: Sequence[str] = ()
-    args: Sequence[str] = ()
-    env_names: Sequence[str] = ()
-    frameworks: Sequence[str] = ()
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env_names: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
     title: str = ""
 
 
@@ -64,6 +65,25 @@ class Detection:
     sentence: str
 
 
+class Detector:
+    """Detects by one vocabulary, and remembers what it said: steps are made of templates, again and again the same."""
+
+    __slots__ = ("_known", "_vocabulary")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._known: dict[DetectionInput, Detection] = {}
+
+    def detect(self, text: DetectionInput) -> Detection:
+        """Returns what `detect` does."""
+        found = self._known.get(text)
+        if found is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            found = self._known[text] = detect(text, self._vocabulary)
+        return found
+
+
 def detect(
     text: DetectionInput, vocabulary: Vocabulary, profiles: Mapping[str, Profile] = DEFAULT_PROFILES
 ) -> Detection:
@@ -90,6 +110,11 @@ def detect(
         evidence=_list_evidence(matches),
         sentence=describe(facts, ml_class),
     )
+
+
+def find_terms(text: DetectionInput, vocabulary: Vocabulary) -> frozenset[str]:
+    """Returns the names of all terms that are in a step, also those that prove nothing there."""
+    return frozenset(match.term for match in _find(text, vocabulary))
 
 
 def _find(text: DetectionInput, vocabulary: Vocabulary) -> list[Match]:

@@ -27,6 +27,7 @@ class GpuSettings:
     resource: str = GPU_RESOURCE
     runtime_class: str | None = None
     node_labels: Mapping[str, str] = field(default_factory=dict)
+    queue: str = ""  # of Kueue, for the Jobs of steps that name none
     profiles: Mapping[str, Profile] = field(default_factory=lambda: DEFAULT_PROFILES)
 
 
@@ -65,10 +66,10 @@ def build_gpu_job(
     own_shm = any(mount.get("mountPath") == SHM_PATH for mount in mounts)
     has_shm = bool(profile.shm) and not own_shm
     return GpuJob(
-        resources=_build_resources(profile, gpus, limits or {}, requests or {}, settings),
+        resources=_build_resources(child(ml, "estimate"), profile, gpus, limits or {}, requests or {}, settings),
         volume_mounts=[{"name": SHM_VOLUME, "mountPath": SHM_PATH}] if has_shm else [],
         volumes=[{"name": SHM_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": profile.shm}}] if has_shm else [],
-        tolerations=[{"key": settings.resource, "operator": "Exists", "effect": "NoSchedule"}],
+        tolerations=[{"key": settings.resource, "operator": "Exists"}],
         runtime_class=settings.runtime_class,
         affinity=_build_affinity(settings.node_labels),
         spec=build_job_policy(active_deadline_seconds=None if timeout is None else max(1, math.ceil(timeout))),
@@ -94,10 +95,13 @@ def build_job_policy(*, active_deadline_seconds: int | None = None) -> dict[str,
 
 
 def _build_resources(
-    profile: Profile, gpus: int, limits: Object, requests: Object, settings: GpuSettings
+    estimate: Object, profile: Profile, gpus: int, limits: Object, requests: Object, settings: GpuSettings
 ) -> dict[str, object]:
     """Requests equal limits for what the profile adds."""
-    added: dict[str, object] = {"memory": profile.memory, "cpu": profile.cpu}
+    added: dict[str, object] = {
+        "memory": text(estimate, "memory") or profile.memory,
+        "cpu": text(estimate, "cpu") or profile.cpu,
+    }
     if not any(is_gpu_resource(name) for name in (*limits, *requests)):
         added[settings.resource] = str(gpus)
     added = {name: value for name, value in added.items() if name not in limits and name not in requests}

@@ -208,7 +208,12 @@ class Vocabulary:
 
 def load_vocabulary() -> Vocabulary:
     """Reads the vocabulary that comes with the operator."""
-    return parse_vocabulary(resources.files(__package__).joinpath("vocabulary.json").read_text("utf-8"))
+    return parse_vocabulary(read_document())
+
+
+def read_document() -> str:
+    """Returns the vocabulary that comes with the operator as it is written: JSON."""
+    return resources.files(__package__).joinpath("vocabulary.json").read_text("utf-8")
 
 
 def parse_vocabulary(document: str) -> Vocabulary:

@@ -19,6 +19,7 @@ from vapora.core.workflow.failure import Failure, FailureClass
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
+from vapora.core.workflow.queueing import explain_wait, fall_back, falls_back
 from vapora.core.workflow.resolve import build_variables
 from vapora.core.workflow.retry import Again, decide_retry
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
@@ -39,9 +40,12 @@ def advance(draft: Draft, place: Place) -> None:
     if unit.reason == PAUSE_BEFORE:
         return None  # it has not started
     step = draft.step(place[0])
+    standing: Standing
     match step.kind:
         case "agent":
             return _advance_task(draft, place, unit)
+        case "run" if step.is_simulated and unit.child is None:
+            standing = Done(None, draft.now)
         case "run":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=bool(step.outputs))
         case "workflow" if step.undoes:
@@ -89,6 +93,9 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
     if unit.reason == CANCELLING and not isinstance(standing, Done):
         return  # however it ends now, it ends Cancelled
     match standing:
+        case Broken() if falls_back(draft, place, unit, standing):
+            fall_back(draft, place, unit, standing.child)
+            advance(draft, place)
         case Absent():
             refused = launch(draft, place, unit, again=True)
             if isinstance(refused, Failure):
@@ -96,10 +103,8 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
         case Unseen():
             if unit.child is not None:
                 draft.actions.append(Look(unit.child))
-        case Underway(is_running, why):
-            state = State.RUNNING if is_running else State.STARTING
-            if (state, why) != (unit.state, unit.message):
-                draft.put_unit(place, replace(unit, state=state, message=why))
+        case Underway():
+            _go_on(draft, place, unit, standing)
         case Done():
             _succeed(draft, place, unit, standing)
         case Broken():
@@ -109,6 +114,13 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
             draft.put_unit(place, again)
         case Stopped(at):
             fail(draft, place, unit, Broken(Failure("TaskCancelled", "the agent gave the task up"), at))
+
+
+def _go_on(draft: Draft, place: Place, unit: Unit, standing: Underway) -> None:
+    is_running, why, reason = explain_wait(draft, place, unit, standing)
+    state = State.RUNNING if is_running else State.STARTING
+    if (state, why, reason) != (unit.state, unit.message, unit.reason):
+        draft.put_unit(place, replace(unit, state=state, message=why, reason=reason))
 
 
 def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
@@ -195,6 +207,7 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         outputs = found
         draft.frontier.output_bytes += measure(outputs) if outputs else 0
     finished = _when_ended(draft, unit, done.at)
+    is_simulated = draft.step(step).is_simulated
     ended = replace(
         unit,
         state=State.SUCCEEDED,
@@ -203,10 +216,11 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         pending_until=None,
         next_attempt_at=None,
         is_open=False,
-        reason="",
+        reason="Simulated" if is_simulated else "",
         message="",
     )
-    record(draft, place, ended, "success", done.agent)
+    if not is_simulated:  # nothing ran from which anything could be learnt
+        record(draft, place, ended, "success", done.agent)
     if item == NO_ITEM:
         return draft.settle(step, ended, outputs=outputs)
     return draft.end_item(place, ended)

@@ -10,7 +10,7 @@ from vapora.api.durations import parse_duration
 from vapora.api.steps import Step
 from vapora.api.workflow import WorkflowSpec
 from vapora.core.expressions import Expression, ExpressionError, compile_expression
-from vapora.core.gpu.decision import count_requested_gpus, find_ml_problem
+from vapora.core.gpu.decision import find_ml_problem
 from vapora.core.plan import Manifest
 from vapora.core.supported import SpecProblem, Support, read_spec
 from vapora.core.views import rows
@@ -32,7 +32,9 @@ _RUN = (
     "volumes",
     "volumeMounts",
     "ml",
+    "gpuWait",
     "executor",
+    "queueName",
     "podTemplate",
 )
 _AGENT = (
@@ -102,10 +104,6 @@ SUPPORTED = Support(
             *(f"onCompletion[].{name}" for name in (*_STEPS, "runOn")),
         ]
     ),
-    values={
-        "steps[].run.executor": frozenset({None, "Pod", "Job"}),
-        "onCompletion[].run.executor": frozenset({None, "Pod", "Job"}),
-    },
 )
 LIGHT_BYTES = 16 * 1024
 MAX_SPEC_BYTES = 700 * 1024  # an object of etcd has 1.5 MiB at most, and status and metadata need room
@@ -142,6 +140,11 @@ class StepDefinition:
         """Returns the step's name."""
         return self.spec.name
 
+    @property
+    def is_simulated(self) -> bool:
+        """Is true where the step is only to look as if it ran."""
+        return self.spec.run is not None and self.spec.run.executor == "simulate"
+
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Definition:
@@ -158,6 +161,11 @@ class Definition:
     deadline: float | None
     completion: tuple[StepDefinition, ...] = ()
     is_light: bool = False
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """Returns the names of the steps of which nothing is to run."""
+        return tuple(step.name for step in (*self.steps, *self.completion) if step.is_simulated)
 
 
 def read_definition(raw: Manifest) -> Definition | SpecProblem:
@@ -204,8 +212,8 @@ def compute_digest(value: object) -> str:
 def _read_step(spec: WorkflowSpec, step: Step, body: Manifest, where: str = "steps") -> StepDefinition:
     where = f"spec.{where}[{step.name}]"
     if step.run is not None:
-        requested = count_requested_gpus(step.run.resources.limits, step.run.resources.requests)
-        if problem := find_ml_problem(step.run.ml, requested):
+        resources = step.run.resources
+        if problem := find_ml_problem(step.run.ml, resources.limits, resources.requests):
             raise InvalidSpec(f"{where}.run: {problem}")
         if spec.workspace is not None and (clash := find_clash(step.run)):
             raise InvalidSpec(f"{where}.run.{clash}")

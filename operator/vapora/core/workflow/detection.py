@@ -1,42 +1,117 @@
-"""Whether a run step is machine learning: decided when it starts, kept in its status with the evidence."""
+"""What a run step is and gets: whether it is machine learning, with how many GPUs, and what of that there is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from vapora.api.stepbodies import RunBody
-from vapora.core.gpu.decision import build_ml_status, count_requested_gpus, decide_ml
-from vapora.core.gpu.detector import DetectionInput, detect
-from vapora.core.views import child
-from vapora.core.workflow.definition import Definition, StepDefinition
-from vapora.core.workflow.observed import Surroundings
+from vapora.core.conditions import cut
+from vapora.core.gpu.capacity import Capacity, Fit, fit
+from vapora.core.gpu.decision import (
+    ANNOTATION_ML_CLASS,
+    GPU_RESOURCE,
+    MlDecision,
+    build_ml_status,
+    count_requested_gpus,
+    decide_ml,
+    find_ml_problem,
+    read_override,
+)
+from vapora.core.gpu.detector import DetectionInput
+from vapora.core.views import child, number, text
+from vapora.core.workflow.definition import StepDefinition
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import Failure
+
+UNREAD = "the nodes and quotas of the namespace are being read"
+Ml = Mapping[str, object]
 
 
-def detect_step(
-    definition: Definition, step: StepDefinition, body: RunBody, surroundings: Surroundings
-) -> Mapping[str, object]:
-    """Returns `status.steps[].ml`; empty for a step that is no machine learning and asks for no GPU.
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Says why a try cannot start yet, as a reason and a sentence."""
 
-    The step's own words decide; the workflow's description only strengthens them.
+    reason: str
+    message: str
+
+
+def detect_step(draft: Draft, step: StepDefinition, body: RunBody) -> Ml | NotYet | Failure:
+    """Returns `status.steps[].ml`; empty for a step that is no machine learning and gets no GPU.
+
+    What is estimated is clamped to the cluster and the namespace; what can never be had is a Failure. Raises ValueError
+    for an annotation that is no correction.
     """
+    limits, requests = body.resources.limits, body.resources.requests
+    if problem := find_ml_problem(body.ml, limits, requests):
+        return Failure("InvalidInput", problem)
+    decision = _decide(draft, step, body)
+    if not decision.wants_gpu:
+        return build_ml_status(decision) if decision.is_ml else {}
+    capacity = find_capacity(draft)
+    if capacity is None:
+        return NotYet("WaitingForCapacity", UNREAD)
+    ml = build_ml_status(decision)
+    found = fit(child(ml, "estimate"), limits, requests, capacity, resource=_resource(draft))
+    if found.refusal and not decision.may_run_on_cpu:
+        return Failure("QuotaExceeded", found.refusal)
+    if decision.may_run_on_cpu and (why := found.refusal or found.absence):
+        return without_gpu(ml, why)
+    return _told(ml, found)
+
+
+def find_capacity(draft: Draft) -> Capacity | None:
+    """Returns what the namespace can get; None where that is yet to be read, which the plan then asks for."""
+    draft.wants_capacity = True
+    known = draft.observed.surroundings.capacities
+    return Capacity() if known is None else known.get(draft.observed.identity.namespace)
+
+
+def without_gpu(ml: Ml, why: str) -> Ml:
+    """Returns the `ml` of a step that only prefers a GPU and gets none."""
+    kept = {name: value for name, value in ml.items() if name != "profile"}
+    estimate = {**child(ml, "estimate"), "gpus": 0}
+    return {**kept, "estimate": estimate, "sentence": cut(f"{text(ml, 'sentence')} It runs without a GPU: {why}.")}
+
+
+def has_gpu(ml: Ml | None) -> bool:
+    """Returns whether a step with this `ml` becomes a GPU Job."""
+    return number(child(ml or {}, "estimate"), "gpus") > 0
+
+
+def may_fall_back(ml: Ml | None) -> bool:
+    """Returns whether a step that waits for a GPU runs without one after a while."""
+    return has_gpu(ml) and (ml or {}).get("class") == "gpuOptional"
+
+
+def _decide(draft: Draft, step: StepDefinition, body: RunBody) -> MlDecision:
+    limits, requests = body.resources.limits, body.resources.requests
     said = DetectionInput(
         name=step.name,
         description=step.spec.description or "",
-        workflow_description=definition.spec.description or "",
+        workflow_description=draft.definition.spec.description or "",
         image=body.image,
-        command=body.command,
-        args=body.args,
+        command=tuple(body.command),
+        args=tuple(body.args),
         env_names=tuple(body.env),
     )
-    requested = count_requested_gpus(body.resources.limits, body.resources.requests)
-    decision = decide_ml(detect(said, surroundings.vocabulary), mode=body.ml, requested_gpus=requested)
-    ml = build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
-    if ml and not needs_gpu_job(ml):  # one that only prefers a GPU runs without: no GPU is chosen
-        ml = {**ml, "estimate": {**child(ml, "estimate"), "gpus": 0}}
-        ml.pop("profile", None)
-    return ml
+    found = draft.observed.surroundings.detector.detect(said)
+    annotation = text(draft.observed.words, ANNOTATION_ML_CLASS)
+    return decide_ml(
+        found,
+        mode=body.ml,
+        override=read_override(annotation, step.name, is_ml=found.is_ml) if annotation else None,
+        requested_gpus=count_requested_gpus(limits, requests),
+        profiles=draft.observed.surroundings.gpu.profiles,
+    )
 
 
-def needs_gpu_job(ml: Mapping[str, object]) -> bool:
-    """Returns whether a step with this `ml` becomes a GPU Job."""
-    return ml.get("class") == "gpuRequired"
+def _told(ml: Ml, found: Fit) -> Ml:
+    if not found.limits:
+        return ml
+    sentence = f"{text(ml, 'sentence')} It gets {', '.join(found.limits)}."
+    return {**ml, "estimate": dict(found.estimate), "sentence": cut(sentence)}
+
+
+def _resource(draft: Draft) -> str:
+    return draft.observed.surroundings.gpu.resource or GPU_RESOURCE

@@ -59,6 +59,7 @@ class Draft:
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
+    wants_capacity: bool = False
     is_terminating: bool = False
     unwritten_ends: int = 0  # tries whose end only this process knows: their places are free once it is written
     next_look: datetime | None = None

@@ -89,7 +89,7 @@ def executions_of_rows(identity: Identity, written: WorkflowStatus, kinds: Mappi
 def _is_traceless(unit: Unit) -> bool:
     """Returns whether neither a child nor an answer will tell of a try: it was a call, or its child never was."""
     if unit.child is None or unit.child.kind == "Workflow":
-        return not unit.pool
+        return not unit.pool and unit.reason != "Simulated"
     return unit.reason in {"AdmissionRefused", "ChildLost"}
 
 

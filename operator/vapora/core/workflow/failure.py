@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from vapora.core.views import JobView, PodView
+from vapora.core.views import JobView, KueueView, PodView
 
 
 class FailureClass(Enum):
@@ -57,6 +57,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "ContainerConfigError": _I,
     "AdmissionRefused": _I,
     "PendingTimeout": _I,
+    "GpuWaitOver": _I,
     "Undeliverable": _I,
     "TaskCancelled": _I,
     "Withdrawn": _I,
@@ -79,6 +80,8 @@ CLASSES: Mapping[str, FailureClass] = {
     "ApprovalRejected": _P,
     "ApprovalTimedOut": _P,
     "NotUndone": _P,
+    "QuotaExceeded": _P,
+    "SimulationForbidden": _P,
     "ExpressionFailed": _P,
     "AddressForbidden": _P,
     "AccountForbidden": _P,
@@ -149,6 +152,14 @@ def _explain_failed(pod: PodView) -> Failure:
         return Failure("OOMKilled", "a container used more memory than its limit", pod.end.exit_code)
     words = pod.end.message.strip() or pod.end.reason
     return Failure("ExitCode", f"exit code {pod.end.exit_code}" + (f": {words}" if words else ""), pod.end.exit_code)
+
+
+def find_eviction(workload: KueueView) -> Failure | None:
+    """Returns why Kueue took back what it had admitted; None while it has not."""
+    if not workload.eviction:
+        return None
+    words = f"Kueue: {workload.eviction}: {workload.message}"
+    return Failure("Preempted" if workload.eviction == "Preempted" else "Evicted", words)
 
 
 def find_job_failure(job: JobView, pod: PodView | None) -> Failure | None:

@@ -15,15 +15,16 @@ from vapora.core.interpolation import ReferenceProblem, interpolate, references,
 from vapora.core.learning.assignment import NoPool, Request, assign
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
-from vapora.core.plan import Create
+from vapora.core.plan import Create, EventType
 from vapora.core.supported import describe_validation
 from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import add_child, build_child
-from vapora.core.workflow.detection import detect_step, needs_gpu_job
+from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, find_capacity, has_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.queueing import find_gpu_wait
 from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import Stage, State, Unit
 from vapora.core.workflow.tracing import build_traceparent
@@ -50,14 +51,14 @@ def next_try(unit: Unit) -> Unit:
     )
 
 
-def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NoPool | None:
+def launch(draft: Draft, place: Place, unit: Unit, *, again: bool = False) -> Failure | NotYet | None:
     """Starts the next try of a unit, or asks for the present one's child `again`; returns why not, or why not yet."""
     try:
         if place[1] == NO_ITEM and not unit.input_digest and draft.standing.stage is Stage.STEPS:
             unit = replace(unit, input_digest=compute_input(draft, place[0]))
         match draft.step(place[0]).kind:
             case "run":
-                _launch_run(draft, place, unit if again else next_try(unit))
+                return _launch_run(draft, place, unit if again else next_try(unit))
             case "workflow":
                 _launch_child(draft, place, unit if again else next_try(unit))
             case "agent":
@@ -95,22 +96,63 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
     )
 
 
-def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
-    index, item = place
-    step, status = draft.step(index), draft.status(index)
+def _launch_run(draft: Draft, place: Place, unit: Unit) -> Failure | NotYet | None:
+    """Makes the Pod or Job of a run step; what is machine learning is found out once for all tries and items."""
+    step, status = draft.step(place[0]), draft.status(place[0])
     body = _read_run(draft, place)
     _forbid_made_secrets(step.body["run"], body, draft.definition.spec.params)
     if status.ml is None:
-        ml = detect_step(draft.definition, step, body, draft.observed.surroundings)
-        status = replace(status, ml=ml)
-        draft.set_status(index, status)
-    is_gpu_job = needs_gpu_job(status.ml or {})
-    key = draft.observed.identity.child(
-        "Job" if is_gpu_job or body.executor == "Job" else "Pod", step.name, item, unit.tries
-    )
-    existing = find_child(draft.observed, key)
+        ml = detect_step(draft, step, body)
+        if isinstance(ml, Failure | NotYet):
+            return ml
+        draft.set_status(place[0], replace(status, ml=ml))
+    if step.is_simulated:
+        return _simulate(draft, place, unit)
+    queue = _find_queue(draft, place, body)
+    if isinstance(queue, NotYet):
+        return queue
+    _make_child(draft, place, unit, body, queue)
+    return None
+
+
+def _simulate(draft: Draft, place: Place, unit: Unit) -> Failure | None:
+    """Lets a try look as if it ran, where the operator's settings allow that."""
+    if not draft.observed.surroundings.may_simulate:
+        words = "executor simulate runs nothing and is for development; the operator's settings do not allow it"
+        return Failure("SimulationForbidden", words)
+    draft.put_unit(place, _times(draft, place, replace(unit, state=State.RUNNING, effect=0, calls=0)))
+    draft.tell(EventType.WARNING, "Simulated", f"step {draft.step(place[0]).name} is simulated: nothing runs")
+    return None
+
+
+def _find_queue(draft: Draft, place: Place, body: RunBody) -> str | NotYet:
+    """Returns the queue of Kueue that a try waits in; empty for none."""
+    default = draft.observed.surroundings.gpu.queue if has_gpu(draft.status(place[0]).ml) else ""
+    if not (queue := body.queue_name or default):
+        return ""
+    capacity = find_capacity(draft)
+    if capacity is None:
+        return NotYet("WaitingForCapacity", UNREAD)
+    if not capacity.has_kueue and body.queue_name:
+        words = f"step {draft.step(place[0]).name}: the cluster has no Kueue, so queueName {queue} counts for nothing"
+        draft.tell(EventType.WARNING, "KindMissing", words)
+    return queue if capacity.has_kueue else ""
+
+
+def _make_child(draft: Draft, place: Place, unit: Unit, body: RunBody, queue: str) -> None:
+    (index, item), surroundings = place, draft.observed.surroundings
+    step, ml = draft.step(index), draft.status(index).ml or {}
+    is_job = has_gpu(ml) or body.executor == "Job" or bool(body.queue_name)
+    kinds = ("Job", "Pod") if is_job else ("Pod", "Job")
+    keys = [draft.observed.identity.child(kind, step.name, item, unit.tries) for kind in kinds]
+    # What a process before this one made stays, although there were other nodes then.
+    key, existing = next(((key, view) for key in keys if (view := find_child(draft.observed, key))), (keys[0], None))
     started = existing.meta.created_at if existing else unit.started_at
     unit = _times(draft, place, replace(unit, child=key, effect=0, calls=0, started_at=started))
+    wait = find_gpu_wait(draft, place, body)
+    if wait is not None and unit.started_at is not None:
+        until = unit.started_at + timedelta(seconds=wait)
+        unit = replace(unit, pending_until=min(unit.pending_until or until, until))
     draft.put_unit(place, unit)
     workspace = draft.definition.spec.workspace
     if workspace is not None and (clash := find_clash(body)):
@@ -124,8 +166,10 @@ def _launch_run(draft: Draft, place: Place, unit: Unit) -> None:
             unit.tries,
             service_account=draft.definition.spec.service_account_name,
             timeout=(unit.until - unit.started_at).total_seconds() if unit.until and unit.started_at else None,
-            ml=status.ml or {} if is_gpu_job else {},
+            ml=ml if has_gpu(ml) else {},
             claim=name_claim(draft.observed.identity) if workspace else "",
+            queue=queue,
+            gpu=surroundings.gpu,
         )
         claim = build_claim(draft.observed.identity, workspace) if workspace and not _has_claim(draft) else None
         draft.actions.append(Create(build_attempt(attempt, body), needs=claim))
@@ -184,7 +228,7 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
                 raise ReferenceProblem("InvalidInput", message)
 
 
-def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
+def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
     step = draft.graph.names[place[0]]
     body = _read_agent(draft, place)
     trying = next_try(unit)
@@ -197,7 +241,7 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> NoPool | None:
         )
         choice = assign(request, draft.observed.pools, draft.assigned)
         if isinstance(choice, NoPool):
-            return choice
+            return NotYet("NoMatchingPool", choice.reason)
         trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
         draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
     draft.put_unit(place, replace(_times(draft, place, trying), until=None))

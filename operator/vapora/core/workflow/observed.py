@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core.calls import Answer
-from vapora.core.gpu.vocabulary import Vocabulary
+from vapora.core.gpu.capacity import Capacity
+from vapora.core.gpu.detector import Detector
+from vapora.core.gpu.job import GpuSettings
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.plan import Key, Plan, Problem
@@ -23,15 +25,21 @@ from vapora.core.workflow.status import Identity, WorkflowStatus
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Is what the operator as a whole offers to a run: detection words, allowed environment, broker and graph."""
+    """Is what the operator as a whole offers to a run: detection, GPUs, allowed environment, broker and graph.
 
-    vocabulary: Vocabulary
+    `capacities` is by namespace, and lacks those that are yet to be read; None where nothing is ever read.
+    """
+
+    detector: Detector
     environment: Mapping[str, str] = field(default_factory=dict)
     broker_problem: str | None = None  # None while tasks can be given to agents
     graph_problem: str | None = None
     has_graph: bool = False
     procedures: Mapping[str, Procedure] = field(default_factory=dict)  # by kind of step
     undoings: Mapping[str, Procedure] = field(default_factory=dict)
+    gpu: GpuSettings = field(default_factory=GpuSettings)
+    capacities: Mapping[str, Capacity] | None = None
+    may_simulate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +103,4 @@ class WorkflowPlan:
     executions: tuple[Execution, ...] = ()
     durable_first: bool = False
     looked_at: int = 0  # units and gates evaluated: the cost of the plan
+    wants_capacity: bool = False  # what the namespace can get of GPUs matters to it

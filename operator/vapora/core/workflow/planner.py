@@ -216,13 +216,16 @@ def _find_places(draft: Draft) -> set[Place]:
 
 
 def _find_place(draft: Draft, name: str) -> Place | None:
-    """Returns the unit that a child or task is for; the Pod of a Job says in its labels."""
+    """Returns the unit that a child or task is for; the Pod and the Workload of a Job say in their labels."""
     units = draft.frontier.units
     place = units.get(name) or units.get(name.rpartition("/")[0])  # a call's id is its effect's, and a number
-    pod = None if place else draft.observed.children.get(Key("Pod", draft.observed.identity.namespace, name))
-    if pod is None:
+    children, namespace = draft.observed.children, draft.observed.identity.namespace
+    if place is not None:
         return place
-    step, item, _ = read_labels(pod)
+    made = children.get(Key("Pod", namespace, name)) or children.get(Key("Workload", namespace, name))
+    if made is None:
+        return None
+    step, item, _ = read_labels(made)
     return (draft.graph.index[step], item) if step in draft.graph.index else None
 
 
@@ -299,7 +302,13 @@ def _conclude(draft: Draft) -> WorkflowPlan:
         requeue_after=None if draft.next_look is None or is_over else _seconds(draft.next_look - draft.now),
     )
     return WorkflowPlan(
-        plan, status, frontier, tuple(draft.executions), draft.durable_first and not is_over, draft.looked_at
+        plan,
+        status,
+        frontier,
+        tuple(draft.executions),
+        draft.durable_first and not is_over,
+        draft.looked_at,
+        draft.wants_capacity,
     )
 
 

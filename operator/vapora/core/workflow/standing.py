@@ -22,10 +22,15 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Underway:
-    """The try goes on; `is_running` once its work was seen to run, `why` says what it waits for."""
+    """The try goes on; `is_running` once its work was seen to run, `reason` and `why` say what it waits for.
+
+    Of one that is `is_podless` its Job has no Pod, and nothing told why.
+    """
 
     is_running: bool
     why: str = ""
+    reason: str = ""
+    is_podless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vapora.core.interpolation import ReferenceProblem
-from vapora.core.learning.assignment import NoPool
 from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.advance import advance, fail, fail_step
+from vapora.core.workflow.detection import NotYet
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
@@ -104,38 +104,38 @@ def _start_retries(draft: Draft, may_start: MayStart) -> None:
 
 
 def _try(draft: Draft, place: Place, unit: Unit) -> bool:
-    """Starts a unit; returns False where it must wait for a pool."""
+    """Starts a unit; returns False where it must wait for a pool, or for what is yet to be read."""
     draft.looked_at += 1
     draft.frontier.active.add(place[0])
     refused = launch(draft, place, unit)
-    if isinstance(refused, NoPool):
+    if isinstance(refused, NotYet):
         if place[1] == NO_ITEM:
             if unit.state is not State.RETRYING:
                 draft.frontier.active.discard(place[0])
-            state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, "NoMatchingPool")
-            waiting = replace(unit, state=state, reason=reason, message=refused.reason)
+            state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, refused.reason)
+            waiting = replace(unit, state=state, reason=reason, message=refused.message)
             if waiting != unit:
                 draft.put_unit(place, waiting)
         else:
-            _say_waiting(draft, place[0], refused.reason)
+            _say_waiting(draft, place[0], refused.reason, refused.message)
         return False
     if isinstance(refused, Failure):
         # What is not known of an effect before stays so.
         fail(draft, place, replace(unit, attempt=unit.attempt + 1), Broken(refused, draft.now, is_open=unit.is_open))
         return True
     if place[1] != NO_ITEM:
-        _say_waiting(draft, place[0], "")
+        _say_waiting(draft, place[0], "", "")
     started, step = draft.unit(place), draft.step(place[0])
     is_made = started is not None and started.child is not None and find_child(draft.observed, started.child)
-    makes_none = step.kind not in {"run", "agent", "workflow"} or bool(step.undoes)
+    makes_none = step.kind not in {"run", "agent", "workflow"} or bool(step.undoes) or step.is_simulated
     if is_made or makes_none:  # what a process before this one made may never be told of
         advance(draft, place)
     return True
 
 
-def _say_waiting(draft: Draft, step: int, message: str) -> None:
+def _say_waiting(draft: Draft, step: int, reason: str, message: str) -> None:
     status = draft.status(step)
-    unit = replace(status.unit, reason="NoMatchingPool" if message else "", message=message)
+    unit = replace(status.unit, reason=reason, message=message)
     if unit != status.unit:
         draft.set_status(step, replace(status, unit=unit))
 

@@ -19,6 +19,7 @@ Json = dict[str, object]
 Encode = Callable[[str, StepStatus, Limits], Json]
 _BEGUN = frozenset({State.READY, State.STARTING, State.RUNNING, State.RETRYING, State.WAITING_APPROVAL})
 _PAUSED = "it is paused: to go on, set spec.paused to false and ask to resume"
+_MAX_NAMED = 10
 _PROGRESS = {
     Phase.PAUSED: "Paused",
     Phase.WAITING_APPROVAL: "WaitingForApproval",
@@ -145,6 +146,9 @@ def _why_waiting(step: StepStatus) -> str:
 
 def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *, is_recorded: bool) -> list[Condition]:
     conditions = [_succeeded(status), *_readiness(observed, status, waiting)]
+    if names := _list_simulated(observed, status):
+        words = f"nothing ran in {', '.join(names[:_MAX_NAMED])}: executor simulate is for development"
+        conditions.append(Condition("Simulated", "True", "Simulated", words))
     if observed.outdated[0]:
         conditions.append(Condition("SpecOutdated", "True", *observed.outdated))
     surroundings = observed.surroundings
@@ -157,6 +161,13 @@ def _list_conditions(observed: Observed, status: WorkflowStatus, waiting: str, *
     if surroundings.has_graph and surroundings.graph_problem and not (status.phase.is_final and is_recorded):
         conditions.append(Condition("LearningAvailable", "False", "GraphUnavailable", surroundings.graph_problem))
     return conditions
+
+
+def _list_simulated(observed: Observed, status: WorkflowStatus) -> list[str]:
+    """Returns the steps of which nothing ran although they say that they did."""
+    if isinstance(observed.definition, SpecProblem):
+        return []
+    return [name for name in observed.definition.simulated if status.step(name).unit.tries]
 
 
 def _tell_pause(status: WorkflowStatus, known: Collection[str]) -> list[Condition]:

@@ -6,9 +6,9 @@ import json
 from datetime import datetime, timedelta
 
 from vapora.core.plan import Key, Look
-from vapora.core.views import ChildView, JobView, PodView, WorkflowView
+from vapora.core.views import ChildView, JobView, KueueView, PodView, WorkflowView
 from vapora.core.workflow.children import look_at_workflow
-from vapora.core.workflow.failure import Failure, find_job_failure, find_pod_failure
+from vapora.core.workflow.failure import Failure, find_eviction, find_job_failure, find_pod_failure
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.standing import Absent, Broken, Done, Standing, Stopped, TakenBack, Underway, Unseen
 from vapora.core.workflow.status import State, Unit
@@ -30,6 +30,12 @@ def find_job_pod(observed: Observed, job: JobView) -> PodView | None:
     """Returns the Pod that a Job made."""
     pods = (view for view in observed.children.values() if isinstance(view, PodView))
     return next((pod for pod in pods if pod.meta.controller_uid == job.meta.uid), None)
+
+
+def find_workload(observed: Observed, job: JobView) -> KueueView | None:
+    """Returns what Kueue made of a Job."""
+    made = (view for view in observed.children.values() if isinstance(view, KueueView))
+    return next((view for view in made if view.meta.controller_uid == job.meta.uid), None)
 
 
 def look_at_child(observed: Observed, unit: Unit, now: datetime, *, needs_result: bool) -> Standing:
@@ -68,26 +74,38 @@ def _look_at_pod(pod: PodView) -> Standing:
     if (failure := find_pod_failure(pod)) is not None:
         ended = pod.end.finished_at if pod.end else None
         return Broken(failure, ended, None if pod.is_finished or pod.meta.is_deleting else pod)
-    waits = pod.unschedulable or (f"{pod.waiting_reason}: {pod.waiting_message}" if pod.waiting_message else "")
+    if pod.unschedulable:
+        return Underway(is_running=False, why=pod.unschedulable, reason="Unschedulable")
+    waits = f"{pod.waiting_reason}: {pod.waiting_message}" if pod.waiting_message else ""
     return Underway(is_running=pod.phase == "Running", why=waits)
 
 
 def _look_at_job(observed: Observed, view: ChildView, *, needs_result: bool) -> Standing:
     if not isinstance(view, JobView):
         return Underway(is_running=False)
-    pod = find_job_pod(observed, view)
+    pod, workload = find_job_pod(observed, view), find_workload(observed, view)
     if _awaits_words(view, pod, needs_result=needs_result):
         return Underway(is_running=True, why="the Job has ended; its Pod's words are awaited")
     if view.is_complete:
         return Done(read_result(pod) if pod else None, view.finished_at)
-    if (failure := find_job_failure(view, pod)) is not None:
-        return Broken(failure, view.finished_at, None if view.is_failed else view)
+    evicted = None if view.is_failed or workload is None else find_eviction(workload)
+    if (failure := evicted or find_job_failure(view, pod)) is not None:
+        return Broken(failure, None if evicted else view.finished_at, None if view.is_failed else view)
     if view.meta.is_deleting and (pod is None or pod.is_finished):  # its controller says nothing more of it
         lost = Failure("ChildLost", f"Job {view.meta.key.name} was deleted before it ran")
         return _look_at_pod(pod) if pod is not None else Broken(lost)
-    # A Pod that has finished has run: its Job only has not said so yet.
-    why = pod.unschedulable if pod is not None else "the Job has no Pod yet"
-    return Underway(is_running=pod is not None and pod.phase != "Pending", why=why)
+    return _wait_for_job(pod, workload)
+
+
+def _wait_for_job(pod: PodView | None, workload: KueueView | None) -> Underway:
+    if pod is not None and pod.phase != "Pending":  # one that has finished has run: its Job only has not said so yet
+        return Underway(is_running=True)
+    if workload is not None and workload.wait:
+        why = f"Kueue: {workload.wait}: {workload.message}" if workload.message else f"Kueue: {workload.wait}"
+        return Underway(is_running=False, why=why, reason="Queued")
+    if pod is None:
+        return Underway(is_running=False, why="the Job has no Pod yet", is_podless=True)
+    return Underway(is_running=False, why=pod.unschedulable, reason="Unschedulable" if pod.unschedulable else "")
 
 
 def _awaits_words(job: JobView, pod: PodView | None, *, needs_result: bool) -> bool:
