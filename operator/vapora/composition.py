@@ -137,7 +137,7 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
-        self._recorder = Recorder(graph, wake=queue.add) if graph else None
+        self._recorder = Recorder(graph, wake=queue.add, clock=kit.clock, meter=meter) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)

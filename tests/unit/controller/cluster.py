@@ -109,9 +109,8 @@ class Operator:
     def __init__(self, cluster: "Cluster") -> None:
         api, clock, self.meter = cluster.api, cluster.clock, FakeMeter()
         self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
-        self.recorder = (
-            Recorder(cluster.graph, wake=self.queue.add, limit=cluster.graph_room) if cluster.graph else None
-        )
+        record = partial(Recorder, wake=self.queue.add, clock=clock, meter=self.meter, limit=cluster.graph_room)
+        self.recorder = record(cluster.graph) if cluster.graph else None
         source = FakeEventSource(api, lag=cluster.lag)
         pacer, events = (
             Pacer(clock, self.queue.add, per_second=10, spare=self.queue.spare),
