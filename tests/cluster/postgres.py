@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ def serving_postgres(programs: Path) -> Iterator[str]:
             wait_until(lambda: not process.is_running or subprocess.run(ask, check=False).returncode == 0, "it answers")
             assert process.is_running, process.tail()
             yield f"postgres://vapora@127.0.0.1:{port}"
+            process.signal(signal.SIGINT)  # which waits for no client; SIGTERM does
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

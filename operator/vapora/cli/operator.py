@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -25,7 +24,15 @@ def run_operator(
     ] = None,
     context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
     nats_url: Annotated[str | None, typer.Option(help="The NATS server that carries tasks to agents.")] = None,
-    graph_path: Annotated[Path | None, typer.Option(help="The file that keeps what executions taught.")] = None,
+    graph_url: Annotated[
+        str | None,
+        typer.Option(
+            help="The store that keeps what executions taught: sqlite:///file, postgresql://user@host/database or "
+            "https://user@host/namespace/database (SurrealDB); its password comes from VAPORA_GRAPH_PASSWORD."
+        ),
+    ] = None,
+    graph_keep_days: Annotated[int | None, typer.Option(help="Days that executions are kept; their sums stay.")] = None,
+    graph_keep_executions: Annotated[int | None, typer.Option(help="The most executions that are kept.")] = None,
     workers: Annotated[int | None, typer.Option(help="Objects reconciled at once.")] = None,
     progress_writes_per_second: Annotated[
         float | None, typer.Option(help="Status writes of running objects a second, over all of them.")
