@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from datetime import datetime
 
-from vapora.core.learning.execution import Execution, GraphUnavailable
+from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause
 
 
 class Graph:
@@ -36,17 +37,16 @@ class GraphPort:
             graph.rows[row.id] = row
             graph.outcomes.setdefault(row.id, set()).add(row.outcome)
 
-    async def get_executions_for_task_type(self, pool: str, task_type: str, limit: int) -> Sequence[Execution]:
-        return []
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        graph = self._graph
+        await asyncio.sleep(graph.chance.random() * 0.1)
+        if graph.is_down:
+            raise GraphUnavailable("the disk is full")
+        found = [row for row in graph.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
-    async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
-        return []
-
-    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
-        return []
-
-    async def count(self) -> int:
-        return len(self._graph.rows)
+    async def prune(self, before: datetime, keep: int) -> int:
+        return 0
 
     async def open(self) -> None:
         pass

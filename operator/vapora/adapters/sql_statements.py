@@ -65,7 +65,7 @@ SPEND = (
     " + (SELECT coalesce(sum(cost_cents), 0) FROM days WHERE pool = ?1 AND day >= ?3)"
 )
 
-_OF_ERROR = "FROM executions WHERE error_signature = ?1 AND error_signature <> ''"
+_OF_ERROR = "FROM executions WHERE error_signature = ?1 AND error_signature <> '' AND (?2 = '' OR namespace = ?2)"
 SEEN = f"SELECT count(*), min(finished) {_OF_ERROR}"
 LATEST_OF_ERROR = f"SELECT {_COLUMNS} {_OF_ERROR} {_LATEST} 1"
 _UNIT = "substr(failed.id, 1, length(failed.id) - length(CAST(failed.try AS TEXT)) - 1)"  # the id without `/<try>`

@@ -106,11 +106,13 @@ class SurrealGraph:
         day = write_date(since.astimezone(UTC).date())
         return await self._read_number(surql.SPEND, pool=pool, since=write_time(since), day=day)
 
-    async def find_known_cause(self, signature: str) -> KnownCause | None:
-        """Returns what is known of an error; None where it was never seen."""
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        """Returns what is known of an error, in one namespace or in all; None where it was never seen."""
         if not signature:
             return None
-        seen, latest = await self._query(f"{surql.SEEN}; {surql.LATEST_OF_ERROR}", signature=signature)
+        seen, latest = await self._query(
+            f"{surql.SEEN}; {surql.LATEST_OF_ERROR}", signature=signature, namespace=namespace or ""
+        )
         if not latest:
             return None
         failed = {_unit(found): found.try_ for found in reversed([_read(row) for row in latest])}

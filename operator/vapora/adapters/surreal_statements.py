@@ -47,10 +47,9 @@ SPEND = (
     "RETURN math::sum(SELECT VALUE cost_cents FROM executions WHERE pool = $pool AND finished >= $since)"
     " + math::sum(SELECT VALUE cost_cents FROM days WHERE pool = $pool AND day >= $day)"
 )
-SEEN = (
-    "SELECT count() AS seen, math::min(finished) AS first FROM executions WHERE error_signature = $signature GROUP ALL"
-)
-LATEST_OF_ERROR = f"{_SELECT} WHERE error_signature = $signature {_LATEST} {RECENT_FAILURES}"
+_OF_ERROR = "error_signature = $signature AND ($namespace = '' OR namespace = $namespace)"
+SEEN = f"SELECT count() AS seen, math::min(finished) AS first FROM executions WHERE {_OF_ERROR} GROUP ALL"
+LATEST_OF_ERROR = f"{_SELECT} WHERE {_OF_ERROR} {_LATEST} {RECENT_FAILURES}"
 SOLVED_BY = f"{_SELECT} WHERE unit IN $units AND outcome = 'success' {_LATEST} {RECENT_FAILURES}"
 
 BOUND_OF_COUNT = f"{_SELECT} {_LATEST} 1 START $keep"

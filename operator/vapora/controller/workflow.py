@@ -10,6 +10,7 @@ from functools import partial
 from vapora.controller.backlog import Backlog
 from vapora.controller.executor import name_of
 from vapora.controller.expiry import Expiry
+from vapora.controller.explaining import explain_failures
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.performer import Performer
@@ -152,7 +153,8 @@ class WorkflowReconciler:
             if observed is None:
                 return None
             decided, problems = await self._carry_out(run, observed, now)
-            run.status, run.frontier = decided.status, decided.frontier
+            run.status = await explain_failures(self._recorder, decided.status, decided.executions)
+            run.frontier = decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
             await self._record(run, (*self._list_rows(run), *decided.executions), wait=_find_patience(decided))
@@ -255,10 +257,8 @@ class WorkflowReconciler:
         """Hands executions to the recorder, again those that it had no room for; waits a moment for them."""
         if self._recorder is None:
             return
-        recorder = self._recorder
-        refused = [
-            row for row in run.unrecorded.values() if not recorder.is_durable(row.id) and not recorder.holds(row)
-        ]
+        recorder, held = self._recorder, run.unrecorded.values()
+        refused = [row for row in held if not recorder.is_durable(row.id) and not recorder.holds(row)]
         if fresh := {row.id: row for row in (*refused, *executions)}:
             await recorder.record(list(fresh.values()), wait=wait)
         known = {**run.unrecorded, **fresh}

@@ -11,7 +11,7 @@ from tests.unit.learning.builders import an_execution
 
 from vapora.adapters.clock import SystemClock
 from vapora.controller.recording import Recorder
-from vapora.core.learning.execution import GraphUnavailable
+from vapora.core.learning.execution import GraphUnavailable, KnownCause
 from vapora.core.plan import Key
 
 
@@ -29,6 +29,11 @@ class MemoryStore:
         if self.problem is not None:
             raise GraphUnavailable(self.problem)
         self.rows |= {execution.id: execution for execution in executions}
+
+    async def find_known_cause(self, signature, namespace=None):
+        await self.gate.wait()
+        found = [row for row in self.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
 
 @contextlib.asynccontextmanager
