@@ -38,11 +38,9 @@ class GraphPort:
             graph.outcomes.setdefault(row.id, set()).add(row.outcome)
 
     async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
-        graph = self._graph
-        await asyncio.sleep(graph.chance.random() * 0.1)
-        if graph.is_down:
-            raise GraphUnavailable("the disk is full")
-        found = [row for row in graph.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        found = [
+            row for row in self._graph.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)
+        ]
         return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
     async def prune(self, before: datetime, keep: int) -> int:

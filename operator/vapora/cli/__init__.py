@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from vapora.cli.agent import agents
+from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.operator import run_operator
 from vapora.cli.workflow import workflow
@@ -15,3 +16,4 @@ main.command("import")(import_)
 main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agents, name="agent")
+main.add_typer(graph, name="graph")

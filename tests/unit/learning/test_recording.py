@@ -181,6 +181,29 @@ async def test_what_agents_claim_is_clamped_before_it_is_kept_and_counted():
     assert meter.seen == {("clamped", field): 1 for field in ("started", "finished", "quality", "cost_cents")}
 
 
+def a_failure(number, **changes):
+    return an_execution(number, outcome="failure", reason="ExitCode", error_signature="e-1", **changes)
+
+
+async def test_what_is_known_of_an_error_in_its_namespace_is_told():
+    store = MemoryStore()
+    await store.record([a_failure(1), a_failure(1, uid="else", namespace="bank")])
+    async with recording(store) as (recorder, _):
+        known = await recorder.find_known_causes([failed := a_failure(2), other := an_execution(3)])
+    assert known[failed.id].startswith("seen once before")
+    assert known[other.id] == ""
+
+
+async def test_a_slow_or_absent_store_is_not_waited_for_to_explain():
+    store = MemoryStore()
+    store.gate.clear()
+    async with recording(store) as (recorder, _):
+        assert await recorder.find_known_causes([a_failure(1)], wait=0.01) == {}
+        store.problem = "the disk is full"
+        async with asyncio.timeout(5.0):
+            assert await recorder.find_known_causes([a_failure(1)], wait=60.0) == {}
+
+
 @pytest.mark.parametrize(("is_down", "want"), [(False, True), (True, False)])
 async def test_draining_says_whether_all_was_handed_over(is_down, want):
     store = MemoryStore()

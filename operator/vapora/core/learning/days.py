@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import UTC, date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, timedelta
 
 from vapora.core.learning.execution import CANCELLED, DailyAggregate, Execution
 
@@ -55,3 +55,32 @@ def _add(one: DailyAggregate, other: DailyAggregate) -> DailyAggregate:
         tokens=one.tokens + other.tokens,
         cost_cents=one.cost_cents + other.cost_cents,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Is what a namespace, a pool or a task type did and cost; `executions` counts what succeeded or failed."""
+
+    name: str
+    executions: int
+    successes: int
+    tokens: int
+    cost_cents: int
+    latency: timedelta
+
+
+def sum_by(field: str, days: Iterable[DailyAggregate]) -> list[Sum]:
+    """Adds days up by namespace, pool or task_type; the most expensive comes first."""
+    found: dict[str, Sum] = {}
+    for day in days:
+        name = str(getattr(day, field))
+        before = found.get(name) or Sum(name, 0, 0, 0, 0, timedelta(0))
+        found[name] = Sum(
+            name=name,
+            executions=before.executions + day.executions,
+            successes=before.successes + day.successes,
+            tokens=before.tokens + day.tokens,
+            cost_cents=before.cost_cents + day.cost_cents,
+            latency=before.latency + day.latency,
+        )
+    return sorted(found.values(), key=lambda row: (-row.cost_cents, -row.executions, row.name))
