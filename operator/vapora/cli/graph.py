@@ -32,7 +32,7 @@ Days = Annotated[int, typer.Option(min=1, help="How many days back, today includ
 Output = Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="How it is printed.")]
 
 
-@query.command(epilog="Example: vapora graph query executions -n shop --where step=build --where outcome=failure")
+@query.command(epilog="Example: vapora graph query executions -n shop --where outcome=failure")
 def executions(
     store: Store,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace.")],

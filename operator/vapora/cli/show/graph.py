@@ -43,7 +43,8 @@ def build_cause(cause: KnownCause) -> Table:
     """Builds what is known of an error, a line each."""
     latest, solver = cause.latest, cause.solved_by
     table = _build("", "", has_header=False)
-    table.add_row("Seen", f"{cause.seen} times, first {cause.first_seen:{_TIME}}, last {latest.finished:{_TIME}}")
+    times = "once" if cause.seen == 1 else f"{cause.seen} times"
+    table.add_row("Seen", f"{times}, first {cause.first_seen:{_TIME}}, last {latest.finished:{_TIME}}")
     table.add_row("Error", tidy(f"{latest.reason}: {latest.message}" if latest.message else latest.reason))
     table.add_row("Last in", f"try {latest.try_} of step {latest.step} of {latest.namespace}/{latest.workflow}")
     table.add_row("Solved by", describe_solution(solver) if solver else "nothing yet")

@@ -59,8 +59,9 @@ def print_table(table: Table) -> None:
     if console.is_terminal:
         console.print(table)
         return
+    console = Console(width=_UNLIMITED)
     with console.capture() as captured:
-        console.print(table, width=_UNLIMITED)
+        console.print(table)
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
