@@ -63,6 +63,8 @@ from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_DRAIN_PAUSE_SECONDS = 0.05
+_AWAY_PAUSE_SECONDS = 2.0
 _DRAIN_SECONDS = 3 * RESULTS_ACK_WAIT_SECONDS  # what a process that died has read comes again after one
 
 
@@ -224,6 +226,7 @@ class Fleet:
                 bystanders.run,
                 inventories.run,
                 self._read_results,
+                self._complete_inbox,
                 self._record,
                 *([self._retention.run] if self._retention is not None else []),
             ),
@@ -232,6 +235,7 @@ class Fleet:
     async def prepare(self) -> None:
         """Begins a term as leader: forgets what an earlier one knew, and opens what the settings name."""
         self._workflows.forget_all()
+        self._inbox.is_complete = False
         self._gate.begin()
         if self._broker is not None:
             await self._broker.connect()
@@ -239,15 +243,15 @@ class Fleet:
             await self._graph.open()
 
     async def drain_results(self) -> None:
-        """Waits until the answers that wait have come in: what was answered must not be asked again."""
-        if self._broker is None or self._broker.problem is not None:
-            return
+        """Waits a while until the answers that wait have come in: what was answered must not be asked again."""
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while await self._broker.pending_results() > 0:
-                    await self._clock.sleep(0.05)
+                while self._broker is not None and await self._broker.pending_results() > 0:
+                    await self._clock.sleep(_DRAIN_PAUSE_SECONDS)
         except (TimeoutError, BrokerUnavailable) as problem:
             log.warning("results may still be waiting", extra={"problem": str(problem)})
+        else:
+            self._inbox.is_complete = True
 
     async def close(self) -> None:
         """Lets go of the broker and the graph, after what waits for the graph is kept if it can be."""
@@ -284,6 +288,14 @@ class Fleet:
         async with aclosing(self._broker.results()) as deliveries:
             async for delivery in deliveries:
                 await self._letterbox.take(delivery)
+
+    async def _complete_inbox(self) -> None:
+        """Goes on waiting where the broker was away at first: until then nobody knows whether all is recorded."""
+        while not self._inbox.is_complete:
+            await self._clock.sleep(_AWAY_PAUSE_SECONDS)
+            if self._broker is None or self._broker.problem is None:
+                await self.drain_results()
+                self._wake_all()
 
     async def _record(self) -> None:
         if self._recorder is not None:

@@ -29,7 +29,7 @@ from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem
 from vapora.core.supported import SpecProblem
-from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, text
+from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, rows, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
@@ -357,6 +357,8 @@ class WorkflowReconciler:
         """
         if run.status == run.written and _is_recorded(before):
             return True
+        if not self._inbox.is_complete and _needs_pools(run.definition):
+            return False
         children = self._kit.store.children(run.identity.uid).values()
         ended = (view for view in find_settled(run.status, children) if has_ended(view, children))
         known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in ended)]
@@ -395,6 +397,4 @@ def _needs_pools(definition: Definition | SpecProblem) -> bool:
 
 
 def _is_recorded(status: Mapping[str, object]) -> bool:
-    conditions = status.get("conditions")
-    rows = conditions if isinstance(conditions, list) else []
-    return any(row.get("type") == "Recorded" and row.get("status") == "True" for row in rows)
+    return any((row.get("type"), row.get("status")) == ("Recorded", "True") for row in rows(status, "conditions"))

@@ -145,6 +145,27 @@ async def test_what_a_killed_operator_had_not_recorded_the_next_one_records() ->
 
 
 @in_virtual_time
+async def test_a_workflow_is_not_said_to_be_recorded_while_answers_may_still_come() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.graph.problem = "disk full"
+        cluster.submit(agent_step("t"))
+        await cluster.until(lambda: cluster.broker.tasks)
+        cluster.answer(task_of(cluster, "t"))
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        await cluster.kill()
+        cluster.graph.problem = None
+        late, cluster.answers = cluster.answers, {}
+        cluster.start()
+        cluster.operator.inbox.is_complete = False
+        await cluster.clock.sleep(30)
+        assert cluster.condition("Recorded") == "False Pending"
+        cluster.answer(task_of(cluster, "t"), **late[task_of(cluster, "t")])
+        cluster.operator.inbox.is_complete = True
+        await cluster.until(lambda: cluster.condition("Recorded") == "True Recorded")
+        assert cluster.graph.outcomes() == {"t//1": "success"}
+
+
+@in_virtual_time
 async def test_what_an_agent_did_is_recorded_before_the_status_forgets_who_did_it() -> None:
     async with Cluster().operated() as cluster:
         assert cluster.graph is not None
