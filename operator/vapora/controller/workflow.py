@@ -34,7 +34,7 @@ from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
@@ -271,7 +271,7 @@ class WorkflowReconciler:
         run.must_tell_rows = False
         kinds = {step.name: step.kind for step in (*run.definition.steps, *run.definition.completion)}
         rows = executions_of_rows(run.identity, run.written, kinds)
-        return [row for row in rows if not self._is_durable(row.id)]
+        return [relate(row, run.definition, run.written) for row in rows if not self._is_durable(row.id)]
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
@@ -337,7 +337,7 @@ class WorkflowReconciler:
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
         unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
-        await self._record(run, unknown, wait=0.0)
+        await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
         refused = [problem.action for problem in problems]

@@ -15,7 +15,8 @@ from vapora.core.learning.signature import compute_signature
 from vapora.core.plan import Key
 from vapora.core.views import ContainerEnd, JobView, PodView, project
 from vapora.core.workflow.attempts import Attempt, build_attempt
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
+from vapora.core.workflow.definition import read_definition
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.results import AgentResult, Answered
 from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
 
@@ -96,6 +97,19 @@ def test_an_answer_that_is_a_failure_says_the_agents_words() -> None:
         "tests are red",
         compute_signature("TaskFailed", None, "tests are red"),
     )
+
+
+def test_who_comes_later_knows_what_a_step_depends_on_gave_and_changed() -> None:
+    raw = {"steps": [{"name": "z", "run": {"image": "x"}}, {"name": "a", "run": {"image": "x"}, "dependsOn": ["z"]}]}
+    definition = read_definition(raw)
+    inventory = [{"kind": "Taskserv", "namespace": "default", "name": "api"}, {"kind": "Namespace", "name": "n"}]
+    row = StepStatus(replace(ENDED, memory={"inventory": inventory}), outputs={"image": "x:1"})
+    [found] = executions_of_rows(IDENTITY, written := WorkflowStatus(steps={"a": row}), {"a": "apply"})
+    told = relate(found, definition, written)
+    assert (told.depends_on, told.produced) == (("z",), ("image",))
+    assert told.deployed == ("Taskserv/default/api", "Namespace/n")
+    former = relate(replace(found, try_=1), definition, written)
+    assert (former.depends_on, former.produced, former.deployed) == (("z",), (), ())
 
 
 ROWS: Mapping[str, tuple[StepStatus, list[tuple[str, str]]]] = {

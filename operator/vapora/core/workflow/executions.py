@@ -10,13 +10,16 @@ from itertools import islice
 from vapora.core.learning.execution import FAILURE, Execution, execution_id
 from vapora.core.learning.signature import compute_signature
 from vapora.core.naming import NO_ITEM, UNDO
+from vapora.core.supported import SpecProblem
 from vapora.core.views import JobView, PodView, rows, text
+from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import find_job_failure, find_pod_failure
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.release import child_execution_id, read_labels
 from vapora.core.workflow.results import AgentResult, Answered
-from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
+from vapora.core.workflow.status import Identity, Stage, State, Unit, WorkflowStatus
 
 _MOST_NAMES = 50  # that an execution names of one kind
 
@@ -205,11 +208,27 @@ def record(
         model=answer.model,
         provider=answer.provider,
         cost_cents=answer.cost_cents,
-        depends_on=tuple(draft.graph.names[need.step] for need in draft.graph.needs[place[0]][:_MOST_NAMES]),
+        depends_on=_list_needs(draft.graph, place[0]) if draft.standing.stage is Stage.STEPS else (),
         produced=tuple(islice(produced, _MOST_NAMES)),
         deployed=_list_deployed(unit),
     )
     draft.executions.append(_explain(execution, unit.message, unit.exit_code))
+
+
+def relate(execution: Execution, definition: Definition | SpecProblem, written: WorkflowStatus) -> Execution:
+    """Adds to an execution, where the process that saw it first is gone, what its step depends on, gave and changed."""
+    if isinstance(definition, SpecProblem) or execution.step not in definition.graph.index:
+        return execution
+    related = replace(execution, depends_on=_list_needs(definition.graph, definition.graph.index[execution.step]))
+    row = written.step(execution.step)
+    if row.items is not None or row.unit.tries != execution.try_:
+        return related
+    produced = tuple(islice(row.outputs or (), _MOST_NAMES)) if execution.is_success else ()
+    return replace(related, produced=produced, deployed=_list_deployed(row.unit))
+
+
+def _list_needs(graph: Graph, place: int) -> tuple[str, ...]:
+    return tuple(graph.names[need.step] for need in graph.needs[place][:_MOST_NAMES])
 
 
 def _list_deployed(unit: Unit) -> tuple[str, ...]:
