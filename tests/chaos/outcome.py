@@ -164,9 +164,12 @@ def _describe(child: Json) -> tuple[str, ...]:
 def _read_executions(graph: Path, uid: str, namespace: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{graph}?mode=ro", uri=True)
     try:
-        query = f"SELECT {_COLUMNS} FROM executions WHERE id LIKE ? ORDER BY id"
+        query = f"SELECT workflow, {_COLUMNS} FROM executions WHERE id LIKE ? ORDER BY id"
         rows = connection.execute(query, (f"{uid}/%",)).fetchall()
-        return [tuple(str(value).replace(f"{namespace}/", "") for value in row) for row in rows]
+        return [
+            tuple(str(value).replace(f"{namespace}/", "").replace(name, "own-name") for value in row)
+            for name, *row in rows
+        ]
     finally:
         connection.close()
 

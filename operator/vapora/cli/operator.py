@@ -72,7 +72,10 @@ def _run(given: Mapping[str, Any]) -> None:
     try:
         settings = Settings(**given)
     except ValidationError as problem:
-        typer.echo(f"vapora operator: {problem}", err=True)
+        for error in problem.errors():
+            name = ".".join(map(str, error["loc"]))
+            found = "" if name.startswith("graph_") else f"; found is {error['input']!r}"  # which may be a password
+            typer.echo(f"vapora operator: {name}: {error['msg']}{found}", err=True)
         raise typer.Exit(USAGE) from None
     configure_logging("vapora-operator", settings.log_format, settings.log_level)
     rest_collector()
