@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from vapora.core.learning.execution import FAILURE, Execution, execution_id
+from vapora.core.learning.execution import FAILURE, MAX_TEXT, Execution, execution_id
 from vapora.core.learning.signature import compute_signature
 from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.supported import SpecProblem
@@ -56,7 +56,7 @@ def _explain(execution: Execution, message: str, exit_code: int | None) -> Execu
     if execution.outcome != FAILURE:
         return execution
     signature = compute_signature(execution.reason, exit_code, message)
-    return replace(execution, message=message, exit_code=exit_code, error_signature=signature)
+    return replace(execution, message=message[:MAX_TEXT], exit_code=exit_code, error_signature=signature)
 
 
 def _find_words(view: PodView | JobView, unit: Unit, try_: int) -> tuple[str, int | None]:
@@ -161,7 +161,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         cost_cents=answer.cost_cents,
     )
     is_written = unit.reason == reason and unit.state in {State.FAILED, State.RETRYING}
-    return _explain(execution, unit.message if is_written else answer.message, None)
+    return _explain(execution, unit.message if is_written else answer.words, None)
 
 
 def _judge_answer(answered: Answered) -> tuple[str, str]:

@@ -37,6 +37,12 @@ class AgentResult:
         """Is true where the broker gave the task up: no agent ever finished with it."""
         return self.code == "Undeliverable"
 
+    @property
+    def words(self) -> str:
+        """Is what the agent said of its failure."""
+        said = f"{self.code}: {self.message}" if self.code else self.message
+        return said or "the agent gave no reason"
+
 
 def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentResult:
     """Reads a TaskResult; a message that is none becomes a failure that says so."""
