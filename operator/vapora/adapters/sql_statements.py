@@ -69,12 +69,15 @@ _OF_ERROR = "FROM executions WHERE error_signature = ?1 AND error_signature <> '
 SEEN = f"SELECT count(*), min(finished) {_OF_ERROR}"
 LATEST_OF_ERROR = f"SELECT {_COLUMNS} {_OF_ERROR} {_LATEST} 1"
 _UNIT = "substr(failed.id, 1, length(failed.id) - length(CAST(failed.try AS TEXT)) - 1)"  # the id without `/<try>`
+# For each failure a range of the primary key; that its order is by `try` keeps PostgreSQL from walking another index.
+_SOLVER = (
+    f"SELECT solver.id FROM executions AS solver WHERE solver.id > {_UNIT} || '/' AND solver.id < {_UNIT} || '0' "
+    "AND solver.try > failed.try AND solver.outcome = 'success' ORDER BY solver.try DESC LIMIT 1"  # '0' follows '/'
+)
 SOLVED_BY = (
-    f"SELECT {', '.join(f'solver.{name}' for name in EXECUTION_COLUMNS)} "
-    f"FROM (SELECT id, try {_OF_ERROR} {_LATEST} {RECENT_FAILURES}) AS failed "
-    f"JOIN executions AS solver ON solver.id > {_UNIT} || '/' AND solver.id < {_UNIT} || '0' "  # '0' follows '/'
-    "AND solver.try > failed.try AND solver.outcome = 'success' "
-    "ORDER BY solver.finished DESC, solver.id DESC LIMIT 1"
+    f"{_SELECT} WHERE id = (SELECT solved_by FROM (SELECT failed.finished, ({_SOLVER}) AS solved_by "
+    f"FROM (SELECT id, try, finished {_OF_ERROR} {_LATEST} {RECENT_FAILURES}) AS failed) AS cases "
+    "WHERE solved_by IS NOT NULL ORDER BY finished DESC LIMIT 1)"
 )
 
 # What a batch of retention adds to its days and deletes; both in one transaction.

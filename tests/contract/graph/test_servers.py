@@ -14,10 +14,11 @@ from vapora.adapters.graph_url import build_graph
 from vapora.core.learning.execution import GraphUnavailable
 
 
-async def ask(url, statement):
+async def ask(url, *statements):
+    """Returns the rows of the last statement."""
     connection = await asyncpg.connect(url, password=PASSWORD)
     try:
-        return await connection.fetch(statement)
+        return [await connection.fetch(statement) for statement in statements][-1]
     finally:
         await connection.close()
 
@@ -86,9 +87,8 @@ async def test_a_database_that_cannot_be_written_is_a_problem_until_it_can(url):
     await graph.open()
     with pytest.raises(GraphUnavailable, match="read-only"):
         await graph.record([an_execution(2)])
-    await ask(
-        url, f"SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
-    )
+    writable = f"ALTER DATABASE {name} RESET default_transaction_read_only"
+    await ask(url, "SET default_transaction_read_only = off", writable)
     await until_it_records(graph, an_execution(2))
     assert await graph.count() == 2
     await graph.close()
@@ -104,7 +104,7 @@ async def test_two_operators_may_open_an_empty_database_at_once(url):
 
 
 async def test_others_tables_of_the_same_names_are_left_alone(url):
-    await ask(url, "CREATE TABLE executions (mine int); CREATE TABLE days (mine int)")
+    await ask(url, "CREATE TABLE executions (mine int)", "CREATE TABLE days (mine int)")
     graph = build_graph(url, PASSWORD)
     await graph.open()
     await graph.record([an_execution()])
