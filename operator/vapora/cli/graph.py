@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from vapora.cli.exits import Exit
-from vapora.cli.extras import needing
 from vapora.cli.options import fail
 
 graph = typer.Typer(
@@ -44,8 +43,8 @@ def executions(
 ) -> None:
     """Show the latest executions of a namespace."""
     column, _, value = where.partition("=")
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import show_executions  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import show_executions  # noqa: PLC0415  # slow
+
     if where and not (column and value):
         raise fail(f"--where {where}: COLUMN=VALUE is needed", Exit.USAGE)
     show_executions(store, namespace, column, value, limit, output)
@@ -58,8 +57,8 @@ def cause(
     output: Output = "table",
 ) -> None:
     """Show how often an error was seen, and what solved it last."""
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import show_cause  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import show_cause  # noqa: PLC0415  # slow
+
     show_cause(store, signature, output)
 
 
@@ -73,8 +72,8 @@ def cost(
     output: Output = "table",
 ) -> None:
     """Show what was spent and done, the most first."""
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import show_cost  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import show_cost  # noqa: PLC0415  # slow
+
     show_cost(store, by, days, output)
 
 
@@ -85,8 +84,8 @@ def trend(
     output: Output = "table",
 ) -> None:
     """Show which pools got better or worse at a task type in the last 14 days, the worst first."""
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import show_trend  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import show_trend  # noqa: PLC0415  # slow
+
     show_trend(store, task_type, output)
 
 
@@ -96,8 +95,8 @@ def export(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; else to the output.")] = None,
 ) -> None:
     """Write everything as lines of JSON."""
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import export_to  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import export_to  # noqa: PLC0415  # slow
+
     export_to(store, file)
 
 
@@ -107,6 +106,6 @@ def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `export` wrote; - reads from the input.")],
 ) -> None:
     """Add what `export` wrote; what is there already is replaced."""
-    with needing("operator", "graph"):
-        from vapora.cli.graphing import import_from  # noqa: PLC0415  # slow
+    from vapora.cli.graphing import import_from  # noqa: PLC0415  # slow
+
     import_from(store, file)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from vapora.adapters.graph_url import build_graph, find_path
 from vapora.cli.exits import Exit
+from vapora.cli.extras import needing
 from vapora.cli.options import fail
 from vapora.cli.show.graph import build_cause, build_costs, build_executions, build_trends
 from vapora.cli.show.printing import print_table
@@ -145,7 +146,8 @@ def _ask(store: str, ask: Callable[[KnowledgeGraph], Awaitable[T]], *, is_readin
 @asynccontextmanager
 async def _opened(store: str, *, is_reading: bool) -> AsyncIterator[KnowledgeGraph]:
     try:
-        graph = build_graph(store, os.environ.get("VAPORA_GRAPH_PASSWORD"))
+        with needing("operator", "graph"):
+            graph = build_graph(store, os.environ.get("VAPORA_GRAPH_PASSWORD"))
     except ValueError as problem:
         raise fail(f"--store: {problem}", Exit.USAGE) from None
     if is_reading and store.startswith("sqlite:") and not find_path(store).exists():
