@@ -6,7 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 from vapora.controller.ports import Caller
 from vapora.core.calls import Answer, Call, Perform, ProviderCall
@@ -65,6 +65,13 @@ class Performer:
     def take_changes(self, uid: str) -> set[str]:
         """Returns the ids of the calls that were answered since the last call."""
         return self._changes.pop(uid, set())
+
+    def keep(self, uid: str, asked: Set[str]) -> None:
+        """Lets all of a workflow's answers go but those `asked` for, and gives up the calls that are under way."""
+        for call_id in self.underway(uid) - asked:
+            self.cancel(call_id)
+        for call_id in [call_id for call_id in self.answers(uid) if call_id not in asked]:
+            self.forget(uid, call_id)
 
     def forget(self, uid: str, call_id: str) -> None:
         """Lets an answer go."""

@@ -299,9 +299,7 @@ class WorkflowReconciler:
         run.rests_on = found if is_same(found, status) else None
         run.written, run.published = run.status, basis
         self._places.note(key, build_contender(observed, run.status))
-        asked = find_asked(run.written, run.identity)
-        for call in [call for call in self._performer.answers(run.identity.uid) if call not in asked]:
-            self._performer.forget(run.identity.uid, call)
+        self._performer.keep(run.identity.uid, find_asked(run.written, run.identity))
         if (parent := self._kit.store.parent_of(key)) is not None:
             self._wake(parent)
         if run.events and (regarding := self._kit.store.get(key)) is not None:

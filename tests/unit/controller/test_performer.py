@@ -119,6 +119,17 @@ async def test_a_forgotten_call_may_be_made_again():
 
 
 @in_virtual_time
+async def test_what_nobody_asks_for_any_more_is_given_up_and_its_answer_forgotten():
+    world = World()
+    async with world.running():
+        for call, url in {"a": "quick", "b": "quick", "c": "slow", "d": "slow"}.items():
+            world.ask(f"u/{call}/0/1/1", url)
+        await settle()
+        world.performer.keep("u", {"u/b/0/1/1", "u/d/0/1/1"})
+        assert (world.answered("u"), world.performer.underway("u")) == ({"u/b/0/1/1"}, {"u/d/0/1/1"})
+
+
+@in_virtual_time
 async def test_forgetting_what_is_not_there_does_nothing():
     world = World()
     world.performer.forget("u", "u/a/0/1/1")

@@ -88,6 +88,8 @@ def test_a_child_is_asked_for_its_rollback_as_its_undoing_starts() -> None:
     bad = world.child("b")
     world.children[bad] = finished(world.children[bad], world.now, exit_code=1)
     world.plan(changed=frozenset({bad.name}))
+    assert (world.asked, str(world.status.phase)) == ({}, "RollingBack"), "that it is undone is written first"
+    world.plan(changed=frozenset())
     assert list(world.asked) == [world.child("c").name], "nothing else may ever wake it"
 
 

@@ -140,11 +140,13 @@ def test_a_child_that_nobody_wrote_down_is_stopped_too_and_its_name_never_used_a
     assert (str(world.status.phase), len(set(world.created))) == ("Running", 2)
 
 
-def test_a_next_try_that_nobody_wrote_down_is_counted_where_the_run_ends_first() -> None:
+def test_a_next_try_that_nobody_wrote_down_is_stopped_too_where_the_run_ends_first() -> None:
     world = World({"steps": [run_step("a", retry={"initialDelay": 0})]})
     world.settle()
     world.children[world.child("a")] = finished(world.children[world.child("a")], world.now, exit_code=1)
     kill_before_writing(world, "cancel 1")
+    assert world.children[world.child("a")].meta.is_deleting
+    world.finish("a", exit_code=143)
     assert (world.states(), world.step("a").unit.tries, len(world.created)) == ({"a": "Cancelled"}, 2, 2)
 
 

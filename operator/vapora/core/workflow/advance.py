@@ -121,12 +121,15 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
             draft.put_unit(place, replace(unit, is_open=False, pool="", pool_reason=""))
     if unit.next_attempt_at is None or place in draft.frontier.retrying:
         return None
-    name = draft.graph.names[place[0]]
-    # A process before this one, or a plan that came to nothing, may have begun already: it saw the failure earlier.
-    has_begun = draft.observed.changed is None and is_next_made(draft.observed, name, place[1], unit.tries)
-    if has_begun or draft.now >= unit.next_attempt_at:
+    if _has_begun_again(draft, place, unit) or draft.now >= unit.next_attempt_at:
         draft.frontier.retrying.append(place)
     return None
+
+
+def _has_begun_again(draft: Draft, place: Place, unit: Unit) -> bool:
+    """Returns whether a process before this one, or a plan that came to nothing, saw a try fail and began the next."""
+    is_full_look = draft.observed.changed is None
+    return is_full_look and is_next_made(draft.observed, draft.graph.names[place[0]], place[1], unit.tries)
 
 
 def _advance_task(draft: Draft, place: Place, unit: Unit) -> None:
@@ -243,7 +246,7 @@ def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
         infrastructure_failures=ended.infrastructure_failures,
         seed=f"{draft.observed.identity.uid}/{draft.graph.names[step]}/{item}",
     )
-    if isinstance(decision, Again) and draft.is_ending:
+    if isinstance(decision, Again) and draft.is_ending and not _has_begun_again(draft, place, ended):
         return _end_cancelled(draft, place, replace(ended, state=State.RETRYING), "")
     if isinstance(decision, Again):
         due = at + timedelta(seconds=decision.delay)

@@ -109,8 +109,9 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         if (following := find_next_stage(draft)) is None:
             break
         draft.enter(following)
-        if rests_on_news:
-            draft.durable_first = True  # else a crash could have the same effect end otherwise, and the run with it
+        if rests_on_news or following.stage is Stage.ROLLBACK:
+            # Else a crash could have the same effect end otherwise, or take a child that is undone for one that failed.
+            draft.durable_first = True
             break
         _work(draft)
     return _conclude(draft)
