@@ -44,6 +44,7 @@ from vapora.controller.providergate import ProviderGate, Settler
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.requests import RequestTimes
+from vapora.controller.retention import Retention
 from vapora.controller.runner import Reconciler
 from vapora.controller.runs import Runs
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
@@ -144,7 +145,9 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
-        self._recorder = Recorder(graph, wake=queue.add) if graph else None
+        self._recorder = Recorder(graph, wake=queue.add, clock=kit.clock, meter=meter) if graph else None
+        kept = {"days": settings.graph_keep_days, "executions": settings.graph_keep_executions}
+        self._retention = Retention(graph, kit.clock, **kept) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
@@ -237,6 +240,7 @@ class Fleet:
                 self._read_results,
                 self._complete_inbox,
                 self._record,
+                *([self._retention.run] if self._retention is not None else []),
             ),
         )
 

@@ -43,5 +43,8 @@ class FakeMeter:
     def gpu_job_ended(self, outcome: str, *, requested: float, used: float) -> None:
         self.seen["gpu job", outcome, str(round(requested)), str(round(used))] += 1
 
+    def execution_clamped(self, field: str) -> None:
+        self.seen["clamped", field] += 1
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

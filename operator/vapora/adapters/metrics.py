@@ -57,6 +57,9 @@ class Metrics:
             buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
             registry=self.registry,
         )
+        self._clamped = self._counter(
+            "executions_clamped", "Values of executions that cannot be and were kept as what can.", "field"
+        )
         self._leader = self._gauge("leader", "Whether this process leads.")
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
@@ -114,6 +117,10 @@ class Metrics:
         self._gpu_jobs(outcome).inc()
         self._gpu_seconds("requested").inc(requested)
         self._gpu_seconds("used").inc(used)
+
+    def execution_clamped(self, field: str) -> None:
+        """Counts a value of an execution that cannot be."""
+        self._clamped(field).inc()
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

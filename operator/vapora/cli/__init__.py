@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from vapora.cli.agent import agents
+from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.ml import ml
 from vapora.cli.operator import run_operator
@@ -17,3 +18,4 @@ main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agents, name="agent")
 main.add_typer(ml, name="ml")
+main.add_typer(graph, name="graph")

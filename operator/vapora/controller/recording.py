@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
-from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
+from vapora.controller.ports import Clock, Meter
+from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause, clamp, clamp_time, find_changes
+from vapora.core.learning.signature import describe_known_cause
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import WorkflowPlan
 
@@ -32,6 +35,10 @@ class ExecutionStore(Protocol):
         """Returns once they are durable; raises GraphUnavailable."""
         ...
 
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        """Returns what is known of an error; None where it was never seen; raises GraphUnavailable."""
+        ...
+
 
 class Recorder:
     """Hands executions to the store, again and again while it is down, and tells when they are durable.
@@ -40,9 +47,19 @@ class Recorder:
     there is room again for those that were refused. Ids do not change, so handing one over twice does no harm.
     """
 
-    def __init__(self, store: ExecutionStore, *, wake: Callable[[Key], None], limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        store: ExecutionStore,
+        *,
+        wake: Callable[[Key], None],
+        clock: Clock,
+        meter: Meter,
+        limit: int = LIMIT,
+    ) -> None:
         self._store = store
         self._wake = wake
+        self._clock = clock
+        self._meter = meter
         self._limit = limit
         self._outbox: OrderedDict[Key, dict[str, Execution]] = OrderedDict()
         self._count = 0
@@ -91,6 +108,22 @@ class Recorder:
         self._late |= late
         return not late
 
+    async def find_known_causes(self, failed: Sequence[Execution], *, wait: float = 0.05) -> dict[str, str]:
+        """Returns, by id, a sentence on what the failed tries' own namespace knows of their errors.
+
+        What the store does not answer within `wait` seconds, for all of them, is left out; it is not asked at all while
+        it is known to be down.
+        """
+        known: dict[str, str] = {}
+        if self.problem is not None:
+            return known
+        with contextlib.suppress(GraphUnavailable, TimeoutError):
+            async with asyncio.timeout(wait):
+                for row in failed:
+                    cause = await self._store.find_known_cause(row.error_signature, row.namespace)
+                    known[row.id] = describe_known_cause(cause, row) if cause is not None else ""
+        return known
+
     async def run(self) -> None:
         """Hands over what waits, until it is cancelled."""
         delay = _RETRY_FIRST
@@ -119,13 +152,20 @@ class Recorder:
         return True
 
     def _put(self, execution: Execution) -> None:
-        execution = clamp(execution)
+        execution = self._clamp(execution)
         rows = self._outbox.setdefault(_key_of(execution), {})
         self._count += execution.id not in rows
         rows[execution.id] = execution
         self._durable.pop(execution.id, None)
         self._has_work.set()
         self._is_idle.clear()
+
+    def _clamp(self, claimed: Execution) -> Execution:
+        kept = clamp(clamp_time(claimed, self._clock.now()))
+        if kept is not claimed:
+            for field in find_changes(claimed, kept):
+                self._meter.execution_clamped(field)
+        return kept
 
     async def _wait(self, keys: set[Key], seconds: float) -> None:
         """Waits until the store has all that the workflows handed over, or does not answer."""

@@ -42,7 +42,7 @@ from vapora.core.calls import Account, Answer, Call
 from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
-from vapora.core.learning.execution import Execution, GraphUnavailable
+from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
 from vapora.core.workflow.tasks import find_task_problem
@@ -66,6 +66,14 @@ class Graph:
         if self.seconds:
             await self._clock.sleep(self.seconds)
         self.rows |= {row.id: row for row in executions}
+
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        if self.problem:
+            raise GraphUnavailable(self.problem)
+        if self.seconds:
+            await self._clock.sleep(self.seconds)
+        found = [row for row in self.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
     def outcomes(self) -> dict[str, str]:
         """Outcome by what follows the workflow's uid in the id."""
@@ -112,9 +120,8 @@ class Operator:
     def __init__(self, cluster: "Cluster") -> None:
         api, clock, self.meter = cluster.api, cluster.clock, FakeMeter()
         self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
-        self.recorder = (
-            Recorder(cluster.graph, wake=self.queue.add, limit=cluster.graph_room) if cluster.graph else None
-        )
+        record = partial(Recorder, wake=self.queue.add, clock=clock, meter=self.meter, limit=cluster.graph_room)
+        self.recorder = record(cluster.graph) if cluster.graph else None
         source = FakeEventSource(api, lag=cluster.lag)
         pacer, events = (
             Pacer(clock, self.queue.add, per_second=10, spare=self.queue.spare),

@@ -12,6 +12,7 @@ import typer
 import yaml
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.table import Table
 
 from vapora.cli.exits import find_exit
 from vapora.cli.show.lines import tell_changes
@@ -49,13 +50,18 @@ def print_tree(obj: Object, now: datetime) -> None:
 
 
 def _print_table(found: Sequence[Object], now: datetime, *, is_wide: bool, has_namespaces: bool) -> None:
+    print_table(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
+
+
+def print_table(table: Table) -> None:
+    """Prints a table, cut to a terminal's width but whole where there is none."""
     console = Console()
-    table = build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces)
     if console.is_terminal:
         console.print(table)
         return
+    console = Console(width=_UNLIMITED)
     with console.capture() as captured:
-        console.print(table, width=_UNLIMITED)
+        console.print(table)
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 

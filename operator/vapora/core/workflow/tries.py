@@ -163,5 +163,4 @@ def look_at_task(observed: Observed, unit: Unit, task_id: str, now: datetime) ->
     if answer.outcome == "cancelled":
         return Stopped(answer.finished_at)
     reason = "Undeliverable" if answer.is_undeliverable else "TaskFailed" if answer.is_retryable else "TaskRefused"
-    words = f"{answer.code}: {answer.message}" if answer.code else answer.message
-    return Broken(Failure(reason, words or "the agent gave no reason"), answer.finished_at, agent=answer)
+    return Broken(Failure(reason, answer.words), answer.finished_at, agent=answer)
