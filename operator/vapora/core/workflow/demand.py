@@ -9,7 +9,7 @@ from datetime import datetime
 
 from vapora.core.learning.assignment import Request
 from vapora.core.workflow.definition import Definition, StepDefinition, compute_digest
-from vapora.core.workflow.graph import Graph
+from vapora.core.workflow.graph import sort_steps
 from vapora.core.workflow.status import Phase, State, StepStatus, Unit, WorkflowStatus
 
 AGENT = "agent"
@@ -49,7 +49,7 @@ def foresee(
     if status.phase not in _GOING:
         return foreseen
     ends: dict[int, float] = {}
-    for place in _order(definition.graph):
+    for place in sort_steps(definition.graph):
         step, row = definition.steps[place], status.step(definition.steps[place].name)
         expected = durations[place]
         takes = _NEVER if expected is None else expected
@@ -85,18 +85,6 @@ def read_request(step: StepDefinition) -> Request:
     if body is None:
         return Request("", pool="")
     return Request("", role=body.role, pool=body.pool, capabilities=frozenset(body.capabilities))
-
-
-def _order(graph: Graph) -> list[int]:
-    """Sorts the steps so that each comes after those that it waits for."""
-    waits = [len(needs) for needs in graph.needs]
-    order = [place for place, count in enumerate(waits) if count == 0]
-    for place in order:  # which grows meanwhile
-        for later in graph.dependents[place]:
-            waits[later] -= 1
-            if waits[later] == 0:
-                order.append(later)
-    return order
 
 
 def _find_end(row: StepStatus, begins: float, takes: float, now: datetime) -> float:

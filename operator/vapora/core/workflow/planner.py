@@ -301,7 +301,13 @@ def _conclude(draft: Draft) -> WorkflowPlan:
         requeue_after=None if draft.next_look is None or is_over else _seconds(draft.next_look - draft.now),
     )
     return WorkflowPlan(
-        plan, status, frontier, tuple(draft.executions), draft.durable_first and not is_over, draft.looked_at
+        plan,
+        status,
+        frontier,
+        tuple(draft.executions),
+        durable_first=draft.durable_first and not is_over,
+        lacks=frozenset(draft.lacks),
+        looked_at=draft.looked_at,
     )
 
 
