@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vapora.core.calls import Account, Answer, SecretRef
@@ -13,7 +13,7 @@ from vapora.core.plan import Key, Manifest
 if TYPE_CHECKING:
     from vapora.core.agentpool.broker import AgentReport, Delivery, QueueDepth
     from vapora.core.agentpool.triggers import Probe
-    from vapora.core.learning.execution import Execution
+    from vapora.core.learning.execution import DailyAggregate, Execution, KnownCause
 
 JsonObject = dict[str, object]
 C_contra = TypeVar("C_contra", contravariant=True)
@@ -189,7 +189,10 @@ class SecretReader(Protocol):
 
 
 class KnowledgeGraph(Protocol):
-    """Keeps executions. Calls raise GraphUnavailable."""
+    """Keeps executions. Calls raise GraphUnavailable.
+
+    What retention has let go still counts in days and spend, and nowhere else.
+    """
 
     @property
     def problem(self) -> str | None:
@@ -197,15 +200,42 @@ class KnowledgeGraph(Protocol):
         ...
 
     async def record(self, executions: Sequence[Execution]) -> None:
-        """Keeps executions by id, durably when it returns; a repeated one replaces itself."""
+        """Keeps executions by id, durably when it returns; what a repeated one does not say any more stays."""
         ...
 
     async def get_executions_for_task_type(self, pool: str, task_type: str, limit: int) -> Sequence[Execution]:
         """Returns the pool's latest executions of a task type, newest first."""
         ...
 
+    async def get_executions_for_task_types(
+        self, pools: Sequence[str], task_type: str, limit: int
+    ) -> Mapping[str, Sequence[Execution]]:
+        """Returns the same for many pools by one query; each pool has its entry."""
+        ...
+
     async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
         """Returns the pool's latest executions, newest first."""
+        ...
+
+    async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
+        """Returns the same for many pools by one query; each pool has its entry."""
+        ...
+
+    async def get_daily_aggregates(
+        self, pool: str | None, task_type: str | None, since: date
+    ) -> Sequence[DailyAggregate]:
+        """Returns days of a pool and task type, of all where one is None, from a UTC day on, the oldest first."""
+        ...
+
+    async def sum_spend(self, pool: str, since: datetime) -> int:
+        """Returns what a pool's executions that ended since then cost, in cents.
+
+        Where retention let some go that are as young, their whole days count.
+        """
+        ...
+
+    async def find_known_cause(self, signature: str) -> KnownCause | None:
+        """Returns what is known of an error; None where it was never seen."""
         ...
 
     async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
@@ -214,6 +244,24 @@ class KnowledgeGraph(Protocol):
 
     async def count(self) -> int:
         """Returns how many executions are kept."""
+        ...
+
+    async def prune(self, before: datetime, keep: int) -> int:
+        """Lets some of the oldest go that ended before then or are more than `keep`, after adding them to their days.
+
+        Returns how many; 0 once there are none.
+        """
+        ...
+
+    def export(self) -> AsyncGenerator[str, None]:
+        """Yields everything as lines of JSON, which `import_` of any store takes."""
+        ...
+
+    async def import_(self, lines: AsyncIterable[str]) -> int:
+        """Keeps what `export` gave and returns how many lines; raises ValueError that names a line which is none.
+
+        Importing the same twice changes nothing.
+        """
         ...
 
     async def open(self) -> None:
@@ -258,6 +306,10 @@ class Meter(Protocol):
 
     def result_dropped(self, cause: str) -> None:
         """Counts an agent's result for which nobody waits; `cause` is unreadable, workflow or namespace."""
+        ...
+
+    def execution_clamped(self) -> None:
+        """Counts an execution with a value that cannot be, such as a quality of 7; it is kept with what can be."""
         ...
 
     def leading(self, *, is_leader: bool) -> None:

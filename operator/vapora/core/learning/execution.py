@@ -1,13 +1,15 @@
-"""What is recorded of one try of one step."""
+"""What is recorded of one try of one step, and what the knowledge graph tells of many."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 SUCCESS, FAILURE, CANCELLED = "success", "failure", "cancelled"
 MAX_COUNT = 2**53  # what every store and JSON keep exactly
+MAX_MESSAGE = 512  # characters
+DAY = timedelta(days=1)
 
 
 class GraphUnavailable(Exception):
@@ -18,8 +20,9 @@ class GraphUnavailable(Exception):
 class Execution:
     """Is one try: who did what kind of work, how it ended, when, and what it cost.
 
-    `pool` is `namespace/name`, empty for work without one; `item` is None for a plain step; `outcome` is success,
-    failure or cancelled, `reason` why; `quality` lies in 0..1.
+    `pool` and `runner_up`, the pool it was chosen over, are `namespace/name`, empty for work without one; `item` is None
+    for a plain step; `outcome` is success, failure or cancelled, `reason`, `message` and `exit_code` say why; `quality`
+    lies in 0..1. `depends_on` names steps, `produced` outputs and `deployed` objects; no name holds white space.
     """
 
     id: str
@@ -42,6 +45,12 @@ class Execution:
     cost_cents: int = 0
     error_signature: str = ""
     trace_id: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    runner_up: str = ""
+    depends_on: tuple[str, ...] = ()
+    produced: tuple[str, ...] = ()
+    deployed: tuple[str, ...] = ()
 
     @property
     def workflow_uid(self) -> str:
@@ -64,16 +73,71 @@ def execution_id(uid: str, step: str, item: int | None, try_: int) -> str:
     return f"{uid}/{step}/{'' if item is None else item}/{try_}"
 
 
+@dataclass(frozen=True, slots=True)
+class DailyAggregate:
+    """Is what a pool did of a task type in one namespace on one UTC day; it outlives the executions it sums up.
+
+    `executions` counts those that succeeded or failed; `quality_sum` adds up the `quality_count` that had one.
+    """
+
+    day: date
+    namespace: str
+    pool: str
+    task_type: str
+    executions: int
+    successes: int
+    cancelled: int
+    quality_sum: float
+    quality_count: int
+    latency: timedelta
+    tokens: int
+    cost_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCause:
+    """Is what is known of an error: how often and when it was seen, its latest case, and what solved it last.
+
+    `solved_by` is the try that succeeded after a failure with this signature, of the same step; None where none did.
+    """
+
+    signature: str
+    seen: int
+    first_seen: datetime
+    latest: Execution
+    solved_by: Execution | None = None
+
+
 def clamp(execution: Execution) -> Execution:
-    """Brings what agents say of themselves into the bounds that every store keeps: counts, and quality in 0..1."""
+    """Brings what agents say of themselves into the bounds that every store keeps.
+
+    Counts are at least 0, quality lies in 0..1, text holds no NUL and messages are short, and nothing ends before it
+    started. An execution within bounds comes back as it is.
+    """
+    changes: dict[str, object] = {}
     quality = execution.quality
-    if quality is not None:
-        quality = None if math.isnan(quality) else min(max(quality, 0.0), 1.0)
-    tokens, cost = _clamp_count(execution.tokens), _clamp_count(execution.cost_cents)
-    if (quality, tokens, cost) == (execution.quality, execution.tokens, execution.cost_cents):
+    if quality is not None and not 0.0 <= quality <= 1.0:
+        changes["quality"] = None if math.isnan(quality) else min(max(quality, 0.0), 1.0)
+    for name in ("tokens", "cost_cents"):
+        count = getattr(execution, name)
+        if not 0 <= count <= MAX_COUNT:
+            changes[name] = min(max(count, 0), MAX_COUNT)
+    if execution.started > execution.finished:
+        changes["started"] = execution.finished
+    for name in _TEXTS:
+        said = getattr(execution, name)
+        if "\0" in said:
+            changes[name] = said.replace("\0", "")
+    if len(execution.message) > MAX_MESSAGE:
+        changes["message"] = execution.message.replace("\0", "")[:MAX_MESSAGE]
+    return replace(execution, **changes) if changes else execution  # type: ignore[arg-type]  # each by its own name
+
+
+def clamp_time(execution: Execution, now: datetime) -> Execution:
+    """Brings what ended in the future, by a clock that is ahead, to the present."""
+    if execution.finished <= now:
         return execution
-    return replace(execution, quality=quality, tokens=tokens, cost_cents=cost)
+    return replace(execution, finished=now, started=min(execution.started, now))
 
 
-def _clamp_count(count: int) -> int:
-    return min(max(count, 0), MAX_COUNT)
+_TEXTS = ("reason", "model", "provider", "task_type", "trace_id", "message")  # that agents and containers have a say in
