@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,8 +29,10 @@ from vapora.controller.backlog import Backlog
 from vapora.controller.bystanders import Bystanders
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
+from vapora.controller.expectations import Expectations
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
+from vapora.controller.learning import Learning
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
@@ -54,6 +56,9 @@ from vapora.core.agentpool.broker import BrokerUnavailable
 from vapora.core.calls import Account, Answer, Call, ClusterCall, GraphCall, HttpCall, MailCall, ProviderCall
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
+from vapora.core.learning.profile import LearningRules
+from vapora.core.learning.scoring import Recency
 from vapora.core.plan import Key
 from vapora.core.procedures.table import build_procedures, build_undoings
 from vapora.core.workflow.observed import Surroundings
@@ -137,7 +142,9 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
-        self._recorder = Recorder(graph, wake=queue.add) if graph else None
+        self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
+        self._expectations = Expectations(graph, kit.clock)
+        self._recorder = Recorder(graph, wake=queue.add, on_kept=self._learn) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
@@ -170,6 +177,8 @@ class Fleet:
             surroundings=self._look_around,
             pools=self._view_pools,
             outstanding=self._outstanding,
+            learning=self._learning,
+            expectations=self._expectations,
             backlog=self._backlog,
             on_release=collector.note_release,
             performer=self._performer,
@@ -193,6 +202,7 @@ class Fleet:
             backlog=self._backlog,
             autoscalers=self._autoscalers,
             nats_url=self._nats_url,
+            learned=self._learning.find_shown if self._learning else None,
         )
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
@@ -222,6 +232,8 @@ class Fleet:
                 inventories.run,
                 self._read_results,
                 self._record,
+                self._expectations.run,
+                *((self._learning.run, self._learning.show) if self._learning else ()),
             ),
         )
 
@@ -229,6 +241,9 @@ class Fleet:
         """Begins a term as leader: forgets what an earlier one knew, and opens what the settings name."""
         self._workflows.forget_all()
         self._gate.begin()
+        self._expectations.clear()
+        if self._learning is not None:
+            self._learning.clear()
         if self._broker is not None:
             await self._broker.connect()
         if self._graph is not None:
@@ -251,6 +266,11 @@ class Fleet:
             await self._broker.close()
         if self._graph is not None:
             await self._graph.close()
+
+    def _learn(self, executions: Sequence[Execution]) -> None:
+        self._expectations.note(executions)
+        if self._learning is not None:
+            self._learning.note(executions)
 
     def _look_around(self) -> Surroundings:
         known, broker_problem = self._surroundings, self._depths.problem
@@ -284,3 +304,8 @@ class Fleet:
     async def _record(self) -> None:
         if self._recorder is not None:
             await self._recorder.run()
+
+
+def _read_rules(settings: Settings) -> LearningRules:
+    recency = Recency(settings.learning_mode, settings.learning_half_life_days)
+    return LearningRules(settings.learning_limit, recency, settings.learning_epsilon)

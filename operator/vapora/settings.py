@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     context: str | None = None
     nats_url: str | None = None
     graph_path: Path | None = None
+    learning_epsilon: float = Field(0.05, ge=0, le=1)
+    learning_limit: int = Field(100, ge=1, le=1000)
+    learning_mode: Literal["halfLife", "adr014", "allTime"] = "halfLife"
+    learning_half_life_days: float = Field(7.0, gt=0, le=3650)
     workers: int = Field(32, ge=1, le=256)
     progress_writes_per_second: float = Field(10.0, gt=0, le=1000)
     outbound_allowed: Annotated[_Texts, AfterValidator(_check_targets)] = ()

@@ -24,6 +24,15 @@ _DIGITS = 4  # in a status
 
 
 @dataclass(frozen=True, slots=True)
+class LearningRules:
+    """Says how the operator learns: executions that count, how they fade, and the share of tasks that explore."""
+
+    limit: int = LIMIT
+    recency: Recency = field(default_factory=Recency)
+    epsilon: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """Is what learning keeps of an execution."""
 

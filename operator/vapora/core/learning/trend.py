@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from vapora.core.learning.execution import CANCELLED, Execution
+from vapora.core.learning.execution import CANCELLED, DailyAggregate, Execution
 
 WINDOW_DAYS = 14
 _MIN_DAYS = 3
@@ -38,6 +38,20 @@ def compute_trend(days: Sequence[Day]) -> Trend:
         return Trend(None, "Stable")
     slope = sum((number - middle) * (rate - mean) for number, rate in days) / spread
     return Trend(slope, "Improving" if slope > _SLOPE else "Declining" if slope < -_SLOPE else "Stable")
+
+
+def build_learning_curve(windows: Iterable[DailyAggregate]) -> dict[str, list[Day]]:
+    """Returns by task type the success rate of each day with executions, whatever the namespace; the oldest first."""
+    counts: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for window in windows:
+        if window.executions:
+            days, day = counts[window.task_type], window.day.toordinal()
+            successes, executions = days.get(day, (0, 0))
+            days[day] = (successes + window.successes, executions + window.executions)
+    return {
+        task_type: [(day, successes / executions) for day, (successes, executions) in sorted(days.items())]
+        for task_type, days in counts.items()
+    }
 
 
 def count_days(executions: Iterable[Execution], now: datetime) -> list[Day]:

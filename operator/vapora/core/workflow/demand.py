@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from vapora.core.learning.assignment import Request
+from vapora.core.supported import SpecProblem
 from vapora.core.workflow.definition import Definition, StepDefinition, compute_digest
 from vapora.core.workflow.graph import sort_steps
 from vapora.core.workflow.status import Phase, State, StepStatus, Unit, WorkflowStatus
@@ -16,6 +17,11 @@ AGENT = "agent"
 _GOING = frozenset({Phase.PENDING, Phase.RUNNING})
 _PASSED = frozenset({State.SUCCEEDED, State.SKIPPED})
 _NEVER = math.inf
+
+
+def needs_pools(definition: Definition | SpecProblem) -> bool:
+    """Returns whether steps of a run are tasks for agents."""
+    return isinstance(definition, Definition) and any(step.kind == AGENT for step in definition.steps)
 
 
 def count_waiting(definition: Definition, status: WorkflowStatus) -> Counter[Request]:

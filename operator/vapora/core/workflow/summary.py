@@ -27,6 +27,12 @@ _PROGRESS = {
 }
 
 
+def is_recorded(status: Mapping[str, object]) -> bool:
+    """Returns whether a status says that the knowledge graph has every try."""
+    conditions = rows(status, "conditions")
+    return any(row.get("type") == "Recorded" and row.get("status") == "True" for row in conditions)
+
+
 def encode_row(_: str, step: StepStatus, limits: Limits) -> Json:
     """Returns the row of a step."""
     return encode_step(step, limits)
