@@ -144,7 +144,7 @@ class Fleet:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
         self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
         self._expectations = Expectations(graph, kit.clock)
-        self._recorder = Recorder(graph, wake=queue.add, on_kept=self._learn) if graph else None
+        self._recorder = self._build_recorder(graph, meter)
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
@@ -266,6 +266,11 @@ class Fleet:
             await self._broker.close()
         if self._graph is not None:
             await self._graph.close()
+
+    def _build_recorder(self, graph: KnowledgeGraph | None, meter: Meter) -> Recorder | None:
+        if graph is None:
+            return None
+        return Recorder(graph, wake=self._queue.add, on_kept=self._learn, clock=self._clock, meter=meter)
 
     def _learn(self, executions: Sequence[Execution]) -> None:
         self._expectations.note(executions)

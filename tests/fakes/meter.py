@@ -34,5 +34,8 @@ class FakeMeter:
     def result_dropped(self, cause: str) -> None:
         self.seen["result dropped", cause] += 1
 
+    def execution_clamped(self, field: str) -> None:
+        self.seen["clamped", field] += 1
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

@@ -46,6 +46,9 @@ class Metrics:
         )
         self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
         self._results = self._counter("results_dropped", "Results of agents for which nobody waited.", "cause")
+        self._clamped = self._counter(
+            "executions_clamped", "Values of executions that cannot be and were kept as what can.", "field"
+        )
         self._leader = self._gauge("leader", "Whether this process leads.")
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
@@ -89,6 +92,10 @@ class Metrics:
     def result_dropped(self, cause: str) -> None:
         """Counts a result that was dropped."""
         self._results(cause).inc()
+
+    def execution_clamped(self, field: str) -> None:
+        """Counts a value of an execution that cannot be."""
+        self._clamped(field).inc()
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

@@ -7,24 +7,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from vapora.adapters.sql_graph import Change, SqlGraph
+from vapora.adapters.sql_rows import Row
 from vapora.adapters.sqlite_readers import SqliteReaders
-from vapora.adapters.sqlite_rows import (
-    COUNT,
-    SELECT_BY_COLUMN,
-    SELECT_BY_NAMESPACE,
-    SELECT_BY_POOL,
-    SELECT_BY_TASK_TYPE,
-    Row,
-    read_row,
-    write_row,
-)
 from vapora.adapters.sqlite_writer import SqliteWriter
-from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
+from vapora.core.learning.execution import GraphUnavailable
 
 _READER_THREADS = 2
 
 
-class SqliteGraph:
+class SqliteGraph(SqlGraph):
     """Is KnowledgeGraph over one file: one thread writes, others read beside it (WAL).
 
     A file that cannot be opened, written or trusted makes calls raise GraphUnavailable and shows in `problem`; it is
@@ -54,31 +46,10 @@ class SqliteGraph:
         if executor is not None:
             await asyncio.to_thread(executor.shutdown)
 
-    async def record(self, executions: Sequence[Execution]) -> None:
-        """Keeps executions by id, durably when it returns; what a repeated one does not say any more stays."""
-        if executions:
-            await self._writer.write([write_row(clamp(execution)) for execution in executions])
+    async def _change(self, changes: Sequence[Change]) -> None:
+        await self._writer.write(changes)
 
-    async def get_executions_for_task_type(self, pool: str, task_type: str, limit: int) -> Sequence[Execution]:
-        """Returns the pool's latest executions of a task type, newest first."""
-        return [read_row(row) for row in await self._read(SELECT_BY_TASK_TYPE, (pool, task_type, limit))]
-
-    async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
-        """Returns the pool's latest executions, newest first."""
-        return [read_row(row) for row in await self._read(SELECT_BY_POOL, (pool, limit))]
-
-    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
-        """Returns a namespace's latest executions, newest first: those with a value, without a column all."""
-        statement = SELECT_BY_COLUMN[column] if column else SELECT_BY_NAMESPACE
-        values = (namespace, value, limit) if column else (namespace, limit)
-        return [read_row(row) for row in await self._read(statement, values)]
-
-    async def count(self) -> int:
-        """Returns how many executions are kept."""
-        rows = await self._read(COUNT, ())
-        return int(rows[0][0] or 0)
-
-    async def _read(self, statement: str, values: Row) -> list[Row]:
+    async def _read(self, statement: str, values: Row = ()) -> Sequence[Row]:
         if self._executor is None or self.problem is not None:
             raise GraphUnavailable(self.problem or "the knowledge graph is closed")
         loop = asyncio.get_running_loop()

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from vapora.adapters.sqlite_rows import Row
+from vapora.adapters.sql_rows import Row
 from vapora.adapters.sqlite_schema import describe_problem, open_reader
 from vapora.core.learning.execution import GraphUnavailable
 

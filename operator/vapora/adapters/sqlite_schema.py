@@ -3,44 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
+from vapora.adapters.sql_statements import read_migrations
 from vapora.core.learning.execution import GraphUnavailable
 
 BUSY_SECONDS = 5.0
 
-# Forward only: a released migration is never changed, a change is a new one at the end.
-MIGRATIONS: Sequence[Sequence[str]] = (
-    (
-        """
-        CREATE TABLE executions (
-            id TEXT NOT NULL PRIMARY KEY,
-            namespace TEXT NOT NULL,
-            workflow TEXT NOT NULL,
-            step TEXT NOT NULL,
-            item INTEGER,
-            try INTEGER NOT NULL,
-            pool TEXT NOT NULL,
-            role TEXT NOT NULL,
-            task_type TEXT NOT NULL,
-            outcome TEXT NOT NULL,
-            reason TEXT NOT NULL,
-            started INTEGER NOT NULL,
-            finished INTEGER NOT NULL,
-            quality REAL,
-            tokens INTEGER NOT NULL,
-            model TEXT NOT NULL,
-            provider TEXT NOT NULL,
-            cost_cents INTEGER NOT NULL,
-            error_signature TEXT NOT NULL,
-            trace_id TEXT NOT NULL
-        )
-        """,
-        "CREATE INDEX executions_by_task_type ON executions (pool, task_type, finished)",
-        "CREATE INDEX executions_by_pool ON executions (pool, finished)",
-    ),
-)
+MIGRATIONS = read_migrations()
 
 
 def open_writer(path: Path, *, is_suspect: bool) -> sqlite3.Connection:

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from vapora.adapters.sql_graph import Change
 from vapora.adapters.sqlite_readers import SqliteReaders
-from vapora.adapters.sqlite_rows import UPSERT, Row
 from vapora.adapters.sqlite_schema import describe_problem, is_damage, open_writer
 from vapora.core.learning.execution import GraphUnavailable
 
@@ -31,9 +32,14 @@ FileIdentity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    rows: Sequence[Row]
+    changes: Sequence[Change]
     done: asyncio.Future[None]
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def size(self) -> int:
+        """Is how many rows it changes, about."""
+        return sum(len(rows) for _, rows in self.changes)
 
     def finish(self, problem: GraphUnavailable | None) -> None:
         """Tells the caller, from this thread, how it ended; a caller that is gone needs no answer."""
@@ -89,13 +95,13 @@ class SqliteWriter:
                 if late := self._queue.get_nowait():
                     late.finish(GraphUnavailable(_CLOSED))
 
-    async def write(self, rows: Sequence[Row]) -> None:
-        """Returns once the rows are durable; raises GraphUnavailable."""
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Returns once the changes, all or none of them, are durable; raises GraphUnavailable."""
         if not self.is_running:
             raise GraphUnavailable(self.problem or _CLOSED)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._queue.put(_Write(rows, done, loop))
+        self._queue.put(_Write(changes, done, loop))
         await done
 
     def report(self, problem: GraphUnavailable) -> None:
@@ -124,7 +130,7 @@ class SqliteWriter:
             return [], True
         if first is None:
             return [], False
-        writes, rows = [first], len(first.rows)
+        writes, rows = [first], first.size
         deadline = time.monotonic() + WINDOW_SECONDS
         while rows < BATCH_ROWS:
             try:
@@ -134,7 +140,7 @@ class SqliteWriter:
             if more is None:
                 return writes, False
             writes.append(more)
-            rows += len(more.rows)
+            rows += more.size
         return writes, True
 
     def _patience(self) -> float:
@@ -196,7 +202,7 @@ class SqliteWriter:
             problem = GraphUnavailable(self.problem or "it is closed")
         else:
             try:
-                self._insert(self._connection, writes)
+                self._carry_out(self._connection, writes)
             except sqlite3.Error as error:
                 self._is_suspect = is_damage(error)
                 problem = describe_problem(self._path, error)
@@ -208,11 +214,11 @@ class SqliteWriter:
         for write in writes:
             write.finish(problem)
 
-    def _insert(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
+    def _carry_out(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for write in writes:
-                connection.executemany(UPSERT, write.rows)
+            for statement, rows in chain.from_iterable(write.changes for write in writes):
+                connection.executemany(statement, rows)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -10,7 +10,7 @@ from vapora.controller.ports import Meter
 from vapora.controller.store import Store
 from vapora.core.agentpool.broker import Delivery
 from vapora.core.plan import Key
-from vapora.core.workflow.results import AgentResult, read_result
+from vapora.core.workflow.results import AgentResult, find_impossible, read_result
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Letterbox:
         key = self._store.key_of(delivery.id.partition("/")[0])
         if key is not None and key.namespace == delivery.namespace:
             self._inbox.put(delivery)
+            for field in find_impossible(delivery.result):
+                self._meter.execution_clamped(field)
             self._enqueue(key)
             return
         cause = "unreadable" if not delivery.id else "workflow" if key is None else "namespace"

@@ -308,8 +308,8 @@ class Meter(Protocol):
         """Counts an agent's result for which nobody waits; `cause` is unreadable, workflow or namespace."""
         ...
 
-    def execution_clamped(self) -> None:
-        """Counts an execution with a value that cannot be, such as a quality of 7; it is kept with what can be."""
+    def execution_clamped(self, field: str) -> None:
+        """Counts a value of an execution that cannot be, such as a quality of 7; what can be is kept instead."""
         ...
 
     def leading(self, *, is_leader: bool) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
-from vapora.core.learning.execution import Execution, GraphUnavailable, clamp
+from vapora.controller.ports import Clock, Meter
+from vapora.core.learning.execution import Execution, GraphUnavailable, clamp, clamp_time, find_changes
 from vapora.core.plan import Key
 
 BATCH = 500
@@ -44,12 +45,16 @@ class Recorder:
         store: ExecutionStore,
         *,
         wake: Callable[[Key], None],
+        clock: Clock,
+        meter: Meter,
         on_kept: Callable[[Sequence[Execution]], None] = lambda _: None,
         limit: int = LIMIT,
     ) -> None:
         self._store = store
         self._wake = wake
         self._on_kept = on_kept
+        self._clock = clock
+        self._meter = meter
         self._limit = limit
         self._outbox: OrderedDict[Key, dict[str, Execution]] = OrderedDict()
         self._count = 0
@@ -127,13 +132,20 @@ class Recorder:
         return True
 
     def _put(self, execution: Execution) -> None:
-        execution = clamp(execution)
+        execution = self._clamp(execution)
         rows = self._outbox.setdefault(_key_of(execution), {})
         self._count += execution.id not in rows
         rows[execution.id] = execution
         self._durable.pop(execution.id, None)
         self._has_work.set()
         self._is_idle.clear()
+
+    def _clamp(self, claimed: Execution) -> Execution:
+        kept = clamp(clamp_time(claimed, self._clock.now()))
+        if kept is not claimed:
+            for field in find_changes(claimed, kept):
+                self._meter.execution_clamped(field)
+        return kept
 
     async def _wait(self, keys: set[Key], seconds: float) -> None:
         """Waits until the store has all that the workflows handed over, or does not answer."""

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.graph.stores import STORES
 from tests.unit.learning.builders import NOW, an_execution
 
-from vapora.core.learning.execution import GraphUnavailable
+from vapora.core.learning.execution import MAX_COUNT, GraphUnavailable
 
 ROOT = Path(__file__).parents[3]
 
@@ -121,7 +121,7 @@ async def test_times_keep_their_moment_in_any_zone(graph):
 async def test_claims_out_of_bounds_are_clamped(graph):
     await graph.record([an_execution(quality=float("inf"), tokens=10**30, cost_cents=-1)])
     kept = (await read_all(graph))[0]
-    assert (kept.quality, kept.tokens, kept.cost_cents) == (1.0, 2**53, 0)
+    assert (kept.quality, kept.tokens, kept.cost_cents) == (1.0, MAX_COUNT, 0)
 
 
 async def test_many_callers_at_once_are_all_recorded(graph):

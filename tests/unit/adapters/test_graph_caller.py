@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tests.unit.learning.builders import an_execution
 
 from vapora.adapters.graph_caller import GraphCaller
-from vapora.adapters.sqlite_rows import SELECT_BY_COLUMN
+from vapora.adapters.sql_statements import SELECT_BY_COLUMN
 from vapora.core.calls import Account, GraphCall
 from vapora.core.learning.execution import Execution, GraphUnavailable
 from vapora.core.tasks.provisioning.asking.querying import COLUMNS

@@ -131,11 +131,15 @@ class Operator:
         self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
         self.learning = Learning(cluster.graph, clock, LearningRules(), self.queue.add) if cluster.graph else None
         self.expectations = Expectations(cluster.graph, clock)
-        self.recorder = (
-            Recorder(cluster.graph, wake=self.queue.add, on_kept=self._learn, limit=cluster.graph_room)
-            if cluster.graph
-            else None
+        record = partial(
+            Recorder,
+            wake=self.queue.add,
+            clock=clock,
+            meter=self.meter,
+            on_kept=self._learn,
+            limit=cluster.graph_room,
         )
+        self.recorder = record(cluster.graph) if cluster.graph else None
         source = FakeEventSource(api, lag=cluster.lag)
         pacer, events = (
             Pacer(clock, self.queue.add, per_second=10, spare=self.queue.spare),

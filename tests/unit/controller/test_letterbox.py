@@ -17,11 +17,11 @@ class World(Engine):
         self.letterbox = Letterbox(self.store, self.inbox, self.woken.append, self.meter)
         self.uid = self.add(build_workflow("w", steps=[]))["metadata"]["uid"]
 
-    async def take(self, task: str, namespace: str) -> None:
+    async def take(self, task: str, namespace: str, **claims: object) -> None:
         async def ack() -> None:
             self.acked.append(task)
 
-        await self.letterbox.take(Delivery({"id": task, "outcome": "success"}, task, None, ack, namespace))
+        await self.letterbox.take(Delivery({"id": task, "outcome": "success", **claims}, task, None, ack, namespace))
 
 
 async def test_a_result_wakes_its_workflow_and_is_not_acknowledged_yet() -> None:
@@ -47,3 +47,10 @@ async def test_dropped_and_counted(task: str, namespace: str, cause: str) -> Non
     assert world.meter.seen["result dropped", cause] == 1
     assert (world.woken, world.acked) == ([], [task])
     assert not world.inbox.has(world.uid)
+
+
+async def test_claims_that_cannot_be_are_counted() -> None:
+    world = World()
+    await world.take(f"{world.uid}/s/0/1", "default", quality=7, costCents=-3, tokens={"prompt": 2, "completion": -1})
+    await world.take(f"{world.uid}/s/0/2", "default", quality=1, costCents=3, tokens={"prompt": 2})
+    assert world.meter.seen == {("clamped", field): 1 for field in ("quality", "tokens", "cost_cents")}

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import time
+from datetime import timedelta
 
 import pytest
+from tests.fakes.meter import FakeMeter
 from tests.unit.learning.builders import an_execution
 
+from vapora.adapters.clock import SystemClock
 from vapora.controller.recording import Recorder
 from vapora.core.learning.execution import GraphUnavailable
 from vapora.core.plan import Key
@@ -31,7 +34,7 @@ class MemoryStore:
 @contextlib.asynccontextmanager
 async def recording(store, **options):
     woken = []
-    recorder = Recorder(store, wake=woken.append, **options)
+    recorder = Recorder(store, wake=woken.append, **{"clock": SystemClock(), "meter": FakeMeter(), **options})
     task = asyncio.create_task(recorder.run())
     try:
         yield recorder, woken
@@ -161,11 +164,16 @@ async def test_a_full_outbox_refuses_and_wakes_the_workflow_once_there_is_room()
     assert set(store.rows) == {first.id, second.id}
 
 
-async def test_what_agents_claim_is_clamped_before_it_is_kept():
-    store = MemoryStore()
-    async with recording(store) as (recorder, _):
-        await recorder.record([an_execution(quality=7.0, cost_cents=-3)], wait=5.0)
-    assert [(execution.quality, execution.cost_cents) for execution in store.rows.values()] == [(1.0, 0)]
+async def test_what_agents_claim_is_clamped_before_it_is_kept_and_counted():
+    store, meter, clock = MemoryStore(), FakeMeter(), SystemClock()
+    tomorrow = clock.now() + timedelta(days=1)
+    claimed = an_execution(quality=7.0, cost_cents=-3, started=tomorrow, finished=tomorrow)
+    async with recording(store, meter=meter, clock=clock) as (recorder, _):
+        await recorder.record([claimed, an_execution(2, quality=0.5)], wait=5.0)
+    kept, other = store.rows.values()
+    assert (kept.quality, kept.cost_cents, other.quality) == (1.0, 0, 0.5)
+    assert kept.started <= kept.finished < tomorrow
+    assert meter.seen == {("clamped", field): 1 for field in ("started", "finished", "quality", "cost_cents")}
 
 
 @pytest.mark.parametrize(("is_down", "want"), [(False, True), (True, False)])

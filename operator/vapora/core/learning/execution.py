@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 
 SUCCESS, FAILURE, CANCELLED = "success", "failure", "cancelled"
-MAX_COUNT = 2**53  # what every store and JSON keep exactly
+MAX_COUNT = 10**12  # of one execution; sums of millions still fit what every store and JSON keep exactly
 MAX_MESSAGE = 512  # characters
 DAY = timedelta(days=1)
 
@@ -20,7 +20,7 @@ class GraphUnavailable(Exception):
 class Execution:
     """Is one try: who did what kind of work, how it ended, when, and what it cost.
 
-    `pool` and `runner_up`, the pool it was chosen over, are `namespace/name`, empty for work without one; `item` is None
+    `pool` and `runner_up`, the pool it was chosen over, are `namespace/name`, empty where there is none; `item` is None
     for a plain step; `outcome` is success, failure or cancelled, `reason`, `message` and `exit_code` say why; `quality`
     lies in 0..1. `depends_on` names steps, `produced` outputs and `deployed` objects; no name holds white space.
     """
@@ -138,6 +138,12 @@ def clamp_time(execution: Execution, now: datetime) -> Execution:
     if execution.finished <= now:
         return execution
     return replace(execution, finished=now, started=min(execution.started, now))
+
+
+def find_changes(claimed: Execution, kept: Execution) -> list[str]:
+    """Returns the names of the fields that differ, in the order of the class."""
+    names = (field.name for field in fields(Execution))
+    return [name for name in names if getattr(claimed, name) != getattr(kept, name)]
 
 
 _TEXTS = ("reason", "model", "provider", "task_type", "trace_id", "message")  # that agents and containers have a say in

@@ -60,6 +60,18 @@ def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentRes
     )
 
 
+def find_impossible(raw: Mapping[str, object] | None) -> list[str]:
+    """Returns the fields of a TaskResult whose values cannot be and were read as what can, by an Execution's names."""
+    raw = raw or {}
+    quality, tokens, cents = raw.get("quality"), child(raw, "tokens"), raw.get("costCents")
+    found = {
+        "quality": quality is not None and not (_is_number(quality) and 0.0 <= quality <= 1.0),
+        "tokens": any(_is_number(count) and count < 0 for count in tokens.values()),
+        "cost_cents": _is_number(cents) and cents < 0,
+    }
+    return [field for field, is_impossible in found.items() if is_impossible]
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
