@@ -1,7 +1,7 @@
 """Steps with forEach: how many items run at once, how many may fail, what they cost."""
 
 import pytest
-from tests.unit.workflow.world import World, run_step
+from tests.unit.workflow.world import World, agent_step, pool, run_step
 
 from vapora.core.calls import Answer, ReadCall
 from vapora.core.workflow.outputs import MAX_ALL_BYTES, measure
@@ -113,6 +113,22 @@ def test_a_for_each_whose_items_were_cancelled_is_cancelled() -> None:
     items = world.step("f").items
     assert items is not None
     assert (str(world.step("f").state), str(items.succeeded), str(items.cancelled)) == ("Cancelled", "0", "1")
+
+
+def test_an_item_that_was_cancelled_while_others_failed_repeats_no_task_when_it_starts_anew() -> None:
+    fan = agent_step("f", dependsOn=["a"], forEach={"items": list("ab")})
+    world = World({"retry": {"maxAttempts": 1}, "steps": [run_step("a"), fan]}, pools=(pool("developers"),))
+    world.settle()
+    world.finish("a")
+    world.answer("f", 1, outcome="failure", code="Undeliverable")
+    world.pass_time(3600)
+    world.answer("f", 0, outcome="failure")
+    world.answer("f", 1, outcome="cancelled")
+    assert str(world.status.phase) == "Failed"
+    world.ask("retry/a 1")
+    world.finish("a")
+    told = sorted(task.partition("/f/")[2] for task in world.published)
+    assert told == ["0/1", "0/3", "1/1", "1/2", "1/3"]
 
 
 def test_children_of_an_earlier_round_start_no_items_of_the_next() -> None:

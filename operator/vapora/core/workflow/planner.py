@@ -265,17 +265,14 @@ def _cancel_rest(draft: Draft) -> None:
 def _close_fans(draft: Draft) -> None:
     """Ends every forEach whose items have ended, or have failed too often."""
     for step in sorted(draft.frontier.fans):
-        status = draft.status(step)
-        items, active = status.items, draft.active_items(step)
-        if items is None:
-            continue
         failing = is_failing(draft, step)
         if failing:
-            for item in sorted(active):
+            for item in sorted(draft.active_items(step)):
                 cancel(draft, (step, item), grace=CANCEL_GRACE)
-        if active:
+        status = draft.status(step)  # with the tries of those that were cancelled
+        items = status.items
+        if items is None or draft.active_items(step):
             continue
-        items = draft.status(step).items or items
         ended = replace(status.unit, finished_at=draft.now, reason="", message="")
         if failing:
             first = items.failures[0] if items.failures else None
