@@ -2,9 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
-from vapora.core.learning.execution import Execution, GraphUnavailable
+from vapora.core.learning.execution import DailyAggregate, Execution, GraphUnavailable
+
+LATEST = 1000
+READ_SECONDS = 0.004
 
 
 class Graph:
@@ -37,13 +41,32 @@ class GraphPort:
             graph.outcomes.setdefault(row.id, set()).add(row.outcome)
 
     async def get_executions_for_task_type(self, pool: str, task_type: str, limit: int) -> Sequence[Execution]:
-        return []
+        return await self._read(limit, pool=pool, task_type=task_type)
+
+    async def get_executions_for_task_types(
+        self, pools: Sequence[str], task_type: str, limit: int
+    ) -> Mapping[str, Sequence[Execution]]:
+        return {pool: await self._read(limit, pool=pool, task_type=task_type) for pool in pools}
 
     async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
-        return []
+        return await self._read(limit, pool=pool)
+
+    async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
+        return {pool: await self._read(limit, pool=pool) for pool in pools}
+
+    async def get_daily_aggregates(self, pool: str, task_type: str | None, since: date) -> Sequence[DailyAggregate]:
+        return [_build_day(row) for row in await self._read(LATEST, pool=pool) if row.finished.date() >= since]
 
     async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
-        return []
+        return await self._read(limit, namespace=namespace)
+
+    async def _read(self, limit: int, **wanted: str) -> list[Execution]:
+        await asyncio.sleep(READ_SECONDS)
+        if self._graph.is_down:
+            raise GraphUnavailable("the disk is full")
+        rows = self._graph.rows.values()
+        found = [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
+        return sorted(found, key=lambda row: (row.finished, row.id), reverse=True)[:limit]
 
     async def count(self) -> int:
         return len(self._graph.rows)
@@ -53,3 +76,21 @@ class GraphPort:
 
     async def close(self) -> None:
         pass
+
+
+def _build_day(row: Execution) -> DailyAggregate:
+    """Returns the part of one execution in its day."""
+    return DailyAggregate(
+        day=row.finished.date(),
+        namespace=row.namespace,
+        pool=row.pool,
+        task_type=row.task_type,
+        executions=1,
+        successes=int(row.is_success),
+        cancelled=0,
+        quality_sum=0.0,
+        quality_count=0,
+        latency=row.latency,
+        tokens=row.tokens,
+        cost_cents=row.cost_cents,
+    )

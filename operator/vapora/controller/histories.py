@@ -32,6 +32,7 @@ class _PoolHistory:
         self.read_at = monotonic
         self._rules = rules
         self._rows: dict[str | None, list[Past]] = {}
+        self._ids: dict[str | None, set[str]] = {}
         self._stale: set[str | None] = set()
         self._profile = create_learning_profile(pool)
 
@@ -42,19 +43,20 @@ class _PoolHistory:
         """Takes what was read, beside what is known of what came meanwhile."""
         newer = (*self._rows.get(task_type, ()), *arrived)
         self._rows[task_type] = sorted(rows, key=_order)[-self._rules.limit :]
+        self._ids[task_type] = {row.id for row in rows}
         self._stale.add(task_type)
         for row in newer:
             self.add(task_type, row)
 
     def add(self, task_type: str | None, past: Past) -> None:
         """Takes an execution; one that is recorded again replaces itself."""
-        rows = self._rows[task_type]
-        known = next((place for place, row in enumerate(rows) if row.id == past.id), None)
-        if known is not None:
-            del rows[known]
+        rows, ids = self._rows[task_type], self._ids[task_type]
+        if past.id in ids:
+            rows[:] = [row for row in rows if row.id != past.id]
+        ids.add(past.id)
         insort(rows, past, key=_order)
         if len(rows) > self._rules.limit:
-            del rows[0]
+            ids.discard(rows.pop(0).id)
         self._stale.add(task_type)
 
     def rate(self, now: datetime) -> LearningProfile:
