@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from vapora.cli.agent import agents
+from vapora.cli.agent import agents as agent
+from vapora.cli.agents import agents
 from vapora.cli.importing import import_, lint_
 from vapora.cli.operator import run_operator
 from vapora.cli.workflow import workflow
@@ -14,4 +15,5 @@ main.command("operator")(run_operator)
 main.command("import")(import_)
 main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
-main.add_typer(agents, name="agent")
+main.add_typer(agent, name="agent")
+main.add_typer(agents, name="agents")

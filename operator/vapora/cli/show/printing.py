@@ -12,6 +12,7 @@ import typer
 import yaml
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.table import Table
 
 from vapora.cli.exits import find_exit
 from vapora.cli.show.lines import tell_changes
@@ -48,9 +49,22 @@ def print_tree(obj: Object, now: datetime) -> None:
     Console().print(build_tree(obj, now))
 
 
+def print_rows(found: Sequence[Object], table: Table, output: str, *, nothing: str) -> None:
+    """Prints rows as table, json or yaml; says `nothing` where a table would be empty."""
+    if output not in {"table", "wide"}:
+        _dump([dict(row) for row in found], output)
+    elif found:
+        _print_rich(table)
+    else:
+        typer.echo(nothing, err=True)
+
+
 def _print_table(found: Sequence[Object], now: datetime, *, is_wide: bool, has_namespaces: bool) -> None:
+    _print_rich(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
+
+
+def _print_rich(table: Table) -> None:
     console = Console()
-    table = build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces)
     if console.is_terminal:
         console.print(table)
         return
@@ -65,11 +79,11 @@ def _strip(obj: Object) -> dict[str, object]:
     return {**obj, "metadata": meta}
 
 
-def _dump(value: Object, output: str) -> None:
+def _dump(value: dict[str, object] | list[dict[str, object]], output: str) -> None:
     if output == "json":
         typer.echo(json.dumps(value, indent=2))
     else:
-        typer.echo(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
 class LineWatcher:

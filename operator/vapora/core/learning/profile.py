@@ -15,6 +15,7 @@ from vapora.core.learning.scoring import (
     weigh_recency,
 )
 from vapora.core.learning.trend import Trend, compute_trend, count_days
+from vapora.core.views import number, rows, text
 
 LIMIT = 100  # executions that count, of a task type and of all
 SHOWN_TYPES = 10
@@ -137,9 +138,9 @@ def build_profile(
     for execution in known:
         by_type.setdefault(execution.task_type, []).append(execution)
     profile = set_success_rate(create_learning_profile(pool), [execution.is_success for execution in known])
-    for task_type, rows in by_type.items():
-        past = [kept for row in rows if (kept := keep_past(row)) is not None]
-        trend = compute_trend(count_days(rows, now))
+    for task_type, found in by_type.items():
+        past = [kept for row in found if (kept := keep_past(row)) is not None]
+        trend = compute_trend(count_days(found, now))
         expertise = build_expertise(task_type, past, now, recency or Recency(), trend)
         profile = add_task_type_expertise(profile, expertise)
     return profile
@@ -158,6 +159,28 @@ def update_profile_with_learning(status: Mapping[str, object], profile: Learning
     known.sort(key=lambda expertise: (-expertise.executions, -expertise.evidence, expertise.task_type))
     rows = [describe_expertise(expertise) for expertise in known[:SHOWN_TYPES]]
     return {**status, "successRate": round(profile.success_rate, _DIGITS), "expertise": rows}
+
+
+def read_profile(pool: str, status: Mapping[str, object]) -> LearningProfile:
+    """Reads from the status of an AgentPool what it shows; the number of executions of all types is that shown."""
+    profile = create_learning_profile(pool)
+    for row in rows(status, "expertise"):
+        profile = add_task_type_expertise(
+            profile,
+            TaskTypeExpertise(
+                task_type=text(row, "taskType"),
+                executions=number(row, "executions"),
+                success_rate=_read_share(row, "recentSuccessRate"),
+                expertise=_read_share(row, "expertise"),
+            ),
+        )
+    executions = sum(known.executions for known in profile.expertise.values())
+    return replace(profile, executions=executions, success_rate=_read_share(status, "successRate"))
+
+
+def _read_share(row: Mapping[str, object], name: str) -> float:
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else UNKNOWN_SHARE
 
 
 def describe_expertise(expertise: TaskTypeExpertise) -> dict[str, object]:
