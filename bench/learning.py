@@ -79,7 +79,7 @@ class Outcome:
         return estimate([one - other for one, other in pairs])
 
     def regret(self, policy: str) -> float:
-        return -self.uplift(policy, "oracle").mean
+        return 0.0 - self.uplift(policy, "oracle").mean
 
 
 @dataclass(frozen=True, slots=True)
