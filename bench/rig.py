@@ -102,7 +102,7 @@ class Rig:
             "kubeconfig": self._kubeconfig,
             "lease-namespace": SYSTEM_NAMESPACE,
             "identity": "bench",
-            "graph-path": self._supervisor.folder / "graph.db",
+            "graph-url": f"sqlite://{self._supervisor.folder}/graph.db",
             "http-host": "127.0.0.1",
             "http-port": 0,
             "log-format": "json",

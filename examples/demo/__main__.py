@@ -93,7 +93,7 @@ def operator(cluster: EmbeddedCluster, processes: Supervisor, graph: Path) -> It
     kubeconfig = cluster.user_kubeconfig(SYSTEM, "vapora-operator")
     command = [sys.executable, "-m", "vapora", "operator", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
     command += ["--http-host", "127.0.0.1", "--http-port", "0", "--lease-namespace", SYSTEM]
-    command += ["--nats-url", cluster.nats.url, "--graph-path", str(graph), "--outbound-allowed", "127.0.0.1"]
+    command += ["--nats-url", cluster.nats.url, "--graph-url", f"sqlite://{graph}", "--outbound-allowed", "127.0.0.1"]
     process = processes.start("operator", command, env=cluster.environment())
     yield
     if not process.is_running:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from vapora.adapters.clock import SystemClock
+from vapora.adapters.graph_url import build_graph
 from vapora.adapters.http_server import serve
 from vapora.adapters.kopf_frame import KopfFrame
 from vapora.adapters.kube_client import TRIES, KubernetesApi
@@ -17,7 +18,6 @@ from vapora.adapters.kube_config import Credentials, load_configuration, read_cr
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
-from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.api.kinds import KINDS
 from vapora.composition import Callers, Fleet
 from vapora.controller.collect import Collector
@@ -30,7 +30,7 @@ from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
-from vapora.controller.ports import TriggerReader
+from vapora.controller.ports import KnowledgeGraph, TriggerReader
 from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import EVERY, Resync
@@ -65,7 +65,7 @@ class Operator:
         api: KubernetesApi,
         lease_api: KubernetesApi,
         callers: Callers,
-        graph: SqliteGraph | None,
+        graph: KnowledgeGraph | None,
         metrics: Metrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
@@ -94,7 +94,7 @@ class Operator:
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
 
     def _build_fleet(
-        self, api: KubernetesApi, gate: ProviderGate, graph: SqliteGraph | None, triggers: TriggerReader
+        self, api: KubernetesApi, gate: ProviderGate, graph: KnowledgeGraph | None, triggers: TriggerReader
     ) -> Fleet:
         store, queue, performer = self._store, self._queue, Performer(gate, wake=self._wake)
         kit = Kit(
@@ -210,7 +210,8 @@ async def run_operator(settings: Settings) -> None:
     async with connect() as api, connect() as lease_api, connect() as calls_api, connect(tries=1) as paced_api:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
-        graph = SqliteGraph(settings.graph_path) if settings.graph_path else None
+        password = settings.graph_password.get_secret_value() if settings.graph_password else None
+        graph = build_graph(settings.graph_url, password) if settings.graph_url else None
         callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
         try:
             await Operator(

@@ -44,6 +44,7 @@ from vapora.controller.providergate import ProviderGate, Settler
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder
 from vapora.controller.requests import RequestTimes
+from vapora.controller.retention import Retention
 from vapora.controller.runner import Reconciler
 from vapora.controller.runs import Runs
 from vapora.controller.taskserv import TaskservObserver, TaskservReconciler
@@ -67,6 +68,8 @@ from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_DRAIN_PAUSE_SECONDS = 0.05
+_AWAY_PAUSE_SECONDS = 2.0
 _DRAIN_SECONDS = 3 * RESULTS_ACK_WAIT_SECONDS  # what a process that died has read comes again after one
 
 
@@ -145,6 +148,8 @@ class Fleet:
         self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
         self._expectations = Expectations(graph, kit.clock)
         self._recorder = self._build_recorder(graph, meter)
+        kept = {"days": settings.graph_keep_days, "executions": settings.graph_keep_executions}
+        self._retention = Retention(graph, kit.clock, **kept) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
@@ -231,15 +236,18 @@ class Fleet:
                 bystanders.run,
                 inventories.run,
                 self._read_results,
+                self._complete_inbox,
                 self._record,
                 self._expectations.run,
                 *((self._learning.run, self._learning.show) if self._learning else ()),
+                *([self._retention.run] if self._retention is not None else []),
             ),
         )
 
     async def prepare(self) -> None:
         """Begins a term as leader: forgets what an earlier one knew, and opens what the settings name."""
         self._workflows.forget_all()
+        self._inbox.is_complete = False
         self._gate.begin()
         self._expectations.clear()
         if self._learning is not None:
@@ -250,15 +258,15 @@ class Fleet:
             await self._graph.open()
 
     async def drain_results(self) -> None:
-        """Waits until the answers that wait have come in: what was answered must not be asked again."""
-        if self._broker is None or self._broker.problem is not None:
-            return
+        """Waits a while until the answers that wait have come in: what was answered must not be asked again."""
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while await self._broker.pending_results() > 0:
-                    await self._clock.sleep(0.05)
+                while self._broker is not None and await self._broker.pending_results() > 0:
+                    await self._clock.sleep(_DRAIN_PAUSE_SECONDS)
         except (TimeoutError, BrokerUnavailable) as problem:
             log.warning("results may still be waiting", extra={"problem": str(problem)})
+        else:
+            self._inbox.is_complete = True
 
     async def close(self) -> None:
         """Lets go of the broker and the graph, after what waits for the graph is kept if it can be."""
@@ -305,6 +313,14 @@ class Fleet:
         async with aclosing(self._broker.results()) as deliveries:
             async for delivery in deliveries:
                 await self._letterbox.take(delivery)
+
+    async def _complete_inbox(self) -> None:
+        """Goes on waiting where the broker was away at first: until then nobody knows whether all is recorded."""
+        while not self._inbox.is_complete:
+            await self._clock.sleep(_AWAY_PAUSE_SECONDS)
+            if self._broker is None or self._broker.problem is None:
+                await self.drain_results()
+                self._wake_all()
 
     async def _record(self) -> None:
         if self._recorder is not None:

@@ -7,9 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from vapora.adapters.graph_url import find_url_problem
 from vapora.core.addresses import CLUSTER_NETWORKS, parse_network, parse_target
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -39,6 +40,12 @@ def _check_networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _check_graph(url: str | None) -> str | None:
+    if url is not None and (problem := find_url_problem(url)):
+        raise ValueError(problem)
+    return url
+
+
 _Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # separated by commas
 
 
@@ -50,7 +57,10 @@ class Settings(BaseSettings):
     kubeconfig: str | None = Field(None, validation_alias=AliasChoices("VAPORA_KUBECONFIG", "KUBECONFIG"))
     context: str | None = None
     nats_url: str | None = None
-    graph_path: Path | None = None
+    graph_url: Annotated[str | None, AfterValidator(_check_graph)] = None
+    graph_password: SecretStr | None = None
+    graph_keep_days: int = Field(90, ge=31, le=3650)
+    graph_keep_executions: int = Field(1_000_000, ge=1000)
     learning_epsilon: float = Field(0.05, ge=0, le=1)
     learning_limit: int = Field(100, ge=1, le=1000)
     learning_mode: Literal["halfLife", "adr014", "allTime"] = "halfLife"

@@ -14,7 +14,16 @@ from tests.integration.objects import FINAL, Objects
 Json = dict[str, Any]
 _PASSING = frozenset(
     {
-        *("startedAt", "finishedAt", "timeoutAt", "pendingTimeoutAt", "nextAttemptAt", "deadlineAt", "completingSince"),
+        *(
+            "startedAt",
+            "finishedAt",
+            "knownCause",
+            "timeoutAt",
+            "pendingTimeoutAt",
+            "nextAttemptAt",
+            "deadlineAt",
+            "completingSince",
+        ),
         *(
             "at",
             "uid",
@@ -28,7 +37,7 @@ _PASSING = frozenset(
 _UNDONE = frozenset({"Compensating", "Compensated", "CompensationFailed"})
 _COLUMNS = (
     "step, item, try, pool, role, task_type, outcome, reason, quality, tokens, model, provider, cost_cents, "
-    "error_signature"
+    "error_signature, exit_code, depends_on, produced, deployed"
 )
 
 
@@ -155,9 +164,12 @@ def _describe(child: Json) -> tuple[str, ...]:
 def _read_executions(graph: Path, uid: str, namespace: str) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(f"file:{graph}?mode=ro", uri=True)
     try:
-        query = f"SELECT {_COLUMNS} FROM executions WHERE id LIKE ? ORDER BY id"
+        query = f"SELECT workflow, {_COLUMNS} FROM executions WHERE id LIKE ? ORDER BY id"
         rows = connection.execute(query, (f"{uid}/%",)).fetchall()
-        return [tuple(str(value).removeprefix(f"{namespace}/") for value in row) for row in rows]
+        return [
+            tuple(str(value).replace(f"{namespace}/", "").replace(name, "own-name") for value in row)
+            for name, *row in rows
+        ]
     finally:
         connection.close()
 

@@ -81,7 +81,7 @@ class Stage:
         self.graph, self.work_log = folder / "graph.db", folder / "work.log"
         self._started = started
         self._site = site
-        self._flags = ("--nats-url", broker, "--graph-path", str(self.graph), "--outbound-allowed", "127.0.0.1")
+        self._flags = ("--nats-url", broker, "--graph-url", f"sqlite://{self.graph}", "--outbound-allowed", "127.0.0.1")
         self._names = itertools.count(1)
         self._settled: dict[str, str] = {}
         self.operator = self.start()

@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,8 +26,11 @@ def find_postgres() -> Path | None:
 
 
 @contextmanager
-def serving_postgres(programs: Path) -> Iterator[str]:
-    """Run a server for as long as the block; it yields the address of its databases, without the password."""
+def serving_postgres(programs: Path, *, is_durable: bool = False) -> Iterator[str]:
+    """Run a server for as long as the block; it yields the address of its databases, without the password.
+
+    Unless it is durable it leaves out fsync.
+    """
     folder = Path(tempfile.mkdtemp(prefix="vapora-postgres-"))
     user = _find_user(folder)
     (folder / "password").write_text(PASSWORD)
@@ -35,7 +39,8 @@ def serving_postgres(programs: Path) -> Iterator[str]:
     try:
         subprocess.run([*made, "--no-sync"], check=True, capture_output=True, user=user, cwd=folder)
         port = free_port()
-        run = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
+        run = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
+        run += [] if is_durable else ["-F"]
         prefix = ["setpriv", f"--reuid={user}", "--clear-groups"] if user else []
         with Supervisor("vapora-postgres-run-") as supervisor:
             process = supervisor.start("postgres", [*prefix, *run], cwd=folder)
@@ -43,6 +48,7 @@ def serving_postgres(programs: Path) -> Iterator[str]:
             wait_until(lambda: not process.is_running or subprocess.run(ask, check=False).returncode == 0, "it answers")
             assert process.is_running, process.tail()
             yield f"postgres://vapora@127.0.0.1:{port}"
+            process.signal(signal.SIGINT)  # which waits for no client; SIGTERM does
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -100,7 +100,7 @@ def test_every_variable_of_the_operator_is_a_setting_and_names_only_what_stands_
     rows = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]["containers"][0]["env"]
     names = [row["name"] for row in rows]
     ours = {name.removeprefix("VAPORA_").lower() for name in names if name.startswith("VAPORA_")}
-    assert {"nats_url", "graph_path"} <= ours <= Settings.model_fields.keys()
+    assert {"nats_url", "graph_url"} <= ours <= Settings.model_fields.keys()
     for place, row in enumerate(rows):
         assert set(VARIABLE.findall(row.get("value", ""))) <= set(names[:place]), row["name"]
 

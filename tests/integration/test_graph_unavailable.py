@@ -20,7 +20,7 @@ def test_a_graph_whose_folder_is_missing_loses_nothing(cluster: Cluster, namespa
     objects, graph = Objects(cluster, namespace), tmp_path / "missing" / "graph.db"
     bad = run("bad", ends={"exit-code": "1"}, retry={"maxAttempts": 2, "initialDelay": "100ms"}, onFailure="continue")
     with operators(cluster, namespace) as fleet:
-        first = fleet.start("first", "--graph-path", str(graph))
+        first = fleet.start("first", "--graph-url", f"sqlite://{graph}")
         objects.workflow("unrecorded", run("a"), bad)
         assert objects.finished("unrecorded")["status"]["phase"] == "Succeeded", "workflows go on"
         assert objects.condition("Workflow", "unrecorded", "Recorded")["status"] == "False"
@@ -29,7 +29,7 @@ def test_a_graph_whose_folder_is_missing_loses_nothing(cluster: Cluster, namespa
         first.process.kill()
         first.process.wait(10)
         cluster.kubectl("delete", "lease", "vapora-operator", "-n", namespace)
-        fleet.start("second", "--graph-path", str(graph))
+        fleet.start("second", "--graph-url", f"sqlite://{graph}")
         graph.parent.mkdir()
         recorded = lambda: objects.condition("Workflow", "unrecorded", "Recorded")["status"] == "True"  # noqa: E731
         wait_until(recorded, "it is recorded by whoever leads now", within=40)

@@ -45,7 +45,7 @@ def calls(cluster: Cluster, nats: NatsServer, tmp_path_factory: pytest.TempPathF
     cluster.create_namespace("rights")
     objects = Objects(cluster, "rights")
     leave_attempts(objects)
-    flags = ("--nats-url", nats.url, "--graph-path", str(tmp_path_factory.mktemp("graph") / "graph.db"))
+    flags = ("--nats-url", nats.url, "--graph-url", f"sqlite://{tmp_path_factory.mktemp('graph')}/graph.db")
     with operators(cluster, "rights") as fleet:
         first = fleet.start("first", *flags)
         build(objects)

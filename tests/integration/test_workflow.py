@@ -19,7 +19,7 @@ def started(
     install_definitions(cluster)
     graph = tmp_path_factory.mktemp("graph") / "graph.db"
     with operators_of(cluster, request) as fleet:
-        flags = ("--nats-url", nats.url, "--graph-path", str(graph))
+        flags = ("--nats-url", nats.url, "--graph-url", f"sqlite://{graph}")
         operator = fleet.start("operator", *flags)
         yield fleet, operator, graph, flags
 

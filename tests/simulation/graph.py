@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from datetime import date, datetime
 
-from vapora.core.learning.execution import DailyAggregate, Execution, GraphUnavailable
+from vapora.core.learning.days import sum_days
+from vapora.core.learning.execution import DailyAggregate, Execution, GraphUnavailable, KnownCause
 
 LATEST = 1000
 READ_SECONDS = 0.004
@@ -54,8 +55,11 @@ class GraphPort:
     async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
         return {pool: await self._read(limit, pool=pool) for pool in pools}
 
-    async def get_daily_aggregates(self, pool: str, task_type: str | None, since: date) -> Sequence[DailyAggregate]:
-        return [_build_day(row) for row in await self._read(LATEST, pool=pool) if row.finished.date() >= since]
+    async def get_daily_aggregates(
+        self, pool: str | None, task_type: str | None, since: date
+    ) -> Sequence[DailyAggregate]:
+        wanted = {name: value for name, value in (("pool", pool), ("task_type", task_type)) if value is not None}
+        return sum_days(row for row in await self._read(LATEST, **wanted) if row.finished.date() >= since)
 
     async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
         return await self._read(limit, namespace=namespace)
@@ -68,6 +72,24 @@ class GraphPort:
         found = [row for row in rows if all(getattr(row, name) == value for name, value in wanted.items())]
         return sorted(found, key=lambda row: (row.finished, row.id), reverse=True)[:limit]
 
+    async def sum_spend(self, pool: str, since: datetime) -> int:
+        return sum(row.cost_cents for row in await self._read(LATEST, pool=pool) if row.finished >= since)
+
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        rows = self._graph.rows.values()
+        found = [row for row in rows if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
+
+    async def prune(self, before: datetime, keep: int) -> int:
+        return 0
+
+    async def export(self) -> AsyncGenerator[str, None]:
+        for row in await self._read(LATEST):
+            yield row.id
+
+    async def import_(self, lines: AsyncIterable[str]) -> int:
+        return len([line async for line in lines])
+
     async def count(self) -> int:
         return len(self._graph.rows)
 
@@ -76,21 +98,3 @@ class GraphPort:
 
     async def close(self) -> None:
         pass
-
-
-def _build_day(row: Execution) -> DailyAggregate:
-    """Returns the part of one execution in its day."""
-    return DailyAggregate(
-        day=row.finished.date(),
-        namespace=row.namespace,
-        pool=row.pool,
-        task_type=row.task_type,
-        executions=1,
-        successes=int(row.is_success),
-        cancelled=0,
-        quality_sum=0.0,
-        quality_count=0,
-        latency=row.latency,
-        tokens=row.tokens,
-        cost_cents=row.cost_cents,
-    )

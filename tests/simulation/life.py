@@ -25,7 +25,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
-from vapora.controller.ports import ApiError, JsonObject
+from vapora.controller.ports import ApiError, JsonObject, Meter
 from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import Resync
@@ -172,26 +172,8 @@ class ApiPort:
                 yield obj
 
 
-class _Meter:
-    """Is Meter; nobody reads it."""
-
-    def reconciled(self, kind: str, result: str, seconds: float) -> None: ...
-
-    def waited(self, seconds: float) -> None: ...
-
-    def retried(self, kind: str) -> None: ...
-
-    def watch_event(self, kind: str, event: str) -> None: ...
-
-    def api_request(self, verb: str, kind: str, code: int) -> None: ...
-
-    def took_effect(self, verb: str, seconds: float) -> None: ...
-
-    def event_dropped(self, cause: str) -> None: ...
-
-    def execution_clamped(self, field: str) -> None: ...
-
-    def leading(self, *, is_leader: bool) -> None: ...
+class _Meter(Meter):
+    """Hears everything; nobody asks it."""
 
 
 class Life:

@@ -28,6 +28,6 @@ class GraphCaller:
 
 
 def _write(execution: Execution) -> dict[str, object]:
-    row = asdict(execution)
+    row = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(execution).items()}
     row["try"] = row.pop("try_")
     return {**row, "started": timestamp(execution.started), "finished": timestamp(execution.finished)}

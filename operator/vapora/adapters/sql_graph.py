@@ -79,13 +79,14 @@ class SqlGraph(ABC):
         day = write_date(since.astimezone(UTC).date())
         return read_number((await self._read(sql.SPEND, (pool, write_time(since), day)))[0][0])
 
-    async def find_known_cause(self, signature: str) -> KnownCause | None:
-        """Returns what is known of an error; None where it was never seen."""
-        latest = await self._read(sql.LATEST_OF_ERROR, (signature,))
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        """Returns what is known of an error, in one namespace or in all; None where it was never seen."""
+        where = (signature, namespace or "")
+        latest = await self._read(sql.LATEST_OF_ERROR, where)
         if not latest:
             return None
-        seen, first = (await self._read(sql.SEEN, (signature,)))[0]
-        solved = await self._read(sql.SOLVED_BY, (signature,))
+        seen, first = (await self._read(sql.SEEN, where))[0]
+        solved = await self._read(sql.SOLVED_BY, where)
         return KnownCause(
             signature=signature,
             seen=read_number(seen),

@@ -11,23 +11,23 @@ from vapora.adapters.sql_rows import DAY_KEY, DAY_MICROSECONDS, DAY_SUMS, EXECUT
 
 # What a later record of the same try may not know any more, since a status keeps less than an agent's answer held, and
 # of an item that has ended nothing but that.
-_KEPT = {
+KEPT = {
     "pool": "''", "role": "''", "task_type": "''", "quality": "NULL", "tokens": "0", "model": "''", "provider": "''",
     "cost_cents": "0", "trace_id": "''", "runner_up": "''", "depends_on": "''", "produced": "''", "deployed": "''",
 }  # fmt: skip
 # What who saw a failure first knew best: a status cuts messages. It goes with the failure.
-_OF_FAILURE = {"error_signature": "''", "exit_code": "NULL", "message": "''"}
-_WORDS = frozenset({"depends_on", "produced", "deployed"})
-_RECENT_FAILURES = 200
+OF_FAILURE = {"error_signature": "''", "exit_code": "NULL", "message": "''"}
+WORDS = frozenset({"depends_on", "produced", "deployed"})
+RECENT_FAILURES = 200
 
 
 def _update(name: str) -> str:
     new, old = f"excluded.{name}", f"executions.{name}"
-    if name in _KEPT:
-        return f"{name} = coalesce(nullif({new}, {_KEPT[name]}), {old})"
-    if name in _OF_FAILURE:
+    if name in KEPT:
+        return f"{name} = coalesce(nullif({new}, {KEPT[name]}), {old})"
+    if name in OF_FAILURE:
         is_same = "excluded.outcome = executions.outcome AND excluded.reason = executions.reason"
-        return f"{name} = CASE WHEN {is_same} THEN coalesce(nullif({old}, {_OF_FAILURE[name]}), {new}) ELSE {new} END"
+        return f"{name} = CASE WHEN {is_same} THEN coalesce(nullif({old}, {OF_FAILURE[name]}), {new}) ELSE {new} END"
     return f"{name} = {new}"
 
 
@@ -52,7 +52,7 @@ SELECT_BY_COLUMN = {
     name: f"{_SELECT} WHERE namespace = ?1 AND "
     + (
         f"replace(' ' || {name} || ' ', ' ' || ?2 || ' ', '') <> ' ' || {name} || ' '"
-        if name in _WORDS
+        if name in WORDS
         else f"CAST({name} AS TEXT) = ?2"
     )
     + f" {_LATEST} ?3"
@@ -65,13 +65,13 @@ SPEND = (
     " + (SELECT coalesce(sum(cost_cents), 0) FROM days WHERE pool = ?1 AND day >= ?3)"
 )
 
-_OF_ERROR = "FROM executions WHERE error_signature = ?1 AND error_signature <> ''"
+_OF_ERROR = "FROM executions WHERE error_signature = ?1 AND error_signature <> '' AND (?2 = '' OR namespace = ?2)"
 SEEN = f"SELECT count(*), min(finished) {_OF_ERROR}"
 LATEST_OF_ERROR = f"SELECT {_COLUMNS} {_OF_ERROR} {_LATEST} 1"
 _UNIT = "substr(failed.id, 1, length(failed.id) - length(CAST(failed.try AS TEXT)) - 1)"  # the id without `/<try>`
 SOLVED_BY = (
     f"SELECT {', '.join(f'solver.{name}' for name in EXECUTION_COLUMNS)} "
-    f"FROM (SELECT id, try {_OF_ERROR} {_LATEST} {_RECENT_FAILURES}) AS failed "
+    f"FROM (SELECT id, try {_OF_ERROR} {_LATEST} {RECENT_FAILURES}) AS failed "
     f"JOIN executions AS solver ON solver.id > {_UNIT} || '/' AND solver.id < {_UNIT} || '0' "  # '0' follows '/'
     "AND solver.try > failed.try AND solver.outcome = 'success' "
     "ORDER BY solver.finished DESC, solver.id DESC LIMIT 1"

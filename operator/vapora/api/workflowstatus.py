@@ -132,6 +132,8 @@ class StepStatus(StatusModel):
     """What its expressions were evaluated over, so that a skip explains itself."""
     exit_code: Integer | None = None
     """The exit code of its container."""
+    known_cause: Message | None = None
+    """How often this failure was seen before, and what solved it last."""
     effect: Integer | None = None
     """The number of its present effect outside the cluster."""
     effect_open: Boolean | None = None

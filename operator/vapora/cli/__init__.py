@@ -6,6 +6,7 @@ import typer
 
 from vapora.cli.agent import agents as agent
 from vapora.cli.agents import agents
+from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.operator import run_operator
 from vapora.cli.workflow import workflow
@@ -17,3 +18,4 @@ main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agent, name="agent")
 main.add_typer(agents, name="agents")
+main.add_typer(graph, name="graph")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -25,7 +24,15 @@ def run_operator(
     ] = None,
     context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
     nats_url: Annotated[str | None, typer.Option(help="The NATS server that carries tasks to agents.")] = None,
-    graph_path: Annotated[Path | None, typer.Option(help="The file that keeps what executions taught.")] = None,
+    graph_url: Annotated[
+        str | None,
+        typer.Option(
+            help="The store that keeps what executions taught: sqlite:///file, postgresql://user@host/database or "
+            "https://user@host/namespace/database (SurrealDB); its password comes from VAPORA_GRAPH_PASSWORD."
+        ),
+    ] = None,
+    graph_keep_days: Annotated[int | None, typer.Option(help="Days that executions are kept; their sums stay.")] = None,
+    graph_keep_executions: Annotated[int | None, typer.Option(help="The most executions that are kept.")] = None,
     learning_epsilon: Annotated[
         float | None, typer.Option(help="The share of tasks that go to the pool of which least is known.")
     ] = None,
@@ -76,7 +83,10 @@ def _run(given: Mapping[str, Any]) -> None:
     try:
         settings = Settings(**given)
     except ValidationError as problem:
-        typer.echo(f"vapora operator: {problem}", err=True)
+        for error in problem.errors():
+            name = ".".join(map(str, error["loc"]))
+            found = "" if name.startswith("graph_") else f"; found is {error['input']!r}"  # which may be a password
+            typer.echo(f"vapora operator: {name}: {error['msg']}{found}", err=True)
         raise typer.Exit(USAGE) from None
     configure_logging("vapora-operator", settings.log_format, settings.log_level)
     rest_collector()

@@ -41,9 +41,13 @@ class Letterbox:
 
 
 class Inbox:
-    """Holds unacknowledged results by the uid of their workflow and the id of their task."""
+    """Holds unacknowledged results by the uid of their workflow and the id of their task.
+
+    `is_complete` says whether all that a process before this one had not acknowledged has come in.
+    """
 
     def __init__(self) -> None:
+        self.is_complete = True
         self._results: dict[str, dict[str, AgentResult]] = defaultdict(dict)
         self._acks: dict[str, Callable[[], Awaitable[None]]] = {}
         self._changes: dict[str, set[str]] = defaultdict(set)

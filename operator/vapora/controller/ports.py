@@ -234,8 +234,8 @@ class KnowledgeGraph(Protocol):
         """
         ...
 
-    async def find_known_cause(self, signature: str) -> KnownCause | None:
-        """Returns what is known of an error; None where it was never seen."""
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        """Returns what is known of an error, in one namespace or in all; None where it was never seen."""
         ...
 
     async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:

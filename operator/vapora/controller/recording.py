@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
 from vapora.controller.ports import Clock, Meter
-from vapora.core.learning.execution import Execution, GraphUnavailable, clamp, clamp_time, find_changes
+from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause, clamp, clamp_time, find_changes
+from vapora.core.learning.signature import describe_known_cause
 from vapora.core.plan import Key
 
 BATCH = 500
@@ -29,6 +31,10 @@ class ExecutionStore(Protocol):
 
     async def record(self, executions: Sequence[Execution]) -> None:
         """Returns once they are durable; raises GraphUnavailable."""
+        ...
+
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        """Returns what is known of an error; None where it was never seen; raises GraphUnavailable."""
         ...
 
 
@@ -102,6 +108,22 @@ class Recorder:
         late = {key for key in keys if key in self._outbox}
         self._late |= late
         return not late
+
+    async def find_known_causes(self, failed: Sequence[Execution], *, wait: float = 0.05) -> dict[str, str]:
+        """Returns, by id, a sentence on what the failed tries' own namespace knows of their errors.
+
+        What the store does not answer within `wait` seconds, for all of them, is left out; it is not asked at all while
+        it is known to be down.
+        """
+        known: dict[str, str] = {}
+        if self.problem is not None:
+            return known
+        with contextlib.suppress(GraphUnavailable, TimeoutError):
+            async with asyncio.timeout(wait):
+                for row in failed:
+                    cause = await self._store.find_known_cause(row.error_signature, row.namespace)
+                    known[row.id] = describe_known_cause(cause, row) if cause is not None else ""
+        return known
 
     async def run(self) -> None:
         """Hands over what waits, until it is cancelled."""

@@ -11,6 +11,7 @@ from vapora.controller.backlog import Backlog
 from vapora.controller.executor import name_of
 from vapora.controller.expectations import Expectations
 from vapora.controller.expiry import Expiry
+from vapora.controller.explaining import explain_failures
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
@@ -36,7 +37,7 @@ from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.demand import needs_pools
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
@@ -159,7 +160,8 @@ class WorkflowReconciler:
             if observed is None:
                 return None
             decided, problems = await self._carry_out(run, observed, now)
-            run.status, run.frontier = decided.status, decided.frontier
+            run.status = await explain_failures(self._recorder, decided.status, decided.executions)
+            run.frontier = decided.frontier
             run.must_look_at_all = bool(problems)
             run.events += decided.plan.events
             await self._record(run, (*self._list_rows(run), *decided.executions), wait=_find_patience(decided))
@@ -268,10 +270,8 @@ class WorkflowReconciler:
         """Hands executions to the recorder, again those that it had no room for; waits a moment for them."""
         if self._recorder is None:
             return
-        recorder = self._recorder
-        refused = [
-            row for row in run.unrecorded.values() if not recorder.is_durable(row.id) and not recorder.holds(row)
-        ]
+        recorder, held = self._recorder, run.unrecorded.values()
+        refused = [row for row in held if not recorder.is_durable(row.id) and not recorder.holds(row)]
         if fresh := {row.id: row for row in (*refused, *executions)}:
             await recorder.record(list(fresh.values()), wait=wait)
         known = {**run.unrecorded, **fresh}
@@ -283,8 +283,8 @@ class WorkflowReconciler:
             return []
         run.must_tell_rows = False
         kinds = {step.name: step.kind for step in (*run.definition.steps, *run.definition.completion)}
-        rows = executions_of_rows(run.identity, run.written, kinds)
-        return [row for row in rows if not self._is_durable(row.id)]
+        rows = [row for row in executions_of_rows(run.identity, run.written, kinds) if not self._is_durable(row.id)]
+        return [relate(row, run.definition, run.written) for row in rows]
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
@@ -350,7 +350,7 @@ class WorkflowReconciler:
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
         unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
-        await self._record(run, unknown, wait=0.0)
+        await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
         refused = [problem.action for problem in problems]
@@ -370,6 +370,8 @@ class WorkflowReconciler:
         """
         if run.status == run.written and is_recorded(before):
             return True
+        if not self._inbox.is_complete and needs_pools(run.definition):
+            return False
         children = self._kit.store.children(run.identity.uid).values()
         ended = (view for view in find_settled(run.status, children) if has_ended(view, children))
         known = [*run.unrecorded, *(child_execution_id(run.identity, view) for view in ended)]

@@ -10,12 +10,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.contract.graph.stores import FILE_STORES
+from tests.contract.graph.stores import Store
 from tests.unit.learning.builders import an_execution
 
 from vapora.core.learning.execution import GraphUnavailable
 
-pytestmark = pytest.mark.parametrize("store", FILE_STORES, ids=lambda store: store.name)
+
+@pytest.fixture
+def store() -> Store:
+    return Store("sqlite")
 
 
 @contextlib.asynccontextmanager

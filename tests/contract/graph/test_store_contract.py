@@ -9,14 +9,11 @@ from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
-from tests.contract.graph.stores import STORES
 from tests.unit.learning.builders import NOW, an_execution
 
 from vapora.core.learning.execution import MAX_COUNT, GraphUnavailable
 
 ROOT = Path(__file__).parents[3]
-
-pytestmark = pytest.mark.parametrize("store", STORES, ids=lambda store: store.name)
 
 
 @pytest.fixture
@@ -183,8 +180,8 @@ async def test_a_store_that_was_never_opened_refuses_and_closes(store, tmp_path)
 
 @pytest.mark.parametrize("delay", [0.05, 0.3])
 async def test_what_was_durable_survives_a_killed_writer(store, tmp_path, delay):
-    printed = await asyncio.to_thread(run_and_kill, store.name, tmp_path, delay)
     graph = store.make(tmp_path)
+    printed = await asyncio.to_thread(run_and_kill, store.name, tmp_path, delay)
     await graph.open()
     kept = {found.id for found in await graph.get_agent_executions("shop/developer", 1_000_000)}
     await graph.close()

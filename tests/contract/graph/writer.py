@@ -4,13 +4,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.contract.graph.stores import STORES
+from tests.contract.graph.stores import Store
 from tests.unit.learning.builders import an_execution
 
 
 async def write(store_name: str, folder: str, name: str) -> None:
-    factory = next(store for store in STORES if store.name == store_name)
-    graph = factory.make(Path(folder))
+    graph = Store(store_name).make(Path(folder))
     await graph.open()
 
     async def record(lane: int) -> None:

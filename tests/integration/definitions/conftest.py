@@ -54,7 +54,7 @@ def fleet(site: Site) -> Iterator[Fleet]:
             fleet = Fleet(cluster)
             fleet.patch("Secret", "vapora-secrets", {"stringData": {"slack-webhook": site.url("/slack")}})
             graph = cluster.folder / "graph.db"
-            starting.start("operator", *TRUSTED, "--nats-url", cluster.nats.url, "--graph-path", str(graph))
+            starting.start("operator", *TRUSTED, "--nats-url", cluster.nats.url, "--graph-url", f"sqlite://{graph}")
             yield fleet
 
 

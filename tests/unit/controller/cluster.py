@@ -41,7 +41,7 @@ from vapora.core.agentpool.broker import BrokerUnavailable, Delivery
 from vapora.core.calls import Account, Answer, Call
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
-from vapora.core.learning.execution import Execution, GraphUnavailable
+from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause
 from vapora.core.learning.profile import LearningRules
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
@@ -83,6 +83,14 @@ class Graph:
             raise GraphUnavailable(self.problem)
         found = [row for row in self.rows.values() if all(getattr(row, name) == wanted[name] for name in wanted)]
         return sorted(found, key=lambda row: (row.finished, row.id), reverse=True)[:limit]
+
+    async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
+        if self.problem:
+            raise GraphUnavailable(self.problem)
+        if self.seconds:
+            await self._clock.sleep(self.seconds)
+        found = [row for row in self.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
     def outcomes(self) -> dict[str, str]:
         """Outcome by what follows the workflow's uid in the id."""

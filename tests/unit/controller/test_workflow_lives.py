@@ -145,6 +145,27 @@ async def test_what_a_killed_operator_had_not_recorded_the_next_one_records() ->
 
 
 @in_virtual_time
+async def test_a_workflow_is_not_said_to_be_recorded_while_answers_may_still_come() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.graph.problem = "disk full"
+        cluster.submit(agent_step("t"))
+        await cluster.until(lambda: cluster.broker.tasks)
+        cluster.answer(task_of(cluster, "t"))
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        await cluster.kill()
+        cluster.graph.problem = None
+        late, cluster.answers = cluster.answers, {}
+        cluster.start()
+        cluster.operator.inbox.is_complete = False
+        await cluster.clock.sleep(30)
+        assert cluster.condition("Recorded") == "False Pending"
+        cluster.answer(task_of(cluster, "t"), **late[task_of(cluster, "t")])
+        cluster.operator.inbox.is_complete = True
+        await cluster.until(lambda: cluster.condition("Recorded") == "True Recorded")
+        assert cluster.graph.outcomes() == {"t//1": "success"}
+
+
+@in_virtual_time
 async def test_what_an_agent_did_is_recorded_before_the_status_forgets_who_did_it() -> None:
     async with Cluster().operated() as cluster:
         assert cluster.graph is not None
@@ -219,6 +240,43 @@ async def test_a_late_success_replaces_the_failure_that_was_recorded() -> None:
         cluster.answer(task_of(cluster, "t"))
         await cluster.until(lambda: cluster.phase == "Succeeded")
         await cluster.until(lambda: cluster.graph.outcomes() == {"t//1": "success"})
+
+
+ONCE, TWICE = {"maxAttempts": 1}, {"maxAttempts": 2, "initialDelay": "10s"}
+
+
+def state_of(cluster: Cluster, step: str) -> object:
+    """The state that is written of a step; None before."""
+    return cluster.status.get("steps", {}).get(step, {}).get("state")
+
+
+@in_virtual_time
+async def test_a_failure_that_is_known_says_so_until_the_next_try() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.submit(run_step("a", retry=TWICE), run_step("b", onFailure="continue", retry=ONCE))
+        await cluster.end_pod("a", 28, "disk 3 is full")
+        await cluster.until(lambda: state_of(cluster, "a") == "Retrying")
+        assert "knownCause" not in cluster.status["steps"]["a"]
+        writes = cluster.requests.count(("patch", "Workflow"))
+        await cluster.end_pod("b", 28, "disk 7 is full")
+        await cluster.until(lambda: state_of(cluster, "b") == "Failed")
+        assert cluster.requests.count(("patch", "Workflow")) == writes + 1, "it is told by the write that tells the end"
+        assert cluster.status["steps"]["b"]["knownCause"].startswith("seen once before, first on ")
+        await cluster.restart()
+        await cluster.end_pod("a", 28, "disk 9 is full")
+        await cluster.until(lambda: cluster.phase == "Failed")
+        assert cluster.status["steps"]["a"]["knownCause"].startswith("seen 2 times before, ")
+        assert "knownCause" in cluster.status["steps"]["b"]
+
+
+@in_virtual_time
+async def test_a_graph_that_is_slow_to_explain_a_failure_holds_nothing_up() -> None:
+    async with Cluster().operated() as cluster:
+        cluster.graph.seconds = 30.0
+        cluster.submit(run_step("a", retry={"maxAttempts": 1}))
+        await cluster.end_pod("a", 1)
+        await cluster.until(lambda: cluster.phase == "Failed", seconds=2.0)
+        assert "knownCause" not in cluster.status["steps"]["a"]
 
 
 @in_virtual_time

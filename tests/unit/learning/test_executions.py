@@ -11,10 +11,12 @@ from tests.unit.workflow.world import UID
 
 from vapora.api.stepbodies import RunBody
 from vapora.core import naming
+from vapora.core.learning.signature import compute_signature
 from vapora.core.plan import Key
-from vapora.core.views import JobView, PodView, project
+from vapora.core.views import ContainerEnd, JobView, PodView, project
 from vapora.core.workflow.attempts import Attempt, build_attempt
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows
+from vapora.core.workflow.definition import read_definition
+from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.results import AgentResult, Answered
 from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
 
@@ -76,6 +78,38 @@ def test_what_an_answer_is_recorded_as(unit: Unit, effect: int, outcome: str, wa
     answered = Answered(f"{UID}/a/0/{effect}", "a", naming.NO_ITEM, effect, unit, AgentResult(outcome))
     found = execution_of_answer(IDENTITY, answered, NOW)
     assert (found.outcome, found.reason) == want
+
+
+def test_a_failure_says_what_was_written_of_it_or_else_what_its_child_says() -> None:
+    view = build_pod(1, phase="Failed", end=ContainerEnd(28, "Error", "disk 3 is full", NOW))
+    told = execution_of_child(IDENTITY, view, WorkflowStatus(steps={"a": StepStatus(RUNNING)}), NOW)
+    assert (told.reason, told.message, told.exit_code) == ("ExitCode", "exit code 28: disk 3 is full", 28)
+    assert told.error_signature == compute_signature("ExitCode", 28, "exit code 28: disk 7 is full")
+    unit = replace(RUNNING, tries=1, state=State.FAILED, reason="TimedOut", message="it took too long")
+    written = execution_of_child(IDENTITY, view, WorkflowStatus(steps={"a": StepStatus(unit)}), NOW)
+    assert (written.reason, written.message, written.exit_code) == ("TimedOut", "it took too long", None)
+
+
+def test_an_answer_that_is_a_failure_says_the_agents_words() -> None:
+    answer = AgentResult("failure", message="tests are red")
+    found = execution_of_answer(IDENTITY, Answered(f"{UID}/a/0/1", "a", naming.NO_ITEM, 1, RUNNING, answer), NOW)
+    assert (found.message, found.error_signature) == (
+        "tests are red",
+        compute_signature("TaskFailed", None, "tests are red"),
+    )
+
+
+def test_who_comes_later_knows_what_a_step_depends_on_gave_and_changed() -> None:
+    raw = {"steps": [{"name": "z", "run": {"image": "x"}}, {"name": "a", "run": {"image": "x"}, "dependsOn": ["z"]}]}
+    definition = read_definition(raw)
+    inventory = [{"kind": "Taskserv", "namespace": "default", "name": "api"}, {"kind": "Namespace", "name": "n"}]
+    row = StepStatus(replace(ENDED, memory={"inventory": inventory}), outputs={"image": "x:1"})
+    [found] = executions_of_rows(IDENTITY, written := WorkflowStatus(steps={"a": row}), {"a": "apply"})
+    told = relate(found, definition, written)
+    assert (told.depends_on, told.produced) == (("z",), ("image",))
+    assert told.deployed == ("Taskserv/default/api", "Namespace/n")
+    former = relate(replace(found, try_=1), definition, written)
+    assert (former.depends_on, former.produced, former.deployed) == (("z",), (), ())
 
 
 ROWS: Mapping[str, tuple[StepStatus, list[tuple[str, str]]]] = {

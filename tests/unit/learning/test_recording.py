@@ -11,7 +11,7 @@ from tests.unit.learning.builders import an_execution
 
 from vapora.adapters.clock import SystemClock
 from vapora.controller.recording import Recorder
-from vapora.core.learning.execution import GraphUnavailable
+from vapora.core.learning.execution import GraphUnavailable, KnownCause
 from vapora.core.plan import Key
 
 
@@ -29,6 +29,11 @@ class MemoryStore:
         if self.problem is not None:
             raise GraphUnavailable(self.problem)
         self.rows |= {execution.id: execution for execution in executions}
+
+    async def find_known_cause(self, signature, namespace=None):
+        await self.gate.wait()
+        found = [row for row in self.rows.values() if (row.error_signature, row.namespace) == (signature, namespace)]
+        return KnownCause(signature, len(found), found[0].finished, found[-1]) if found else None
 
 
 @contextlib.asynccontextmanager
@@ -174,6 +179,29 @@ async def test_what_agents_claim_is_clamped_before_it_is_kept_and_counted():
     assert (kept.quality, kept.cost_cents, other.quality) == (1.0, 0, 0.5)
     assert kept.started <= kept.finished < tomorrow
     assert meter.seen == {("clamped", field): 1 for field in ("started", "finished", "quality", "cost_cents")}
+
+
+def a_failure(number, **changes):
+    return an_execution(number, outcome="failure", reason="ExitCode", error_signature="e-1", **changes)
+
+
+async def test_what_is_known_of_an_error_in_its_namespace_is_told():
+    store = MemoryStore()
+    await store.record([a_failure(1), a_failure(1, uid="else", namespace="bank")])
+    async with recording(store) as (recorder, _):
+        known = await recorder.find_known_causes([failed := a_failure(2), other := an_execution(3)])
+    assert known[failed.id].startswith("seen once before")
+    assert known[other.id] == ""
+
+
+async def test_a_slow_or_absent_store_is_not_waited_for_to_explain():
+    store = MemoryStore()
+    store.gate.clear()
+    async with recording(store) as (recorder, _):
+        assert await recorder.find_known_causes([a_failure(1)], wait=0.01) == {}
+        store.problem = "the disk is full"
+        async with asyncio.timeout(5.0):
+            assert await recorder.find_known_causes([a_failure(1)], wait=60.0) == {}
 
 
 @pytest.mark.parametrize(("is_down", "want"), [(False, True), (True, False)])

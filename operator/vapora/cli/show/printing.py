@@ -54,22 +54,24 @@ def print_rows(found: Sequence[Object], table: Table, output: str, *, nothing: s
     if output not in {"table", "wide"}:
         _dump([dict(row) for row in found], output)
     elif found:
-        _print_rich(table)
+        print_table(table)
     else:
         typer.echo(nothing, err=True)
 
 
 def _print_table(found: Sequence[Object], now: datetime, *, is_wide: bool, has_namespaces: bool) -> None:
-    _print_rich(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
+    print_table(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
 
 
-def _print_rich(table: Table) -> None:
+def print_table(table: Table) -> None:
+    """Prints a table, cut to a terminal's width but whole where there is none."""
     console = Console()
     if console.is_terminal:
         console.print(table)
         return
+    console = Console(width=_UNLIMITED)
     with console.capture() as captured:
-        console.print(table, width=_UNLIMITED)
+        console.print(table)
     typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 

@@ -172,6 +172,7 @@ def _find_worker(row: Mapping[str, object], items: Mapping[str, object]) -> str:
 
 def _list_notes(state: str, row: Mapping[str, object], items: Mapping[str, object], now: datetime) -> Iterator[str]:
     yield _tell_reason(state, row, now)
+    yield text(row, "knownCause")
     yield from _tell_items(items)
     yield _tell_ml(child(row, "ml"))
     yield _tell_assignment(state, child(row, "assignment"))

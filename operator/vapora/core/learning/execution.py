@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 SUCCESS, FAILURE, CANCELLED = "success", "failure", "cancelled"
 MAX_COUNT = 10**12  # of one execution; sums of millions still fit what every store and JSON keep exactly
-MAX_MESSAGE = 512  # characters
+MAX_TEXT = 512  # characters
 DAY = timedelta(days=1)
 
 
@@ -111,8 +111,8 @@ class KnownCause:
 def clamp(execution: Execution) -> Execution:
     """Brings what agents say of themselves into the bounds that every store keeps.
 
-    Counts are at least 0, quality lies in 0..1, text holds no NUL and messages are short, and nothing ends before it
-    started. An execution within bounds comes back as it is.
+    Counts are at least 0, quality lies in 0..1, text is short and such as can be written as UTF-8, without NUL, and
+    nothing ends before it started. An execution within bounds comes back as it is.
     """
     changes: dict[str, object] = {}
     quality = execution.quality
@@ -126,10 +126,10 @@ def clamp(execution: Execution) -> Execution:
         changes["started"] = execution.finished
     for name in _TEXTS:
         said = getattr(execution, name)
-        if "\0" in said:
-            changes[name] = said.replace("\0", "")
-    if len(execution.message) > MAX_MESSAGE:
-        changes["message"] = execution.message.replace("\0", "")[:MAX_MESSAGE]
+        kept = said if said.isascii() else said.encode("utf-8", "replace").decode()
+        kept = kept.replace("\0", "")[:MAX_TEXT]
+        if kept != said:
+            changes[name] = kept
     return replace(execution, **changes) if changes else execution  # type: ignore[arg-type]  # each by its own name
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 from vapora.core.learning.execution import CANCELLED, DailyAggregate, Execution
@@ -63,3 +63,33 @@ def count_days(executions: Iterable[Execution], now: datetime) -> list[Day]:
         if execution.outcome != CANCELLED and today - day < WINDOW_DAYS:
             outcomes[day].append(execution.is_success)
     return [(day, sum(found) / len(found)) for day, found in sorted(outcomes.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTrend:
+    """Is how a pool's success at a task type changed over the days on which it had any."""
+
+    pool: str
+    direction: Direction
+    slope_per_day: float | None
+    days: int
+    executions: int
+    successes: int
+
+
+def find_trends(aggregates: Iterable[DailyAggregate], today: date) -> list[PoolTrend]:
+    """Returns the trend of each pool over the last 14 days, the steepest decline first."""
+    by_pool: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for row in aggregates:
+        day = row.day.toordinal()
+        if row.pool and row.executions and today.toordinal() - day < WINDOW_DAYS:
+            executions, successes = by_pool[row.pool].get(day, (0, 0))
+            by_pool[row.pool][day] = (executions + row.executions, successes + row.successes)
+    trends = [_find_trend(pool, days) for pool, days in by_pool.items()]
+    return sorted(trends, key=lambda trend: (trend.slope_per_day or 0.0, trend.pool))
+
+
+def _find_trend(pool: str, days: Mapping[int, tuple[int, int]]) -> PoolTrend:
+    trend = compute_trend([(day, successes / executions) for day, (executions, successes) in sorted(days.items())])
+    executions, successes = (sum(counts) for counts in zip(*days.values(), strict=True))
+    return PoolTrend(pool, trend.direction, trend.slope_per_day, len(days), executions, successes)

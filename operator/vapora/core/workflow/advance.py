@@ -203,7 +203,7 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         reason="",
         message="",
     )
-    record(draft, place, ended, "success", done.agent)
+    record(draft, place, ended, "success", done.agent, produced=outputs or ())
     if item == NO_ITEM:
         return draft.settle(step, ended, outputs=outputs)
     return draft.end_item(place, ended)

@@ -54,6 +54,7 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
         "reason": unit.reason,
         "message": limits.cut(unit.message),
         "exitCode": unit.exit_code,
+        "knownCause": _encode_known_cause(unit, limits),
         "child": _encode_child(unit, limits),
         "assignment": _encode_assignment(unit, limits),
         **_encode_effect(unit),
@@ -69,6 +70,11 @@ def encode_step(step: StepStatus, limits: Limits = FULL) -> Json:
 
 def _encode_start(unit: Unit, limits: Limits) -> str | None:
     return None if limits.is_dense and unit.state is State.RETRYING else encode_time(unit.started_at)
+
+
+def _encode_known_cause(unit: Unit, limits: Limits) -> str:
+    """Returns what is known of a failure, until the next try; it is left out where many rows explain themselves."""
+    return unit.known_cause if limits.has_explanations and unit.state in {State.FAILED, State.RETRYING} else ""
 
 
 def _encode_child(unit: Unit, limits: Limits) -> Json | None:
@@ -293,6 +299,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         memory=child(row, "memory"),
         input_digest=text(row, "inputDigest"),
         cost_cents=number(row, "costCents"),
+        known_cause=text(row, "knownCause"),
     )
     return StepStatus(
         unit=unit,

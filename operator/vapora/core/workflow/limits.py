@@ -37,7 +37,7 @@ def find_limits(steps: Iterable[StepStatus]) -> Limits:
     told = sum(bool(step.unit.message) for step in rows) + min(sum(failures), _FAILURES)
     kept = sum(bool(step.outputs or step.unit.memory) for step in rows)
     active = sum(len(step.items.active) for step in rows if step.items is not None)
-    explained = sum(bool(step.operands or step.ml or step.unit.pool) for step in rows)
+    explained = sum(bool(step.operands or step.ml or step.unit.pool or step.unit.known_cause) for step in rows)
     return Limits(
         message=_share_out(told),
         failures=100 if sum(failures) <= _FAILURES else max(1, _FAILURES // len(failures)),

@@ -149,6 +149,7 @@ class Unit:
     asked: Call | None = None  # what it asked for, perhaps not before the status is written; never written
     input_digest: str = ""
     cost_cents: int = 0
+    known_cause: str = ""  # what the knowledge graph knows of the failure
 
     def renew(self) -> Unit:
         """Returns a unit that starts anew: what was ever started stays counted, an effect of unknown outcome open."""

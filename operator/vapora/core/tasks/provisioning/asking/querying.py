@@ -13,7 +13,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "workflows": ("name", "phase", "progress", "started_at", "finished_at"),
     "executions": (
         "workflow", "step", "item", "try", "pool", "role", "task_type", "outcome", "reason", "started", "finished",
-        "quality", "tokens", "model", "provider", "cost_cents", "error_signature", "trace_id",
+        "quality", "tokens", "model", "provider", "cost_cents", "error_signature", "trace_id", "exit_code",
+        "message", "runner_up", "depends_on", "produced", "deployed",
     ),
 }  # fmt: skip
 # What a WHERE may name: times are not compared as text.

@@ -1,0 +1,48 @@
+"""What is too old or too many goes, until nothing is; a store that is away is asked again later."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from tests.fakes.virtual_time import VirtualClock, in_virtual_time
+
+from vapora.controller.retention import Retention
+from vapora.core.learning.execution import GraphUnavailable
+
+
+class Graph:
+    """Has some executions to let go, a hundred at a time; it may be away."""
+
+    def __init__(self, old: int) -> None:
+        self.old = old
+        self.is_away = False
+        self.asked: list[tuple[datetime, int]] = []
+
+    async def prune(self, before: datetime, keep: int) -> int:
+        if self.is_away:
+            raise GraphUnavailable("the disk is full")
+        self.asked.append((before, keep))
+        gone = min(self.old, 100)
+        self.old -= gone
+        return gone
+
+
+@in_virtual_time
+async def test_all_that_is_too_old_is_let_go() -> None:
+    graph, clock = Graph(250), VirtualClock()
+    started = clock.now()
+    assert await Retention(graph, clock, days=90, executions=1000).prune() == 250  # type: ignore[arg-type]  # all it needs
+    assert graph.old == 0
+    assert {keep for _, keep in graph.asked} == {1000}
+    assert graph.asked[0][0] == started - timedelta(days=90)
+
+
+@in_virtual_time
+async def test_a_store_that_is_away_is_asked_again() -> None:
+    graph, clock = Graph(10), VirtualClock()
+    graph.is_away = True
+    running = asyncio.create_task(Retention(graph, clock, days=90, executions=1000).run())  # type: ignore[arg-type]  # as above
+    await clock.sleep(10)
+    graph.is_away = False
+    await clock.sleep(3600)
+    running.cancel()
+    assert graph.old == 0
