@@ -22,21 +22,22 @@ _GOOD, _BAD = frozenset({"Succeeded", "Improving"}), frozenset({"Failed", "Decli
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Is a column of a table: its title, and the field of a row that it shows."""
+    """Is a column of a table: its title, and the field of a row that it shows; a share has two decimals."""
 
     title: str
     name: str
     is_wide: bool = False
+    is_share: bool = False
 
 
 RANK = (
     Column("POOL", "pool"),
-    Column("SCORE", "score"),
-    Column("BASE", "base"),
-    Column("EXPERTISE", "expertise"),
-    Column("CONFIDENCE", "confidence"),
+    Column("SCORE", "score", is_share=True),
+    Column("BASE", "base", is_share=True),
+    Column("EXPERTISE", "expertise", is_share=True),
+    Column("CONFIDENCE", "confidence", is_share=True),
     Column("EXECUTIONS", "executions"),
-    Column("LOAD", "load"),
+    Column("LOAD", "load", is_share=True),
     Column("NOTE", "note"),
     Column("ROLE", "role", is_wide=True),
 )
@@ -44,9 +45,9 @@ EXPERTISE = (
     Column("POOL", "pool"),
     Column("TASK-TYPE", "taskType"),
     Column("EXECUTIONS", "executions"),
-    Column("SUCCESS", "recentSuccessRate"),
-    Column("EXPERTISE", "expertise"),
-    Column("CONFIDENCE", "confidence"),
+    Column("SUCCESS", "recentSuccessRate", is_share=True),
+    Column("EXPERTISE", "expertise", is_share=True),
+    Column("CONFIDENCE", "confidence", is_share=True),
     Column("TREND", "trend"),
 )
 HISTORY = (
@@ -131,14 +132,15 @@ def build_rows(found: Sequence[Row], columns: Sequence[Column], *, is_wide: bool
     for row in found:
         words = {str(row.get("state", "")), str(row.get("trend", ""))}
         style = "green" if words & _GOOD else "red" if words & _BAD else ""
-        table.add_row(*(_write(row.get(column.name)) for column in shown), style=style)
+        table.add_row(*(_write(row.get(column.name), column) for column in shown), style=style)
     return table
 
 
-def _write(value: object) -> str:
+def _write(value: object, column: Column) -> str:
     if value is None:
         return "unknown"
-    return f"{value:.2f}" if isinstance(value, float) else tidy(str(value))
+    # The API gives back 1 for 1.0.
+    return f"{value:.2f}" if column.is_share and isinstance(value, int | float) else tidy(str(value))
 
 
 def _name(obj: Object) -> str:
