@@ -48,6 +48,7 @@ verify: setup ## Check that what is generated is current
 .PHONY: test
 test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
+	pytest tests/learning -n 0
 	pytest tests/simulation -n 2
 	pytest tests/integration -n 2 --dist loadfile
 	pytest tests/chaos -n 2 --dist loadfile
@@ -63,6 +64,10 @@ demo: setup ## Run the main job end to end on an embedded cluster
 .PHONY: bench
 bench: setup ## Measure; writes bench/out/summary.json
 	python -m bench
+
+.PHONY: prove-learning
+prove-learning: setup ## Play the simulated fleet and write what learning brings into docs/learning.md
+	python -m bench.learning --write
 
 .PHONY: ci
 ci: lint verify bench-short test ## What continuous integration runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,9 +30,11 @@ from vapora.controller.bystanders import Bystanders
 from vapora.controller.capacities import Capacities
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
+from vapora.controller.expectations import Expectations
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
+from vapora.controller.learning import Learning
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
@@ -60,6 +62,9 @@ from vapora.core.gpu.job import GpuSettings
 from vapora.core.gpu.settings import parse_gpu_settings
 from vapora.core.gpu.vocabulary import load_vocabulary, parse_vocabulary
 from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
+from vapora.core.learning.profile import LearningRules
+from vapora.core.learning.scoring import Recency
 from vapora.core.plan import Key
 from vapora.core.procedures.table import build_procedures, build_undoings
 from vapora.core.workflow.observed import Surroundings
@@ -145,7 +150,9 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
-        self._recorder = Recorder(graph, wake=queue.add, clock=kit.clock, meter=meter) if graph else None
+        self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
+        self._expectations = Expectations(graph, kit.clock)
+        self._recorder = self._build_recorder(graph, meter)
         kept = {"days": settings.graph_keep_days, "executions": settings.graph_keep_executions}
         self._retention = Retention(graph, kit.clock, **kept) if graph else None
         self._performer, self._gate = performer, gate
@@ -184,6 +191,8 @@ class Fleet:
             surroundings=self._look_around,
             pools=self._view_pools,
             outstanding=self._outstanding,
+            learning=self._learning,
+            expectations=self._expectations,
             backlog=self._backlog,
             on_release=collector.note_release,
             performer=self._performer,
@@ -209,6 +218,7 @@ class Fleet:
             backlog=self._backlog,
             autoscalers=self._autoscalers,
             nats_url=self._nats_url,
+            learned=self._learning.find_shown if self._learning else None,
         )
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
@@ -240,6 +250,8 @@ class Fleet:
                 self._read_results,
                 self._complete_inbox,
                 self._record,
+                self._expectations.run,
+                *((self._learning.run, self._learning.show) if self._learning else ()),
                 *([self._retention.run] if self._retention is not None else []),
             ),
         )
@@ -249,6 +261,9 @@ class Fleet:
         self._workflows.forget_all()
         self._inbox.is_complete = False
         self._gate.begin()
+        self._expectations.clear()
+        if self._learning is not None:
+            self._learning.clear()
         if self._broker is not None:
             await self._broker.connect()
         if self._graph is not None:
@@ -271,6 +286,16 @@ class Fleet:
             await self._broker.close()
         if self._graph is not None:
             await self._graph.close()
+
+    def _build_recorder(self, graph: KnowledgeGraph | None, meter: Meter) -> Recorder | None:
+        if graph is None:
+            return None
+        return Recorder(graph, wake=self._queue.add, on_kept=self._learn, clock=self._clock, meter=meter)
+
+    def _learn(self, executions: Sequence[Execution]) -> None:
+        self._expectations.note(executions)
+        if self._learning is not None:
+            self._learning.note(executions)
 
     def _look_around(self) -> Surroundings:
         known, broker_problem = self._surroundings, self._depths.problem
@@ -314,3 +339,8 @@ class Fleet:
     async def _record(self) -> None:
         if self._recorder is not None:
             await self._recorder.run()
+
+
+def _read_rules(settings: Settings) -> LearningRules:
+    recency = Recency(settings.learning_mode, settings.learning_half_life_days)
+    return LearningRules(settings.learning_limit, recency, settings.learning_epsilon)

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     graph_password: SecretStr | None = None
     graph_keep_days: int = Field(90, ge=31, le=3650)
     graph_keep_executions: int = Field(1_000_000, ge=1000)
+    learning_epsilon: float = Field(0.05, ge=0, le=1)
+    learning_limit: int = Field(100, ge=1, le=1000)
+    learning_mode: Literal["halfLife", "adr014", "allTime"] = "halfLife"
+    learning_half_life_days: float = Field(7.0, gt=0, le=3650)
     workers: int = Field(32, ge=1, le=256)
     progress_writes_per_second: float = Field(10.0, gt=0, le=1000)
     outbound_allowed: Annotated[_Texts, AfterValidator(_check_targets)] = ()

@@ -106,7 +106,8 @@ def _read_status(workflow: Json, eldest: Json) -> Json:
         if "children" in row.get("memory", {}):
             row["memory"]["children"] = len(row["memory"]["children"])  # their names are made of the uid
         if "assignment" in row:
-            del row["assignment"]["reason"]  # it tells the loads of that moment
+            # The rest tells the loads of that moment, and what was known by then.
+            row["assignment"] = {name: row["assignment"][name] for name in ("pool", "taskType")}
     status.pop("revision", None)  # a run that ends at once pins nothing
     status["conditions"] = {row["type"]: (row["status"], row["reason"], row["message"]) for row in status["conditions"]}
     return dict(status)

@@ -13,6 +13,8 @@ from vapora.api.generate import find_drift
 from vapora.api.kinds import KINDS, Kind
 from vapora.api.reasons import Reason
 from vapora.api.workflow import StepStatus as StepRow
+from vapora.core.learning.assignment import Assignment
+from vapora.core.learning.scoring import Score
 from vapora.core.plan import Key
 from vapora.core.workflow.codec import encode_step
 from vapora.core.workflow.failure import CLASSES
@@ -181,7 +183,7 @@ UNIT = Unit(
     exit_code=1,
     child=Key("Pod", "default", "w-0123456789"),
     pool="developer",
-    pool_reason="the only one",
+    choice=Assignment("developer", "the only one", Score(0.68, 0.6, 0.8, 0.5, 10), "junior", 0.5),
     effect=1,
     cost_cents=5,
 )

@@ -277,6 +277,8 @@ class AgentPoolStatus(StatusModel):
     """What is foreseen, with scaling.predict."""
     spend: Spend | None = None
     """What was spent."""
+    success_rate: Number | None = None
+    """The share that succeeded of its latest executions, of all kinds of work."""
     expertise: tuple[Expertise, ...] = Field(
         default=(), max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from vapora.cli.agent import agents
+from vapora.cli.agent import agents as agent
+from vapora.cli.agents import agents
 from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.ml import ml
@@ -16,6 +17,7 @@ main.command("operator")(run_operator)
 main.command("import")(import_)
 main.command("lint")(lint_)
 main.add_typer(workflow, name="workflow")
-main.add_typer(agents, name="agent")
+main.add_typer(agent, name="agent")
+main.add_typer(agents, name="agents")
 main.add_typer(ml, name="ml")
 main.add_typer(graph, name="graph")

@@ -48,7 +48,7 @@ def submit(target: Target, manifest: Manifest, *, is_dry_run: bool, is_watched: 
             return Exit.DONE
         return await _watch(target, Key(KIND, text(child(made, "metadata"), "namespace"), name), timeout)
 
-    return _run(work())
+    return run_command(work())
 
 
 def show_list(target: Target, *, selector: str, output: str, is_everywhere: bool) -> int:
@@ -63,7 +63,7 @@ def show_list(target: Target, *, selector: str, output: str, is_everywhere: bool
             print_list(found, output, _now(), has_namespaces=is_everywhere, nothing=f"No workflows in {place}.")
         return Exit.DONE
 
-    return _run(work())
+    return run_command(work())
 
 
 def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
@@ -82,7 +82,7 @@ def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
             print_object(obj, output, _now())
         return Exit.DONE
 
-    return _run(work())
+    return run_command(work())
 
 
 def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
@@ -91,7 +91,7 @@ def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
     async def work() -> Exit:
         return await _watch(target, await _resolve(target, name), timeout)
 
-    return _run(work())
+    return run_command(work())
 
 
 def request(
@@ -113,7 +113,7 @@ def request(
             return Exit.DONE
         return await _watch(target, key, timeout, request=said, wanted=ENDED_AS.get(verb, ""))
 
-    return _run(work())
+    return run_command(work())
 
 
 def decide_step(
@@ -135,7 +135,7 @@ def decide_step(
         typer.echo(f"{_name(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")
         return Exit.DONE
 
-    return _run(work())
+    return run_command(work())
 
 
 async def _read_outputs(api: UserApi, workflow: JsonObject) -> JsonObject:
@@ -220,7 +220,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _run(work: Coroutine[object, object, Exit]) -> int:
+def run_command(work: Coroutine[object, object, Exit]) -> int:
     """Runs to the end; what goes wrong is told in a line."""
     try:
         return asyncio.run(work)

@@ -43,6 +43,17 @@ def run_operator(
     ] = None,
     graph_keep_days: Annotated[int | None, typer.Option(help="Days that executions are kept; their sums stay.")] = None,
     graph_keep_executions: Annotated[int | None, typer.Option(help="The most executions that are kept.")] = None,
+    learning_epsilon: Annotated[
+        float | None, typer.Option(help="The share of tasks that go to the pool of which least is known.")
+    ] = None,
+    learning_limit: Annotated[
+        int | None, typer.Option(help="The executions of a pool that count, of each task type and of all.")
+    ] = None,
+    learning_mode: Annotated[
+        Literal["halfLife", "adr014", "allTime"] | None,
+        typer.Option(help="How the past fades: by half-life, by e, or not at all."),
+    ] = None,
+    learning_half_life_days: Annotated[float | None, typer.Option(help="How soon it fades, in days.")] = None,
     workers: Annotated[int | None, typer.Option(help="Objects reconciled at once.")] = None,
     progress_writes_per_second: Annotated[
         float | None, typer.Option(help="Status writes of running objects a second, over all of them.")

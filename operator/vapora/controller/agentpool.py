@@ -26,6 +26,7 @@ from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.profile import LearningProfile
 from vapora.core.plan import DrainAgents, EnsureQueue, Key, Plan, RemoveQueue
 from vapora.core.supported import SpecProblem
 from vapora.core.views import (
@@ -131,6 +132,7 @@ class PoolObserver:
         backlog: Backlog,
         autoscalers: Autoscalers,
         nats_url: str | None,
+        learned: Callable[[Key], LearningProfile | None] | None = None,
     ) -> None:
         self._store = store
         self._depths = depths
@@ -139,6 +141,7 @@ class PoolObserver:
         self._backlog = backlog
         self._autoscalers = autoscalers
         self._nats_url = nats_url
+        self._learned = learned
         self._queues: dict[Key, tuple[str, int, QueueState]] = {}
         self._asked: dict[Key, datetime] = {}
 
@@ -187,6 +190,7 @@ class PoolObserver:
             waiting=waiting,
             forecast=forecast,
             foreign=self._autoscalers.find(list_aims(observed.meta, scaling)),
+            learned=self._learned(key) if self._learned else None,
         )
 
     def note_queue(self, obj: JsonObject, state: QueueState) -> None:

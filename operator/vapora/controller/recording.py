@@ -44,7 +44,8 @@ class Recorder:
     """Hands executions to the store, again and again while it is down, and tells when they are durable.
 
     `wake` names a Workflow to look at again: its executions became durable after `record` had given up waiting, or
-    there is room again for those that were refused. Ids do not change, so handing one over twice does no harm.
+    there is room again for those that were refused. `on_kept` is told what has become durable. Ids do not change, so
+    handing one over twice does no harm.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Recorder:
         wake: Callable[[Key], None],
         clock: Clock,
         meter: Meter,
+        on_kept: Callable[[Sequence[Execution]], None] = lambda _: None,
         limit: int = LIMIT,
     ) -> None:
         self._store = store
         self._wake = wake
+        self._on_kept = on_kept
         self._clock = clock
         self._meter = meter
         self._limit = limit
@@ -140,6 +143,7 @@ class Recorder:
                 delay = min(delay * 2, _RETRY_MAX)
             else:
                 delay, self._problem = _RETRY_FIRST, None
+                self._on_kept(batch)
                 self._settle(batch)
 
     async def drain(self, seconds: float) -> bool:

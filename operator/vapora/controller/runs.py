@@ -18,6 +18,7 @@ from vapora.core.views import ChildView, child, number, text
 from vapora.core.workflow.codec import Json, decode_status, encode_step
 from vapora.core.workflow.definition import LIGHT_BYTES, Definition, compute_digest, read_definition
 from vapora.core.workflow.edits import Check, drop_removed, follow_edit
+from vapora.core.workflow.estimates import Estimates
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.limits import Limits
 from vapora.core.workflow.outputs import measure
@@ -67,7 +68,12 @@ class Run:
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
     rows: Rows = field(default_factory=Rows)
+    estimates: tuple[float, Estimates] | None = None  # with when they were made
     published: object = None  # what the written status was built from, beside the run itself
+
+    def complete(self, children: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
+        """Returns the children as they are now, with what was read of those that had more to tell."""
+        return {**children, **{key: view for key, view in self.outputs.items() if key in children}}
 
     def is_void(self, obj: Mapping[str, object]) -> bool:
         """Returns whether somebody else has written the status that this memo was made of."""

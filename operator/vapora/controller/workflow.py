@@ -10,11 +10,13 @@ from functools import partial
 from vapora.controller.backlog import Backlog
 from vapora.controller.capacities import Capacities
 from vapora.controller.executor import name_of
+from vapora.controller.expectations import Expectations
 from vapora.controller.expiry import Expiry
 from vapora.controller.explaining import explain_failures
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
+from vapora.controller.learning import Learning
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
@@ -31,11 +33,12 @@ from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem
 from vapora.core.supported import SpecProblem
-from vapora.core.views import ChildView, WorkflowView, child, number, parse_time, rows, text
+from vapora.core.views import WorkflowView, child, number, parse_time, text
 from vapora.core.workflow.acting import find_asked
 from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
+from vapora.core.workflow.demand import needs_pools
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
@@ -44,7 +47,7 @@ from vapora.core.workflow.planner import plan_workflow
 from vapora.core.workflow.release import child_execution_id, find_settled, has_ended, plan_release
 from vapora.core.workflow.results import find_answered
 from vapora.core.workflow.revision import build_revision, revision_key
-from vapora.core.workflow.summary import build_status
+from vapora.core.workflow.summary import build_status, is_recorded
 
 MAX_ROUNDS = 8  # plans in one reconcile, each after a write that had to be durable first
 _ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written where not all of them may be known
@@ -63,6 +66,8 @@ class WorkflowReconciler:
         surroundings: Callable[[], Surroundings],
         pools: Callable[[str], Sequence[PoolView]],
         outstanding: Outstanding,
+        learning: Learning | None,
+        expectations: Expectations,
         backlog: Backlog,
         on_release: Callable[[Patch], None],
         performer: Performer,
@@ -82,6 +87,8 @@ class WorkflowReconciler:
         self._surroundings = surroundings
         self._pools = pools
         self._outstanding = outstanding
+        self._learning = learning
+        self._expectations = expectations
         self._backlog = backlog
         self._on_release = on_release
         self._performer = performer
@@ -145,7 +152,7 @@ class WorkflowReconciler:
             and "deletionTimestamp" not in meta
             and not any(key.kind != RUN_KIND for key in self._kit.store.children(uid))
             and not self._inbox.has(uid)
-            and (self._recorder is None or _is_recorded(status))
+            and (self._recorder is None or is_recorded(status))
         )
 
     async def _advance(self, key: Key, run: Run) -> float | None:
@@ -217,11 +224,13 @@ class WorkflowReconciler:
             status=run.status,
             written=run.written,
             frontier=run.frontier,
-            children=_complete(self._kit.store.children(uid), run.outputs),
+            children=run.complete(self._kit.store.children(uid)),
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
             results=dict(self._inbox.results(uid)),
-            pools=self._pools(run.identity.namespace) if _needs_pools(run.definition) else (),
+            pools=self._pools(run.identity.namespace) if needs_pools(run.definition) else (),
+            learned=self._learning.view(run.identity.namespace) if self._learning else None,
+            estimates=self._expectations.estimate(run),
         )
 
     def _choose(self, definition: Definition | SpecProblem) -> Beside:
@@ -239,6 +248,10 @@ class WorkflowReconciler:
         while True:
             beside = self._choose(observed.definition)
             decided = await beside(partial(plan_workflow, observed, now))
+            if decided.lacks and self._learning is not None:
+                learned = await self._learning.look_up(run.identity.namespace, decided.lacks)
+                observed = replace(observed, learned=learned)
+                decided = await beside(partial(plan_workflow, observed, now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -251,7 +264,7 @@ class WorkflowReconciler:
                 await self._check_loss(observed.workflow, run)
             done += wanted
             problems.update({name_of(problem.action): problem for problem in found})
-            children = _complete(self._kit.store.children(run.identity.uid), run.outputs)  # those just made among them
+            children = run.complete(self._kit.store.children(run.identity.uid))  # those just made among them
             observed = replace(observed, problems=dict(problems), children=children)
 
     async def _check_loss(self, key: Key, run: Run) -> None:
@@ -278,8 +291,8 @@ class WorkflowReconciler:
             return []
         run.must_tell_rows = False
         kinds = {step.name: step.kind for step in (*run.definition.steps, *run.definition.completion)}
-        rows = executions_of_rows(run.identity, run.written, kinds)
-        return [relate(row, run.definition, run.written) for row in rows if not self._is_durable(row.id)]
+        rows = [row for row in executions_of_rows(run.identity, run.written, kinds) if not self._is_durable(row.id)]
+        return [relate(row, run.definition, run.written) for row in rows]
 
     async def _publish(self, key: Key, run: Run, observed: Observed, *, urgent: bool) -> bool:
         """Writes the status if it is time; events follow only what is written."""
@@ -362,9 +375,9 @@ class WorkflowReconciler:
 
         What was recorded stays so, though a child or an answer that is met again is recorded again before it may go.
         """
-        if run.status == run.written and _is_recorded(before):
+        if run.status == run.written and is_recorded(before):
             return True
-        if not self._inbox.is_complete and _needs_pools(run.definition):
+        if not self._inbox.is_complete and needs_pools(run.definition):
             return False
         children = self._kit.store.children(run.identity.uid).values()
         ended = (view for view in find_settled(run.status, children) if has_ended(view, children))
@@ -375,23 +388,10 @@ class WorkflowReconciler:
         return self._recorder is None or self._recorder.is_durable(known)
 
     def _note_tasks(self, key: Key, run: Run) -> None:
-        if isinstance(run.definition, SpecProblem) or not _needs_pools(run.definition):
+        if isinstance(run.definition, SpecProblem) or not needs_pools(run.definition):
             return
         self._outstanding.note(key, run.status)
         self._backlog.note_run(key, run.definition, run.status)
         waits = bool(run.frontier.retrying)  # for a place or for a pool
         waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
         (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)
-
-
-def _complete(children: Mapping[Key, ChildView], read: Mapping[Key, ChildView]) -> Mapping[Key, ChildView]:
-    """Returns the children as they are now, with what was read of those that had more to tell."""
-    return {**children, **{key: view for key, view in read.items() if key in children}}
-
-
-def _needs_pools(definition: Definition | SpecProblem) -> bool:
-    return isinstance(definition, Definition) and any(step.kind == "agent" for step in definition.steps)
-
-
-def _is_recorded(status: Mapping[str, object]) -> bool:
-    return any((row.get("type"), row.get("status")) == ("Recorded", "True") for row in rows(status, "conditions"))

@@ -16,11 +16,13 @@ from vapora.controller.backlog import Backlog
 from vapora.controller.capacities import Capacities
 from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
+from vapora.controller.expectations import Expectations
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.keeper import Keeper
+from vapora.controller.learning import Learning
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
@@ -43,6 +45,7 @@ from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause
+from vapora.core.learning.profile import LearningRules
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
 from vapora.core.workflow.tasks import find_task_problem
@@ -66,6 +69,23 @@ class Graph:
         if self.seconds:
             await self._clock.sleep(self.seconds)
         self.rows |= {row.id: row for row in executions}
+
+    async def get_executions_for_task_types(
+        self, pools: Sequence[str], task_type: str, limit: int
+    ) -> Mapping[str, Sequence[Execution]]:
+        return {pool: self._list(limit, pool=pool, task_type=task_type) for pool in pools}
+
+    async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
+        return {pool: self._list(limit, pool=pool) for pool in pools}
+
+    async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
+        return self._list(limit, namespace=namespace)
+
+    def _list(self, limit: int, **wanted: str) -> list[Execution]:
+        if self.problem:
+            raise GraphUnavailable(self.problem)
+        found = [row for row in self.rows.values() if all(getattr(row, name) == wanted[name] for name in wanted)]
+        return sorted(found, key=lambda row: (row.finished, row.id), reverse=True)[:limit]
 
     async def find_known_cause(self, signature: str, namespace: str | None = None) -> KnownCause | None:
         if self.problem:
@@ -120,7 +140,16 @@ class Operator:
     def __init__(self, cluster: "Cluster") -> None:
         api, clock, self.meter = cluster.api, cluster.clock, FakeMeter()
         self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
-        record = partial(Recorder, wake=self.queue.add, clock=clock, meter=self.meter, limit=cluster.graph_room)
+        self.learning = Learning(cluster.graph, clock, LearningRules(), self.queue.add) if cluster.graph else None
+        self.expectations = Expectations(cluster.graph, clock)
+        record = partial(
+            Recorder,
+            wake=self.queue.add,
+            clock=clock,
+            meter=self.meter,
+            on_kept=self._learn,
+            limit=cluster.graph_room,
+        )
         self.recorder = record(cluster.graph) if cluster.graph else None
         source = FakeEventSource(api, lag=cluster.lag)
         pacer, events = (
@@ -142,8 +171,14 @@ class Operator:
         self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
         informers = ChildInformers(source, self.store, self.queue, self.meter)
         self._work = [self._watch, informers.run, runner.run, pacer.run, events.run, self.performer.run]
-        if self.recorder:
-            self._work.append(self.recorder.run)
+        self._work.append(self.expectations.run)
+        if self.recorder and self.learning:
+            self._work += [self.recorder.run, self.learning.run]
+
+    def _learn(self, executions: Sequence[Execution]) -> None:
+        self.expectations.note(executions)
+        if self.learning:
+            self.learning.note(executions)
 
     def _build_workflows(self, cluster: "Cluster", kit: Kit) -> WorkflowReconciler:
         keeper = Keeper(cluster.api, kit.executor)
@@ -160,6 +195,8 @@ class Operator:
             ),
             pools=lambda _: cluster.pools,
             outstanding=Outstanding(),
+            learning=self.learning,
+            expectations=self.expectations,
             backlog=Backlog(lambda _: cluster.pools, lambda _, __: 0, self.queue.add, cluster.clock),
             on_release=lambda _: None,
             performer=self.performer,

@@ -162,7 +162,7 @@ def test_a_task_goes_to_the_least_loaded_matching_pool() -> None:
     world = World({"steps": [agent_step("t")]}, pools=pools)
     world.settle()
     assert world.step("t").unit.pool == "idle"
-    assert "least loaded" in world.step("t").unit.pool_reason
+    assert "least loaded" in world.step("t").unit.choice.reason
 
 
 def test_an_answer_is_durable_before_a_dependent_starts() -> None:

@@ -12,6 +12,8 @@ from tests.unit.workflow.world import START, UID, World, run_step
 
 from vapora.api.workflowstatus import WorkflowStatus as StatusModel
 from vapora.core import naming
+from vapora.core.learning.assignment import Assignment
+from vapora.core.learning.scoring import Score
 from vapora.core.workflow.codec import decode_status, encode_time
 from vapora.core.workflow.ranges import Ranges
 from vapora.core.workflow.status import Identity, ItemFailure, Items, Phase, State, StepStatus, Unit, WorkflowStatus
@@ -30,8 +32,21 @@ JSON = st.recursive(
 )
 OBJECTS = st.dictionaries(st.text("abc-_", min_size=1, max_size=4), JSON, min_size=1, max_size=3)
 COUNTS = st.integers(0, 9)
+SHARES = st.integers(0, 10_000).map(lambda parts: parts / 10_000)
 STATES = st.sampled_from(State)
 WORKING = st.sampled_from([State.STARTING, State.RUNNING, State.RETRYING])
+
+
+@st.composite
+def choices(draw: st.DrawFn, pool: str) -> Assignment:
+    score = Score(*(draw(SHARES) for _ in range(4)), executions=draw(COUNTS))
+    return Assignment(
+        pool,
+        draw(WORDS.filter(bool)),
+        score=draw(st.none() | st.just(score)),
+        runner_up=draw(st.none() | st.just("others")),
+        runner_up_score=draw(st.none() | SHARES),
+    )
 
 
 @st.composite
@@ -62,7 +77,7 @@ def units(draw: st.DrawFn, step: str, item: int) -> Unit:
         finished_at=draw(st.none() | MOMENTS),
         message=draw(WORDS),
         exit_code=draw(st.none() | st.integers(1, 255)),
-        pool_reason=draw(WORDS) if pool else "",
+        choice=draw(st.none() | choices(pool)) if pool else None,
         cost_cents=draw(COUNTS),
     )
 

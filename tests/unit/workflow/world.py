@@ -16,11 +16,13 @@ from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
+from vapora.core.learning.profile import Learned
 from vapora.core.plan import Action, CancelTask, Create, Delete, Event, Key, Look, Patch, Problem, Publish
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView, ContainerEnd, JobView, PodView, WorkflowView, project
 from vapora.core.workflow.codec import decode_status
 from vapora.core.workflow.definition import read_definition
+from vapora.core.workflow.estimates import Durations, Estimates, estimate_steps
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
@@ -58,6 +60,8 @@ class World:
         self.problems: dict[str, Problem] = {}
         self.refuse: Callable[[Action], Problem | None] | None = None
         self.pools = pools
+        self.learned: Learned | None = None
+        self.durations: Durations | None = None
         self.request = ""
         self.outdated = ("", "")
         self.deleted_at: datetime | None = None
@@ -115,8 +119,15 @@ class World:
             changed=changed,
             results=self.results,
             pools=self.pools,
+            learned=self.learned,
+            estimates=self._estimate(),
             problems=self.problems,
         )
+
+    def _estimate(self) -> Estimates | None:
+        if self.durations is None or isinstance(self.definition, SpecProblem):
+            return None
+        return estimate_steps(self.definition, self.durations)
 
     def plan(self, *, write: bool = True, changed: frozenset[str] | None = None) -> WorkflowPlan:
         """Plans once and carries the plan out; plans again with what was refused, as the engine does."""

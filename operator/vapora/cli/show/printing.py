@@ -49,6 +49,16 @@ def print_tree(obj: Object, now: datetime) -> None:
     Console().print(build_tree(obj, now))
 
 
+def print_rows(found: Sequence[Object], table: Table, output: str, *, nothing: str) -> None:
+    """Prints rows as table, json or yaml; says `nothing` where a table would be empty."""
+    if output not in {"table", "wide"}:
+        _dump([dict(row) for row in found], output)
+    elif found:
+        print_table(table)
+    else:
+        typer.echo(nothing, err=True)
+
+
 def _print_table(found: Sequence[Object], now: datetime, *, is_wide: bool, has_namespaces: bool) -> None:
     print_table(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
 
@@ -71,11 +81,11 @@ def _strip(obj: Object) -> dict[str, object]:
     return {**obj, "metadata": meta}
 
 
-def _dump(value: Object, output: str) -> None:
+def _dump(value: dict[str, object] | list[dict[str, object]], output: str) -> None:
     if output == "json":
         typer.echo(json.dumps(value, indent=2))
     else:
-        typer.echo(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
 class LineWatcher:

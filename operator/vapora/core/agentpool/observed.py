@@ -11,6 +11,7 @@ from vapora.api.agentpool import AgentPoolSpec
 from vapora.core.agentpool.broker import AgentReport, QueueDepth
 from vapora.core.agentpool.forecast import Forecast
 from vapora.core.agentpool.readings import Reading
+from vapora.core.learning.profile import LearningProfile
 from vapora.core.plan import Manifest, Problem
 from vapora.core.supported import SpecProblem
 from vapora.core.views import Meta, PlainView, PodView, WorkloadView
@@ -55,3 +56,4 @@ class Observed:
     problems: tuple[Problem, ...] = ()
     agents: Mapping[str, AgentReport] = field(default_factory=dict)
     drain_asked_at: datetime | None = None
+    learned: LearningProfile | None = None

@@ -14,12 +14,16 @@ from vapora.core.agentpool.scaling import HOLD, Decision, name_change
 from vapora.core.agentpool.sizing import find_autoscaling, find_queue_scaling, list_readings, owns_size
 from vapora.core.causes import find_cause
 from vapora.core.conditions import Condition, merge_conditions, timestamp
+from vapora.core.learning.profile import update_profile_with_learning
 from vapora.core.plan import EnsureQueue, Manifest
 from vapora.core.refusals import find_refusal
 from vapora.core.supported import SpecProblem
 from vapora.core.views import child, rows
 
-_KEPT = ("desiredReplicas", "lastDecision", "lowSince", "lastScaledAt", "queued", "inFlight", "busy", "firstReplicas")
+_KEPT = (
+    "desiredReplicas", "lastDecision", "lowSince", "lastScaledAt", "queued", "inFlight", "busy", "firstReplicas",
+    "successRate", "expertise",
+)  # fmt: skip
 QUIET = frozenset({Reason.AgentsNotReady, Reason.Progressing, Reason.Initializing, Reason.ApiUnavailable})
 
 
@@ -65,6 +69,8 @@ def build_status(
             rows(former, "conditions"), conditions, generation=observed.meta.generation, now=now
         ),
     }
+    if observed.learned is not None:
+        status = update_profile_with_learning(status, observed.learned)
     return {name: value for name, value in status.items() if value is not None}
 
 

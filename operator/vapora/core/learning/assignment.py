@@ -1,16 +1,25 @@
-"""Which pool gets a task: one that can do it and may, with the most room, and why that one."""
+"""Which pool gets a task: of those that can do it and may, the one that has proven best at it, and why that one."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from vapora.core.learning.profile import Learned
+from vapora.core.learning.ranking import Candidate, Ranked, rank_agents_with_recency
 from vapora.core.learning.scoring import Score, compute_load
+
+_DIGITS = 4  # of a score in a status
 
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """Is a pool as an assignment sees it; `in_flight` counts waiting and running tasks, None where it is unknown."""
+    """Is a pool as an assignment sees it.
+
+    `in_flight` counts waiting and running tasks, None where it is unknown. `budget_problem` says why its budget lets it
+    take no task now.
+    """
 
     namespace: str
     name: str
@@ -21,6 +30,7 @@ class PoolView:
     in_flight: int | None
     is_ready: bool = True
     is_paused: bool = False
+    budget_problem: str = ""
 
     @property
     def identity(self) -> str:
@@ -39,13 +49,30 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """Is who asks: `key` identifies the try, and with it whether it explores.
+
+    A critical task never explores. `authors` names, by pool, the step whose work the task must not judge itself.
+    """
+
+    key: str = ""
+    is_critical: bool = False
+    authors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """Is the choice of a pool by name, explained; `score` is None where load decided."""
+    """Is the choice of a pool by name, explained; `score` is None where load decided.
+
+    `lacks` has the pools, by name, whose history at the task type was not looked up and might change the choice.
+    """
 
     pool: str
     reason: str
     score: Score | None = None
     runner_up: str | None = None
+    runner_up_score: float | None = None
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +83,34 @@ class NoPool:
     pool: None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    pool: PoolView
-    load: float | None
-
-    @property
-    def is_full(self) -> bool:
-        return self.load is not None and self.load >= 1.0
-
-    @property
-    def order(self) -> tuple[bool, float, str]:
-        """A load that cannot be read comes last: it is not zero."""
-        return (self.load is None, self.load or 0.0, self.pool.name)
+_ANYBODY = Asking()
 
 
 def assign(
-    request: Request, pools: Sequence[PoolView], assigned: Mapping[str, int] | None = None
+    request: Request,
+    pools: Sequence[PoolView],
+    assigned: Mapping[str, int] | None = None,
+    *,
+    learned: Learned | None = None,
+    asking: Asking = _ANYBODY,
 ) -> Assignment | NoPool:
-    """Picks the least loaded pool that can and may do the task; ties go by name.
+    """Picks the pool with the highest score among those that can and may do the task; without history the least loaded.
 
-    `assigned` counts, by pool name, tasks given since the pools were read.
+    `assigned` counts, by pool name, tasks given since the pools were read. A full pool is passed over while another has
+    a free place. Now and then, by `learned.epsilon`, the pool is tried of which least is known.
     """
     able = [pool for pool in pools if can_do(request, pool)]
     if not able:
         return NoPool(f"no pool {_describe(request)}; {_list_pools(pools)}")
-    allowed = [pool for pool in able if pool.is_ready and not pool.is_paused]
+    hindrances = {pool.name: _find_hindrance(pool, asking) for pool in able}
+    allowed = [pool for pool in able if not hindrances[pool.name]]
     if not allowed:
-        return NoPool("; ".join(sorted(f"pool {pool.name} is {_say_hindrance(pool)}" for pool in able)))
-    candidates = [_Candidate(pool, _read_load(pool, (assigned or {}).get(pool.name, 0))) for pool in allowed]
-    free = [candidate for candidate in candidates if not candidate.is_full]
-    ranked = sorted(free or candidates, key=lambda candidate: candidate.order)
-    best, runner_up = ranked[0], ranked[1] if len(ranked) > 1 else None
-    return Assignment(
-        pool=best.pool.name,
-        reason=_explain(request, best, runner_up, is_full=not free),
-        runner_up=runner_up.pool.name if runner_up else None,
-    )
+        return NoPool("; ".join(sorted(f"pool {name} {why}" for name, why in hindrances.items())))
+    candidates = [Candidate(pool.name, _read_load(pool, (assigned or {}).get(pool.name, 0))) for pool in allowed]
+    free = [candidate for candidate in candidates if not _is_full(candidate)]
+    if learned is not None and len(free or candidates) > 1 and request.pool is None:
+        return _choose_learned(request, free or candidates, learned, asking)
+    return _choose_least_loaded(request, free or candidates, is_full=not free)
 
 
 def can_do(request: Request, pool: PoolView) -> bool:
@@ -104,10 +122,75 @@ def can_do(request: Request, pool: PoolView) -> bool:
     return request.capabilities <= pool.capabilities
 
 
+def explores(key: str, epsilon: float) -> bool:
+    """Says whether a try explores: of very many keys the share `epsilon` does, and each always or never."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") < epsilon * 2**64
+
+
+def _choose_learned(request: Request, candidates: Sequence[Candidate], learned: Learned, asking: Asking) -> Assignment:
+    profiles, task_type = learned.profiles, request.task_type
+    names = [candidate.name for candidate in candidates]
+    lacks = tuple(name for name in names if name not in profiles or task_type not in profiles[name].expertise)
+    ranked = rank_agents_with_recency(candidates, task_type, profiles)
+    if lacks or not any(rank.is_known for rank in ranked):
+        found = _choose_least_loaded(request, candidates, is_full=all(map(_is_full, candidates)))
+        why = "the history cannot be read" if lacks else f"nothing is known yet of {task_type}"
+        return Assignment(found.pool, f"{found.reason}; {why}", runner_up=found.runner_up, lacks=lacks)
+    best, runner_up = ranked[0], ranked[1]
+    if not asking.is_critical and explores(asking.key, learned.epsilon):
+        unknown = min(ranked, key=lambda rank: (rank.expertise.evidence, rank.order))
+        if unknown is not best:
+            best, runner_up = unknown, best
+    return Assignment(
+        pool=best.name,
+        reason=_explain_score(task_type, best, runner_up, is_trial=best is not ranked[0]),
+        score=_round(best.score),
+        runner_up=runner_up.name,
+        runner_up_score=round(runner_up.score.total, _DIGITS),
+    )
+
+
+def _choose_least_loaded(request: Request, candidates: Sequence[Candidate], *, is_full: bool) -> Assignment:
+    ranked = sorted(candidates, key=_order_by_load)
+    best, runner_up = ranked[0], ranked[1] if len(ranked) > 1 else None
+    reason = _explain_load(request, best, runner_up, is_full=is_full)
+    return Assignment(best.name, reason, runner_up=runner_up.name if runner_up else None)
+
+
+def _is_full(candidate: Candidate) -> bool:
+    return candidate.load is not None and candidate.load >= 1.0
+
+
+def _order_by_load(candidate: Candidate) -> tuple[bool, float, str]:
+    """A load that cannot be read comes last: it is not zero."""
+    return (candidate.load is None, candidate.load or 0.0, candidate.name)
+
+
 def _read_load(pool: PoolView, given: int) -> float | None:
     if pool.in_flight is None:
         return None
     return compute_load(pool.in_flight + given, pool.max_concurrent, pool.replicas)
+
+
+def _find_hindrance(pool: PoolView, asking: Asking) -> str:
+    """Says why a pool that could do a task may not."""
+    if pool.is_paused:
+        return "is paused"
+    if not pool.is_ready:
+        return "is not ready"
+    if pool.name in asking.authors:
+        return f"did step {asking.authors[pool.name]}, of which this one is independent"
+    return pool.budget_problem
+
+
+def _round(score: Score) -> Score:
+    return Score(
+        total=round(score.total, _DIGITS),
+        base=round(score.base, _DIGITS),
+        expertise=round(score.expertise, _DIGITS),
+        confidence=round(score.confidence, _DIGITS),
+        executions=score.executions,
+    )
 
 
 def _describe(request: Request) -> str:
@@ -125,19 +208,31 @@ def _list_pools(pools: Sequence[PoolView]) -> str:
     return f"there are {shown}" if names else "there is none in the namespace"
 
 
-def _say_hindrance(pool: PoolView) -> str:
-    return "paused" if pool.is_paused else "not ready"
+def _explain_score(task_type: str, best: Ranked, other: Ranked, *, is_trial: bool) -> str:
+    score = best.score
+    known = f"{score.executions} execution{'' if score.executions == 1 else 's'}"
+    if is_trial:
+        return (
+            f"{best.name} is tried although {other.name} scores more at {task_type}, {other.score.total:.2f} against "
+            f"{score.total:.2f}: least is known of it, from {known}"
+        )
+    parts = f"base {score.base:.2f}, expertise {score.expertise:.2f}, confidence {score.confidence:.2f} from {known}"
+    load = "" if best.candidate.load is not None else "; its load is unknown and counts as full"
+    return (
+        f"{best.name} scores most at {task_type}, {score.total:.2f}: {parts}{load}; "
+        f"next {other.name} with {other.score.total:.2f}"
+    )
 
 
-def _explain(request: Request, best: _Candidate, runner_up: _Candidate | None, *, is_full: bool) -> str:
+def _explain_load(request: Request, best: Candidate, runner_up: Candidate | None, *, is_full: bool) -> str:
     load = "its load is unknown" if best.load is None else f"load {best.load:.2f}"
     if request.pool is not None:
-        return f"{best.pool.name} is the pool the step names; {load}"
+        return f"{best.name} is the pool the step names; {load}"
     if runner_up is None:
-        return f"{best.pool.name} is the only pool that {_describe(request)} and is free; {load}"
+        return f"{best.name} is the only pool that {_describe(request)} and is free; {load}"
     if is_full:
-        return f"{best.pool.name} has the shortest way to a free place, as all are full; {load}"
+        return f"{best.name} has the shortest way to a free place, as all are full; {load}"
     other = "unknown" if runner_up.load is None else f"{runner_up.load:.2f}"
     if best.load == runner_up.load:
-        return f"{best.pool.name} comes first by name among the least loaded; {load}, as {runner_up.pool.name}"
-    return f"{best.pool.name} is the least loaded; {load}, next {runner_up.pool.name} with {other}"
+        return f"{best.name} comes first by name among the least loaded; {load}, as {runner_up.name}"
+    return f"{best.name} is the least loaded; {load}, next {runner_up.name} with {other}"

@@ -42,15 +42,13 @@ class Score:
 
 def weigh_recency(days: float, recency: Recency) -> float:
     """Returns the weight of an execution of that age; one of the future is of today."""
-    days = max(days, 0.0)
-    multiplier = recency.recent_multiplier if days <= recency.recent_window_days else 1.0
-    match recency.mode:
-        case "halfLife":
-            return multiplier * math.exp2(-days / recency.half_life_days)
-        case "adr014":
-            return multiplier * math.exp(-days / recency.half_life_days)
-        case "allTime":
-            return 1.0
+    if recency.mode == "allTime":
+        return 1.0
+    if days <= 0.0:
+        return recency.recent_multiplier
+    age = -days / recency.half_life_days
+    faded = math.exp2(age) if recency.mode == "halfLife" else math.exp(age)
+    return faded * recency.recent_multiplier if days <= recency.recent_window_days else faded
 
 
 def compute_expertise(observations: Iterable[Observation], recency: Recency) -> float:

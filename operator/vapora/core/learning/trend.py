@@ -40,6 +40,20 @@ def compute_trend(days: Sequence[Day]) -> Trend:
     return Trend(slope, "Improving" if slope > _SLOPE else "Declining" if slope < -_SLOPE else "Stable")
 
 
+def build_learning_curve(windows: Iterable[DailyAggregate]) -> dict[str, list[Day]]:
+    """Returns by task type the success rate of each day with executions, whatever the namespace; the oldest first."""
+    counts: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for window in windows:
+        if window.executions:
+            days, day = counts[window.task_type], window.day.toordinal()
+            successes, executions = days.get(day, (0, 0))
+            days[day] = (successes + window.successes, executions + window.executions)
+    return {
+        task_type: [(day, successes / executions) for day, (successes, executions) in sorted(days.items())]
+        for task_type, days in counts.items()
+    }
+
+
 def count_days(executions: Iterable[Execution], now: datetime) -> list[Day]:
     """Returns the success rate of each UTC day with executions among the last 14, today being the last."""
     today = now.astimezone(UTC).date().toordinal()

@@ -130,7 +130,7 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
         if isinstance(standing, Done):
             return _succeed(draft, place, unit, standing)
         if isinstance(standing, Stopped | Broken | TakenBack):  # answered: the next try is a new effect
-            draft.put_unit(place, replace(unit, is_open=False, pool="", pool_reason=""))
+            draft.put_unit(place, replace(unit, is_open=False, pool="", choice=None))
     if unit.next_attempt_at is None or place in draft.frontier.retrying:
         return None
     if _has_begun_again(draft, place, unit) or draft.now >= unit.next_attempt_at:

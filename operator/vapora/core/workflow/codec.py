@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from vapora.core import naming
 from vapora.core.plan import Key
 from vapora.core.views import child, number, parse_time, rows, text
+from vapora.core.workflow.choice import decode_choice, encode_choice
 from vapora.core.workflow.limits import FULL, Limits
 from vapora.core.workflow.ranges import list_ranges, parse_ranges
 from vapora.core.workflow.status import (
@@ -95,10 +96,11 @@ def _encode_effect(unit: Unit) -> Json:
 def _encode_assignment(unit: Unit, limits: Limits) -> Json | None:
     if not unit.pool:
         return None
-    reason = unit.pool_reason if limits.has_explanations else ""
     task_type = "" if limits.is_dense and unit.state.is_final else unit.task_type
-    row = {"pool": unit.pool, "taskType": task_type, "reason": limits.cut(reason)}
-    return {name: value for name, value in row.items() if value}
+    row: Json = {"pool": unit.pool, "taskType": task_type}
+    if unit.choice is not None and limits.has_explanations:
+        row |= {**encode_choice(unit.choice), "reason": limits.cut(unit.choice.reason)}
+    return {name: value for name, value in row.items() if value not in (None, "")}
 
 
 def _encode_ml(step: StepStatus, limits: Limits) -> Json | None:
@@ -289,7 +291,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         exit_code=exit_code if isinstance(exit_code, int) else None,
         child=_decode_child(identity, name, number(row, "tries"), child(row, "child")),
         pool=text(assignment, "pool"),
-        pool_reason=text(assignment, "reason"),
+        choice=decode_choice(assignment),
         task_type=text(assignment, "taskType"),
         effect=number(row, "effect"),
         is_open=row.get("effectOpen") is True,

@@ -15,6 +15,7 @@ from vapora.core.plan import Manifest
 from vapora.core.supported import SpecProblem, Support, read_spec
 from vapora.core.views import rows
 from vapora.core.workflow.graph import Graph, InvalidSpec, build_graph
+from vapora.core.workflow.independence import find_rivals
 from vapora.core.workflow.retry import RetryPolicy, read_policy
 from vapora.core.workflow.workspace import find_clash
 
@@ -46,6 +47,7 @@ _AGENT = (
     "description",
     "input",
     "outputSchema",
+    "independentOf",
 )
 _STEP = (
     "name",
@@ -132,6 +134,7 @@ class StepDefinition:
     timeout: float | None
     pending_timeout: float | None
     looks_at: tuple[tuple[str, str], ...] = ()  # steps that its expressions name, each with the field that does
+    rivals: tuple[str, ...] = ()  # steps whose pool may not do this one too, whichever of them names the other
     undoes: str = ""
     indices: tuple[int, ...] | None = None
 
@@ -197,6 +200,10 @@ def _compile_definition(spec: WorkflowSpec, raw: Manifest) -> Definition:
     last = zip(spec.on_completion, rows(raw, "onCompletion"), strict=True)
     completion = tuple(_read_completion(spec, step, body) for step, body in last)
     graph = build_graph(spec, [step.looks_at for step in steps])
+    rivals = find_rivals([*spec.steps, *spec.on_completion])
+    steps, completion = (
+        tuple(replace(step, rivals=rivals.get(step.name, ())) for step in part) for part in (steps, completion)
+    )
     deadline = None if spec.deadline is None else parse_duration(spec.deadline)
     digest = compute_digest(raw)
     return Definition(

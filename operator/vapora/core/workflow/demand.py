@@ -8,14 +8,20 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from vapora.core.learning.assignment import Request
+from vapora.core.supported import SpecProblem
 from vapora.core.workflow.definition import Definition, StepDefinition, compute_digest
-from vapora.core.workflow.graph import Graph
+from vapora.core.workflow.graph import sort_steps
 from vapora.core.workflow.status import Phase, State, StepStatus, Unit, WorkflowStatus
 
 AGENT = "agent"
 _GOING = frozenset({Phase.PENDING, Phase.RUNNING})
 _PASSED = frozenset({State.SUCCEEDED, State.SKIPPED})
 _NEVER = math.inf
+
+
+def needs_pools(definition: Definition | SpecProblem) -> bool:
+    """Returns whether steps of a run are tasks for agents."""
+    return isinstance(definition, Definition) and any(step.kind == AGENT for step in definition.steps)
 
 
 def count_waiting(definition: Definition, status: WorkflowStatus) -> Counter[Request]:
@@ -49,7 +55,7 @@ def foresee(
     if status.phase not in _GOING:
         return foreseen
     ends: dict[int, float] = {}
-    for place in _order(definition.graph):
+    for place in sort_steps(definition.graph):
         step, row = definition.steps[place], status.step(definition.steps[place].name)
         expected = durations[place]
         takes = _NEVER if expected is None else expected
@@ -85,18 +91,6 @@ def read_request(step: StepDefinition) -> Request:
     if body is None:
         return Request("", pool="")
     return Request("", role=body.role, pool=body.pool, capabilities=frozenset(body.capabilities))
-
-
-def _order(graph: Graph) -> list[int]:
-    """Sorts the steps so that each comes after those that it waits for."""
-    waits = [len(needs) for needs in graph.needs]
-    order = [place for place, count in enumerate(waits) if count == 0]
-    for place in order:  # which grows meanwhile
-        for later in graph.dependents[place]:
-            waits[later] -= 1
-            if waits[later] == 0:
-                order.append(later)
-    return order
 
 
 def _find_end(row: StepStatus, begins: float, takes: float, now: datetime) -> float:

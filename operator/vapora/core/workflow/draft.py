@@ -57,6 +57,7 @@ class Draft:
     executions: list[Execution] = field(default_factory=list)
     decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people in this run, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
+    lacks: set[tuple[str, str]] = field(default_factory=set)  # pools, and the task types to look up of each
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
     wants_capacity: bool = False

@@ -159,6 +159,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         model=answer.model,
         provider=answer.provider,
         cost_cents=answer.cost_cents,
+        runner_up=_name_runner_up(identity, unit),
     )
     is_written = unit.reason == reason and unit.state in {State.FAILED, State.RETRYING}
     return _explain(execution, unit.message if is_written else answer.words, None)
@@ -209,6 +210,7 @@ def record(
         provider=answer.provider,
         cost_cents=answer.cost_cents,
         depends_on=_list_needs(draft.graph, place[0]) if draft.standing.stage is Stage.STEPS else (),
+        runner_up=_name_runner_up(identity, unit),
         produced=tuple(islice(produced, _MOST_NAMES)),
         deployed=_list_deployed(unit),
     )
@@ -225,6 +227,12 @@ def relate(execution: Execution, definition: Definition | SpecProblem, written: 
         return related
     produced = tuple(islice(row.outputs or (), _MOST_NAMES)) if execution.is_success else ()
     return replace(related, produced=produced, deployed=_list_deployed(row.unit))
+
+
+def _name_runner_up(identity: Identity, unit: Unit) -> str:
+    """Returns the pool that a task's own was chosen over, as `namespace/name`; empty where there was none."""
+    name = unit.choice.runner_up if unit.choice is not None else None
+    return f"{identity.namespace}/{name}" if name else ""
 
 
 def _list_needs(graph: Graph, place: int) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def build_graph(spec: WorkflowSpec, looks_at: Sequence[Iterable[tuple[str, str]]
         for edge in edges:
             dependents[edge.step].append(place)
     graph = Graph(names, index, needs, tuple(tuple(later) for later in dependents))
-    order = _sort(graph)
+    order = sort_steps(graph)
     if len(order) < len(names):
         cycle = _find_cycle(graph, frozenset(order))
         raise InvalidSpec(f"spec.steps: {' -> '.join(cycle)} is a cycle; a step cannot wait for itself")
@@ -151,7 +151,7 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return f"; there are {', '.join(names[:_MAX_NAMED])}{more}"
 
 
-def _sort(graph: Graph) -> list[int]:
+def sort_steps(graph: Graph) -> list[int]:
     """Returns the steps in an order in which they could run; those in a cycle or behind one are left out."""
     waiting = [len(needs) for needs in graph.needs]
     order = [place for place, count in enumerate(waiting) if count == 0]

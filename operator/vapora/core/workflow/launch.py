@@ -12,14 +12,14 @@ from vapora.api import secrets
 from vapora.api.durations import parse_duration
 from vapora.api.stepbodies import AgentBody, RunBody
 from vapora.core.interpolation import ReferenceProblem, interpolate, references, write_texts
-from vapora.core.learning.assignment import NoPool, Request, assign
-from vapora.core.learning.task_types import infer_task_type
+from vapora.core.learning.assignment import NoPool
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Create, EventType
 from vapora.core.supported import describe_validation
 from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import add_child, build_child
+from vapora.core.workflow.choosing import choose_pool
 from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, find_capacity, has_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
@@ -46,6 +46,7 @@ def next_try(unit: Unit) -> Unit:
         is_ours=True,
         input_digest=unit.input_digest,
         pool=unit.pool if unit.is_open else "",
+        choice=unit.choice if unit.is_open else None,
         task_type=unit.task_type,
         cost_cents=unit.cost_cents,
     )
@@ -229,21 +230,13 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
 
 
 def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
-    step = draft.graph.names[place[0]]
     body = _read_agent(draft, place)
     trying = next_try(unit)
     if not trying.pool:
-        request = Request(
-            role=body.role,
-            pool=body.pool,
-            capabilities=frozenset(body.capabilities),
-            task_type=body.task_type or infer_task_type(body.title or step, body.description or ""),
-        )
-        choice = assign(request, draft.observed.pools, draft.assigned)
+        choice = choose_pool(draft, place, body, trying)
         if isinstance(choice, NoPool):
             return NotYet("NoMatchingPool", choice.reason)
-        trying = replace(trying, pool=choice.pool, pool_reason=choice.reason, task_type=request.task_type)
-        draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
+        trying = choice
     draft.put_unit(place, replace(_times(draft, place, trying), until=None))
     draft.durable_first = True
     return None

@@ -12,11 +12,13 @@ from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.job import GpuSettings
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
+from vapora.core.learning.profile import Learned
 from vapora.core.plan import Key, Plan, Problem
 from vapora.core.supported import SpecProblem
 from vapora.core.views import ChildView
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
+from vapora.core.workflow.estimates import Estimates
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.procedure import Procedure
 from vapora.core.workflow.results import AgentResult
@@ -77,6 +79,8 @@ class Observed:
     is_paused: bool = False  # by its spec as it now stands
     spec_digest: str = ""  # of the user's spec that the run does
     rivals: Sequence[Contender] = ()  # the other runs that exclude this one
+    learned: Learned | None = None  # None where there is no knowledge graph
+    estimates: Estimates | None = None
     must_rerun: bool = False  # its spec changed after its end, and says that it then runs again
 
     @property
@@ -94,6 +98,7 @@ class Observed:
 class WorkflowPlan:
     """Is the decision: the plan's writes and times, the run's next status and frontier, and what to record.
 
+    `lacks` has pools, each with a task type, whose history should be looked up before this is carried out.
     `durable_first` asks that the status be written before the next look, which then goes on at once.
     """
 
@@ -102,5 +107,6 @@ class WorkflowPlan:
     frontier: Frontier
     executions: tuple[Execution, ...] = ()
     durable_first: bool = False
+    lacks: frozenset[tuple[str, str]] = frozenset()
     looked_at: int = 0  # units and gates evaluated: the cost of the plan
     wants_capacity: bool = False  # what the namespace can get of GPUs matters to it

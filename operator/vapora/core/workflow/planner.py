@@ -306,9 +306,10 @@ def _conclude(draft: Draft) -> WorkflowPlan:
         status,
         frontier,
         tuple(draft.executions),
-        draft.durable_first and not is_over,
-        draft.looked_at,
-        draft.wants_capacity,
+        durable_first=draft.durable_first and not is_over,
+        lacks=frozenset(draft.lacks),
+        looked_at=draft.looked_at,
+        wants_capacity=draft.wants_capacity,
     )
 
 

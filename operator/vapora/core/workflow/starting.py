@@ -1,4 +1,4 @@
-"""Who starts next: tries that are due again, then items of steps under way, then ready steps in the list's order."""
+"""Who starts next: tries that are due again, then items of steps under way, then ready steps on the critical path."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.advance import advance, fail, fail_step
 from vapora.core.workflow.detection import NotYet
 from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.estimates import put_critical_first
 from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch
@@ -68,12 +69,21 @@ def _start(draft: Draft, may_start: MayStart) -> None:
     _start_retries(draft, may_start)
     for place in sorted(draft.frontier.fans):
         _start_items(draft, place, may_start)
-    waiting = draft.frontier.ready
+    waiting = _order_ready(draft)
     draft.frontier.ready = []
     for place in waiting:
         first = NO_ITEM if draft.step(place).spec.for_each is None else 0
         if not may_start(draft, (place, first)) or not _start_step(draft, place, may_start):
             draft.frontier.ready.append(place)
+    draft.frontier.ready.sort()
+
+
+def _order_ready(draft: Draft) -> list[int]:
+    """Returns the ready steps; where not all of them have room, those first that hold up the end of the run."""
+    ready, room = draft.frontier.ready, draft.definition.spec.max_parallel - draft.frontier.working
+    if len(ready) <= room or draft.definition is not draft.whole:
+        return ready
+    return put_critical_first(ready, draft.observed.estimates)
 
 
 def _has_room(draft: Draft, _: Place) -> bool:

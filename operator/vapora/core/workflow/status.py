@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from vapora.core import naming
 from vapora.core.calls import Call
+from vapora.core.learning.assignment import Assignment
 from vapora.core.plan import Key
 from vapora.core.workflow.ranges import Ranges
 
@@ -138,7 +139,7 @@ class Unit:
     exit_code: int | None = None
     child: Key | None = None  # the Pod or Job; None for an agent's task
     pool: str = ""
-    pool_reason: str = ""
+    choice: Assignment | None = None  # why that pool; of an item it is not written
     task_type: str = ""
     effect: int = 0
     is_open: bool = False
@@ -159,6 +160,7 @@ class Unit:
             calls=self.calls,
             memory=self.memory,
             pool=self.pool if self.is_open else "",
+            choice=self.choice if self.is_open else None,
             task_type=self.task_type,
             cost_cents=self.cost_cents,
         )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from vapora.core.conditions import Condition, cut, merge_conditions
+from vapora.core.conditions import Condition, cut, merge_conditions, timestamp
 from vapora.core.supported import SpecProblem
 from vapora.core.views import rows, text
 from vapora.core.workflow.codec import encode_approvals, encode_rollback, encode_step, encode_time, is_undoing
 from vapora.core.workflow.concurrency import CONCURRENCY_LIMIT, describe_concurrency
+from vapora.core.workflow.estimates import estimate_finish
 from vapora.core.workflow.expiry import find_expiry
 from vapora.core.workflow.limits import Limits, find_limits
 from vapora.core.workflow.observed import Observed
@@ -25,6 +26,12 @@ _PROGRESS = {
     Phase.WAITING_APPROVAL: "WaitingForApproval",
     Phase.ROLLING_BACK: "RollingBack",
 }
+
+
+def is_recorded(status: Mapping[str, object]) -> bool:
+    """Returns whether a status says that the knowledge graph has every try."""
+    conditions = rows(status, "conditions")
+    return any(row.get("type") == "Recorded" and row.get("status") == "True" for row in conditions)
 
 
 def encode_row(_: str, step: StepStatus, limits: Limits) -> Json:
@@ -57,6 +64,7 @@ def build_status(
         **_encode_course(status),
         "observedGeneration": observed.generation,
         "deadlineAt": encode_time(_find_deadline(observed, status)),
+        "estimatedFinish": _estimate_finish(observed, status, now),
         "progress": ended.get("progress") or _count_progress(observed, status),
         "currentStep": current,
         "concurrency": _describe_concurrency(observed, status),
@@ -93,6 +101,13 @@ def _find_deadline(observed: Observed, status: WorkflowStatus) -> datetime | Non
     if isinstance(observed.definition, SpecProblem) or observed.definition.deadline is None:
         return None
     return (status.restarted_at or observed.created_at) + timedelta(seconds=observed.definition.deadline)
+
+
+def _estimate_finish(observed: Observed, status: WorkflowStatus, now: datetime) -> str | None:
+    if isinstance(observed.definition, SpecProblem) or observed.estimates is None:
+        return None
+    finish = estimate_finish(observed.definition, status, observed.estimates, now)
+    return None if finish is None else timestamp(finish)
 
 
 def _describe_concurrency(observed: Observed, status: WorkflowStatus) -> Json | None:

@@ -1,0 +1,45 @@
+"""Choosing the pool of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vapora.api.stepbodies import AgentBody
+from vapora.core.learning.assignment import Asking, NoPool, Request, assign
+from vapora.core.learning.execution import execution_id
+from vapora.core.learning.task_types import infer_task_type
+from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.status import Unit
+
+
+def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Unit | NoPool:
+    """Returns the try with its pool and why that one, or why there is none yet."""
+    step, item = draft.step(place[0]), place[1]
+    request = Request(
+        role=body.role,
+        pool=body.pool,
+        capabilities=frozenset(body.capabilities),
+        task_type=body.task_type or infer_task_type(body.title or step.name, body.description or ""),
+    )
+    identity = draft.observed.identity
+    asking = Asking(
+        key=execution_id(identity.uid, step.name, None if item == NO_ITEM else item, trying.tries),
+        is_critical=step.spec.critical,
+        authors=_find_authors(draft, step.rivals),
+    )
+    observed = draft.observed
+    choice = assign(request, observed.pools, draft.assigned, learned=observed.learned, asking=asking)
+    if isinstance(choice, NoPool):
+        return choice
+    draft.lacks.update((name, request.task_type) for name in choice.lacks)
+    draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
+    return replace(trying, pool=choice.pool, choice=replace(choice, lacks=()), task_type=request.task_type)
+
+
+def _find_authors(draft: Draft, rivals: Sequence[str]) -> Mapping[str, str]:
+    """Returns the pools that did, or do, the work of which a step is independent, each with the step."""
+    found = ((draft.steps.get(name), name) for name in rivals)
+    return {row.unit.pool: name for row, name in found if row is not None and row.unit.pool}
