@@ -105,7 +105,8 @@ def plan_run(observed: Observed, definition: Definition, now: datetime) -> Workf
         return plan_place(draft)
     _work(draft)
     while _is_over(draft):
-        rests_on_news = _has_unwritten_end(draft)
+        # Whose end nobody but this process could tell.
+        rests_on_news = any(kind in UNREADABLE for kind, _ in _find_unwritten_ends(draft))
         if (following := find_next_stage(draft)) is None:
             break
         draft.enter(following)
@@ -144,7 +145,10 @@ def _work(draft: Draft) -> None:
         _close_fans(draft)
         if not draft.frontier.gates and not has_room_again:
             break
-    if draft.is_ending:
+    begins_to_end = draft.is_ending and bool(draft.frontier.active) and draft.observed.written.ending is None
+    if begins_to_end and any(state is State.FAILED for _, state in _find_unwritten_ends(draft)):
+        draft.durable_first = True  # else after a crash the others would be found stopped, and nobody knew why
+    elif draft.is_ending:
         _cancel_rest(draft)
         _close_fans(draft)
         open_gates(draft)  # what can never run now is skipped, whoever ended last
@@ -157,13 +161,11 @@ def _is_over(draft: Draft) -> bool:
     return draft.frontier.settled == len(draft.graph.names)
 
 
-def _has_unwritten_end(draft: Draft) -> bool:
-    """Returns whether a step of this stage has ended that nobody but this process could tell of."""
+def _find_unwritten_ends(draft: Draft) -> list[tuple[str, State]]:
+    """Returns kind and state of each step of this stage that has ended, where that is not written yet."""
     written = draft.observed.written
-    return any(
-        step.kind in UNREADABLE and draft.steps.get(step.name, WAITING).state is not written.step(step.name).state
-        for step in draft.definition.steps
-    )
+    ends = ((step, draft.steps.get(step.name, WAITING).state) for step in draft.definition.steps)
+    return [(step.kind, state) for step, state in ends if state.is_final and state is not written.step(step.name).state]
 
 
 def find_next_stage(draft: Draft) -> WorkflowStatus | None:
