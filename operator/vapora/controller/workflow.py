@@ -168,7 +168,8 @@ class WorkflowReconciler:
             decided, problems = await self._carry_out(run, observed, now)
             run.status = await explain_failures(self._recorder, decided.status, decided.executions)
             run.frontier = decided.frontier
-            run.must_look_at_all = bool(problems)
+            # What is there already is taken over before anything else starts, also where more must be read for it.
+            run.must_look_at_all = bool(problems) or decided.wants_capacity
             run.events += decided.plan.events
             if decided.wants_capacity:
                 self._capacities.note(key, run.identity.uid)

@@ -70,7 +70,7 @@ def replace_value(read: Read, place: int, value: object) -> Read:
     return Read(read.source, Document(document.file, changed, document.places, document.defines))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(which=st.integers(0, 50), place=st.integers(0, 500), value=VALUES)
 def test_any_value_in_any_field_is_imported_or_told(reads: list[Read], which: int, place: int, value: object) -> None:
     changed = list(reads)

@@ -61,6 +61,7 @@ class Draft:
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
     wants_capacity: bool = False
+    is_held: bool = False  # a child waits to be taken over until more is read; nothing else starts before it
     is_terminating: bool = False
     unwritten_ends: int = 0  # tries whose end only this process knows: their places are free once it is written
     next_look: datetime | None = None

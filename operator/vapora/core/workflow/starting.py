@@ -90,6 +90,8 @@ def _has_room(draft: Draft, _: Place) -> bool:
     if len(draft.actions) >= MAX_ACTIONS:
         draft.wake_at(draft.now)
         return False
+    if draft.is_held:
+        return False
     working, limit = draft.frontier.working, draft.definition.spec.max_parallel
     if working < limit <= working + draft.unwritten_ends:
         draft.durable_first = True  # else a crash would have both that try and what took its place go on
@@ -119,6 +121,7 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     draft.frontier.active.add(place[0])
     refused = launch(draft, place, unit)
     if isinstance(refused, NotYet):
+        draft.is_held |= is_next_made(draft.observed, draft.graph.names[place[0]], place[1], unit.tries)
         if place[1] == NO_ITEM:
             if unit.state is not State.RETRYING:
                 draft.frontier.active.discard(place[0])
