@@ -77,6 +77,19 @@ def test_nothing_starts_before_it_is_known_what_there_is() -> None:
     assert world.child("train").kind == "Job"
 
 
+def test_a_job_that_nobody_wrote_down_keeps_its_place_until_it_can_be_taken_over() -> None:
+    world = World({"maxParallel": 1, "steps": [run_step("train", description=TRAINING), run_step("later")]})
+    world.surroundings = Surroundings(DETECTOR, capacities={"default": PLENTY})
+    world.plan(write=False)
+    world.surroundings = Surroundings(DETECTOR, capacities={})
+    world.restart()
+    world.settle()
+    assert len(world.created) == 1
+    world.restart()
+    learn(world, PLENTY)
+    assert (len(world.created), world.states()) == (1, {"train": "Starting"})
+
+
 def test_a_step_without_a_gpu_asks_nobody() -> None:
     world = world_with(None, run_step("build"))
     assert world.child("build").kind == "Pod"
