@@ -4,9 +4,10 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from bench.failover import run_failover
 from bench.loads import (
     FULL,
     SHORT,
@@ -22,16 +23,48 @@ from bench.loads import (
 )
 from bench.measure import describe_machine
 from bench.pools import PoolLoad, run_pools
+from bench.ramp import run_ramp
 from bench.report import Report, average, judge, measure_noise, print_tables
 from bench.rig import Rig
-from bench.run import run_bare_pods, run_killed, run_live, run_load, run_watched
+from bench.run import run_bare_pods, run_killed, run_load, run_watched
+from bench.standing import run_idle, run_live
 from bench.tasks import TaskLoad, run_tasks
 
 OUT = Path(__file__).with_name("out")
-LOADS = ("one_step", "chain", "fan_out", "live", "diamond", "failures", "kill", "items", "pools", "tasks")
 _SHORT_LOADS = ("one_step", "chain", "fan_out", "live", "kill")
 _RUNS = 3
 _WARM_UP = 300  # bare Pods: an API server that has seen little gives its watches short queues, and breaks them off
+
+
+async def _run_counted(rig: Rig, load: Load, what: str | None = None) -> Report:
+    return with_rate(what, (await run_load(rig, load)).report())
+
+
+async def _run_killed(rig: Rig, sizes: Sizes) -> Report:
+    return with_rate("", await run_killed(rig, build_failures(sizes.killed, "kill")))
+
+
+async def _run_items(rig: Rig, sizes: Sizes) -> Report:
+    return with_rate("steps", await run_watched(rig, build_items(sizes.many_items)))
+
+
+_LOADS: Mapping[str, Callable[[Rig, Sizes], Awaitable[Report]]] = {
+    "bare_pods": lambda rig, sizes: run_bare_pods(rig, sizes.burst),
+    "one_step": lambda rig, sizes: _run_counted(rig, build_one_step(sizes.burst)),
+    "chain": lambda rig, sizes: _run_counted(rig, build_chain(sizes.chains, sizes.links), "steps"),
+    "fan_out": lambda rig, sizes: _run_counted(rig, build_fan_out(sizes.items)),
+    "diamond": lambda rig, sizes: _run_counted(rig, build_diamond(sizes.diamonds, sizes.width), "steps"),
+    "failures": lambda rig, sizes: _run_counted(rig, build_failures(sizes.fallible), ""),
+    "items": _run_items,
+    "ramp": lambda rig, sizes: run_ramp(rig, sizes.ramp_seconds),
+    "idle": lambda rig, sizes: run_idle(rig, build_one_step(sizes.standing)),
+    "live": lambda rig, sizes: run_live(rig, build_live(sizes.standing)),
+    "kill": _run_killed,
+    "failover": lambda rig, sizes: run_failover(rig, sizes.rounds),
+    "pools": lambda rig, sizes: run_pools(rig, PoolLoad(sizes.pools, sizes.pool_seconds)),
+    "tasks": lambda rig, sizes: run_tasks(rig, TaskLoad(sizes.tasks, sizes.agents)),
+}
+LOADS = tuple(name for name in _LOADS if name != "bare_pods")
 
 
 class Runs:
@@ -53,42 +86,8 @@ class Runs:
         return found
 
     async def _run(self, rig: Rig, name: str) -> Report:
-        sizes = self._sizes
         await run_bare_pods(rig, _WARM_UP, "warm-up")
-        match name:
-            case "bare_pods":
-                return await run_bare_pods(rig, sizes.burst)
-            case "live":
-                return await run_live(rig, build_live(sizes.burst))
-            case "kill":
-                return with_rate("", await run_killed(rig, build_failures(sizes.killed, name)))
-            case "pools" | "tasks":
-                return await self._run_agents(rig, name)
-            case "items":
-                return with_rate("steps", await run_watched(rig, build_items(sizes.many_items)))
-            case _:
-                report = (await run_load(rig, self._build(name))).report()
-                return with_rate({"failures": "", "chain": "steps", "diamond": "steps"}.get(name), report)
-
-    async def _run_agents(self, rig: Rig, name: str) -> Report:
-        sizes = self._sizes
-        if name == "pools":
-            return await run_pools(rig, PoolLoad(sizes.pools, sizes.pool_seconds))
-        return await run_tasks(rig, TaskLoad(sizes.tasks, sizes.agents))
-
-    def _build(self, name: str) -> Load:
-        sizes = self._sizes
-        match name:
-            case "one_step":
-                return build_one_step(sizes.burst)
-            case "chain":
-                return build_chain(sizes.chains, sizes.links)
-            case "diamond":
-                return build_diamond(sizes.diamonds, sizes.width)
-            case "failures":
-                return build_failures(sizes.fallible)
-            case _:
-                return build_fan_out(sizes.items)
+        return await _LOADS[name](rig, self._sizes)
 
 
 def compare_to_bare_pods(report: Report, bare: Report) -> Report:

@@ -66,6 +66,9 @@ class Sizes:
     pool_seconds: float = 300.0
     tasks: int = 5000
     agents: int = 20
+    standing: int = 5000
+    ramp_seconds: float = 20.0  # for each rate
+    rounds: int = 20  # of failover, in each way
 
 
 FULL = Sizes()
@@ -82,6 +85,9 @@ SHORT = Sizes(
     pool_seconds=60.0,
     tasks=350,
     agents=6,
+    standing=300,
+    ramp_seconds=2.0,
+    rounds=1,
 )
 
 

@@ -28,14 +28,24 @@ class Limit:
 LIMITS = (
     *(
         Limit(load, name, lambda n: n == 0, "0", is_count=True)
-        for load in ("one_step", "chain", "fan_out", "diamond", "failures", "kill", "items")
+        for load in ("one_step", "chain", "fan_out", "diamond", "failures", "kill", "items", "failover")
         for name in sorted(_COUNTS)
     ),
     Limit("one_step", "operator_writes_per_workflow", lambda n: n <= 4.5, "at most 4.5", is_count=True),
     Limit("one_step", "ratio_to_bare_pods", lambda n: n >= 0.4, "at least 0.4"),
     Limit("chain", "steps_per_minute", lambda n: n >= 2700, "at least 2,700"),
     Limit("fan_out", "seconds", lambda n: n <= 20, "at most 20"),
-    Limit("live", "rss_mib", lambda n: n < 250, "under 250"),
+    *(
+        Limit(load, name, lambda n: n == 0, "0", is_count=True)
+        for load, name in (("ramp", "duplicates"), ("ramp", "lost"), ("live", "duplicates"), ("live", "lost"))
+    ),
+    Limit("idle", "lost", lambda n: n == 0, "0", is_count=True),
+    Limit("idle", "rss_mib", lambda n: n < 250, "under 250"),
+    Limit("live", "rss_mib", lambda n: n < 500, "under 500"),
+    Limit("live", "idle_rss_mib", lambda n: n < 120, "under 120"),
+    Limit("live", "seconds_to_look_at_all_again", lambda n: n <= 30, "at most 30"),
+    Limit("failover", "most_seconds_after_kill_9", lambda n: n <= 15, "at most 15"),
+    Limit("failover", "most_seconds_after_SIGTERM", lambda n: n <= 2, "at most 2"),
     Limit("items", "status_bytes_peak", lambda n: n <= 256 * 1024, "at most 262,144", is_count=True),
     Limit("pools", "undecided", lambda n: n == 0, "0", is_count=True),
     Limit("pools", "p95_growth_seconds", lambda n: n <= 3, "at most 3"),

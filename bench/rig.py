@@ -31,8 +31,12 @@ class Operator:
 
     def works(self) -> bool:
         """Whether it leads and has seen everything."""
+        return self.is_ready() and "\nvapora_leader 1.0" in self.read_metrics()
+
+    def is_ready(self) -> bool:
+        """Whether it has seen everything, so that it could work if it led."""
         self.check()
-        return self._port is not None and "\nvapora_leader 1.0" in self._get("metrics") and self._get("readyz") == "ok"
+        return self._port is not None and self._get("readyz") == "ok"
 
     def check(self) -> None:
         """Raise RuntimeError, with its last words, if it has ended."""
@@ -43,9 +47,13 @@ class Operator:
         """Return how many requests it has sent so far, by verb and kind, as it counts them itself."""
         self.check()
         counts: Counter[tuple[str, str]] = Counter()
-        for kind, verb, value in _REQUESTS.findall(self._get("metrics")):
+        for kind, verb, value in _REQUESTS.findall(self.read_metrics()):
             counts[verb, kind] += int(float(value))
         return counts
+
+    def read_metrics(self) -> str:
+        """Return its metrics as Prometheus reads them."""
+        return self._get("metrics")
 
     def kill(self) -> None:
         """End it by kill -9, so that it can do nothing more."""
@@ -95,13 +103,28 @@ class Rig:
 
     def start_operator(self, *further: str) -> Operator:
         """Start the operator with recording on and further flags, and return when it works."""
+        self._operator = operator = self.launch_operator(*further)
+        wait_until(operator.works, "the operator works", within=60)
+        return operator
+
+    def start_standby(self) -> Operator:
+        """Start another operator beside the one that leads, and return when it has seen everything.
+
+        It has a name of its own: one that comes back under the name that is in the Lease need not wait for it.
+        """
+        operator = self.launch_operator(identity=f"bench-{next(self._numbers)}")
+        wait_until(operator.is_ready, "the standby has seen everything", within=60)
+        return operator
+
+    def launch_operator(self, *further: str, identity: str = "bench") -> Operator:
+        """Start an operator and wait for nothing."""
         program = ["-m", "vapora"]
         if self._profile is not None:
             program = ["-m", "bench.profiler", str(self._profile / f"profile-{self.load}.folded")]
         flags = {
             "kubeconfig": self._kubeconfig,
             "lease-namespace": SYSTEM_NAMESPACE,
-            "identity": "bench",
+            "identity": identity,
             "graph-url": f"sqlite://{self._supervisor.folder}/graph.db",
             "http-host": "127.0.0.1",
             "http-port": 0,
@@ -114,9 +137,7 @@ class Rig:
             env={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(CHECKOUT / "operator")},
             cwd=CHECKOUT,
         )
-        self._operator = operator = Operator(process)
-        wait_until(operator.works, "the operator works", within=60)
-        return operator
+        return Operator(process)
 
     def processes(self, operator: Operator | None) -> Iterator[tuple[str, int]]:
         """Yield name and id of every process that works for a load."""

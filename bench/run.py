@@ -23,7 +23,6 @@ WORKFLOWS = f"/apis/vapora.dev/v1alpha1/namespaces/{NAMESPACE}/workflows"
 _SETTLE_SECONDS = 60.0
 _QUIET_SECONDS = 2.0
 _READS = {"get", "list", "watch"}
-_LIVE_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 
 
@@ -104,7 +103,7 @@ class Shift:
             usage=usage,
             findings=find(read_writes(self._rig.cluster.audit_events(self._since)), load, NAMESPACE, uids),
             unfinished=len(load.workflows) - sum(has_succeeded(obj) for obj in objects),
-            unrecorded=len(load.workflows) - sum(_is_recorded(obj) for obj in objects),
+            unrecorded=len(load.workflows) - sum(is_recorded(obj) for obj in objects),
             reads={f"{verb} {kind}": count for (verb, kind), count in asked.items() if verb in _READS},
             status_bytes=[measure_status(obj) for obj in objects],
             peak_mib=self.read_peak(),
@@ -212,23 +211,6 @@ async def run_bare_pods(rig: Rig, count: int, prefix: str = "bare") -> Report:
     }
 
 
-async def run_live(rig: Rig, load: Load) -> Report:
-    """Measure the operator's memory while every workflow of a load runs."""
-    operator = rig.start_operator()
-    idle = read_memory_mib(operator.process.pid, "VmRSS")
-    async with connected(rig.cluster) as client, client.watching(PODS, "Running") as running:
-        await client.create_all(WORKFLOWS, load.workflows)
-        await running.wait_for(load.steps)
-    rig.cluster.control_plane.check()
-    await asyncio.sleep(_LIVE_SECONDS)
-    return {
-        "workflows": len(running.names),
-        "rss_mib": read_memory_mib(operator.process.pid, "VmRSS"),
-        "peak_rss_mib": read_memory_mib(operator.process.pid, "VmHWM"),
-        "idle_rss_mib": idle,
-    }
-
-
 def find_percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that so many percent of the values do not exceed; nan of none."""
     ordered = sorted(values)
@@ -258,6 +240,7 @@ def has_succeeded(obj: Object) -> bool:
     return obj.get("status", {}).get("phase") == "Succeeded"
 
 
-def _is_recorded(obj: Object) -> bool:
+def is_recorded(obj: Object) -> bool:
+    """Whether the knowledge graph has all of a Workflow."""
     conditions = obj.get("status", {}).get("conditions", [])
     return any(condition["type"] == "Recorded" and condition["status"] == "True" for condition in conditions)
