@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from examples.demo import wave
+from examples.demo import choice, wave
 from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
 from examples.demo.messages import Messages
 from examples.demo.screen import Screen
@@ -58,7 +58,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
         "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
     )
-    images = {**AGENT_IMAGES, **wave.AGENT_IMAGES, **IMAGES}
+    images = {**AGENT_IMAGES, **wave.AGENT_IMAGES, **choice.AGENT_IMAGES, **IMAGES}
     machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images=images)
     with machines as cluster, Supervisor("vapora-demo-") as processes, Messages() as messages:
         graph = processes.folder / "graph.db"
@@ -73,6 +73,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
             approve(screen, cluster)
             retry(screen, cluster)
             roll_back(screen, cluster)
+            choice.choose(screen, cluster)
             screen.heading("What there is now")
             kubectl(screen, cluster, "get", "workflow,agentpool,taskserv", "-A")
             learned(screen, graph)

@@ -15,12 +15,13 @@ import asyncpg
 from vapora.adapters.graph_url import describe_address
 from vapora.adapters.group_commit import CLOSED, GroupCommit
 from vapora.adapters.sql_graph import Change, SqlGraph
-from vapora.adapters.sql_rows import Row
+from vapora.adapters.sql_rows import Row, read_number
 from vapora.adapters.sql_statements import read_migrations
 from vapora.core.learning.execution import GraphUnavailable
 
 SCHEMA = "vapora_graph"
 _READERS = 4
+_SIZE = "SELECT pg_total_relation_size('executions') + pg_total_relation_size('days')"
 _SECONDS = 10.0  # for one statement, and to connect
 _TRIES = 5
 _LOCK = int.from_bytes(b"graph")  # any number that is the same for all operators
@@ -51,6 +52,8 @@ class _Pool(Protocol):
 
     def terminate(self) -> None: ...
 
+    def get_size(self) -> int: ...
+
 
 class PostgresGraph(SqlGraph):
     """Is KnowledgeGraph over one database: one connection writes what came together, others read.
@@ -68,6 +71,15 @@ class PostgresGraph(SqlGraph):
     def problem(self) -> str | None:
         """Says why the store cannot be used; None while it can."""
         return self._writer.problem
+
+    @property
+    def connections(self) -> int:
+        """Is how many connections to the server are open."""
+        return self._pool.get_size() if self._pool is not None else 0
+
+    async def measure(self) -> int | None:
+        """Returns the bytes of the tables and their indexes."""
+        return read_number((await self._read(_SIZE))[0][0])
 
     async def open(self) -> None:
         """Opens the store; one that cannot be reached shows in `problem` and is tried again. An open one stays so."""
@@ -121,6 +133,7 @@ class PostgresGraph(SqlGraph):
     async def _connect(self) -> None:
         await self._disconnect()
         settings = {"application_name": "vapora-operator", "search_path": SCHEMA, "synchronous_commit": "on"}
+        settings["jit"] = "off"  # which takes longer to compile a question about many pools than it takes to answer
         pool: _Pool | None = None
         try:
             pool = await asyncpg.create_pool(
@@ -131,6 +144,7 @@ class PostgresGraph(SqlGraph):
                 timeout=_SECONDS,
                 command_timeout=_SECONDS,
                 server_settings=settings,
+                reset=_keep_session,
             )
             async with pool.acquire(timeout=_SECONDS) as connection:
                 await _migrate(connection)
@@ -153,6 +167,10 @@ class PostgresGraph(SqlGraph):
     def _describe(self, problem: BaseException) -> GraphUnavailable:
         words = " ".join(str(problem).split()) or f"no answer in {_SECONDS:.0f} s"
         return GraphUnavailable(f"{describe_address(self._url)}: {words}")
+
+
+async def _keep_session(_: _Connection) -> None:
+    """Leaves out what asyncpg asks of the server whenever a connection was used: nothing here changes a session."""
 
 
 async def _migrate(connection: _Connection) -> None:

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vapora.adapters.sql_graph import Change, SqlGraph
-from vapora.adapters.sql_rows import Row
+from vapora.adapters.sql_rows import Row, read_number
 from vapora.adapters.sqlite_readers import SqliteReaders
 from vapora.adapters.sqlite_writer import SqliteWriter
 from vapora.core.learning.execution import GraphUnavailable
 
 _READER_THREADS = 2
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
 class SqliteGraph(SqlGraph):
@@ -32,6 +33,15 @@ class SqliteGraph(SqlGraph):
     def problem(self) -> str | None:
         """Says why the store cannot be used; None while it can."""
         return self._writer.problem
+
+    @property
+    def connections(self) -> int:
+        """Is how many connections to the file are open."""
+        return self._writer.is_open + self._readers.connections
+
+    async def measure(self) -> int | None:
+        """Returns the bytes of the file."""
+        return read_number((await self._read(_SIZE))[0][0])
 
     async def open(self) -> None:
         """Opens the store; one that cannot be opened shows in `problem` and is tried again. An open one stays so."""
