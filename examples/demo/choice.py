@@ -27,7 +27,7 @@ def choose(screen: Screen, cluster: EmbeddedCluster) -> None:
         screen,
         {
             f"the first letter: {first['reason']}": first["pool"] == "novices" and "score" not in first,
-            "the novices failed, and that was recorded": first["phase"] == "Failed",
+            "the novices failed at it": first["phase"] == "Failed",
             f"the last one: {last['reason']}": (last["pool"], last.get("runnerUp")) == ("veterans", "novices"),
             "the veterans have translated all others": {letter["phase"] for letter in given[1:]} == {"Succeeded"}
             and {letter["pool"] for letter in given[1:]} == {"veterans"}

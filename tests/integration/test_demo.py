@@ -31,9 +31,8 @@ def test_a_wave_finds_its_agents_there_and_letters_go_to_those_who_have_proven_b
         cluster.kubectl("apply", "-f", "manifests/samples/fleet/namespaces.yaml")
         cluster.kubectl("apply", "-k", "manifests/samples/fleet/tenant")
         with operator(cluster, processes, processes.folder / "graph.db"):
-            earlier = wave.begin(screen, cluster)
+            wave.show(screen, cluster, wave.begin(screen, cluster))
             choice.choose(screen, cluster)
-            wave.show(screen, cluster, earlier)
 
 
 def test_an_approval_a_retry_and_a_rollback_end_as_the_demo_says(monkeypatch: pytest.MonkeyPatch):
