@@ -16,7 +16,7 @@ from vapora.adapters.graph_url import describe_address
 from vapora.adapters.group_commit import CLOSED, GroupCommit
 from vapora.adapters.sql_graph import Change, SqlGraph
 from vapora.adapters.sql_rows import Row, read_number
-from vapora.adapters.sql_statements import read_migrations
+from vapora.adapters.sql_statements import LATEST_OF_POOLS, LATEST_OF_TASK_TYPE, read_migrations
 from vapora.core.learning.execution import GraphUnavailable
 
 SCHEMA = "vapora_graph"
@@ -93,7 +93,12 @@ class PostgresGraph(SqlGraph):
     async def _change(self, changes: Sequence[Change]) -> None:
         await self._writer.write(changes, sum(len(rows) for _, rows in changes))
 
-    async def _read(self, statement: str, values: Row = ()) -> Sequence[Row]:
+    async def _read_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> Sequence[Row]:
+        if task_type is None:
+            return await self._read(LATEST_OF_POOLS, (limit, pools))
+        return await self._read(LATEST_OF_TASK_TYPE, (limit, pools, task_type))
+
+    async def _read(self, statement: str, values: Sequence[object] = ()) -> Sequence[Row]:
         if self._pool is None:
             raise GraphUnavailable(self.problem or CLOSED)
         try:
@@ -133,7 +138,6 @@ class PostgresGraph(SqlGraph):
     async def _connect(self) -> None:
         await self._disconnect()
         settings = {"application_name": "vapora-operator", "search_path": SCHEMA, "synchronous_commit": "on"}
-        settings["jit"] = "off"  # which takes longer to compile a question about many pools than it takes to answer
         pool: _Pool | None = None
         try:
             pool = await asyncpg.create_pool(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from vapora.adapters.sql_graph import Change, SqlGraph
 from vapora.adapters.sql_rows import Row, read_number
+from vapora.adapters.sql_statements import select_latest
 from vapora.adapters.sqlite_readers import SqliteReaders
 from vapora.adapters.sqlite_writer import SqliteWriter
 from vapora.core.learning.execution import GraphUnavailable
 
 _READER_THREADS = 2
+_MOST_POOLS = 400  # in one statement, which may have 500 parts
 _SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
@@ -58,6 +60,15 @@ class SqliteGraph(SqlGraph):
 
     async def _change(self, changes: Sequence[Change]) -> None:
         await self._writer.write(changes)
+
+    async def _read_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> Sequence[Row]:
+        values = (limit,) if task_type is None else (limit, task_type)
+        found: list[Row] = []
+        for first in range(0, len(pools), _MOST_POOLS):
+            part = pools[first : first + _MOST_POOLS]
+            statement = select_latest(len(part), has_task_type=task_type is not None)
+            found += await self._read(statement, (*values, *part))
+        return found
 
     async def _read(self, statement: str, values: Row = ()) -> Sequence[Row]:
         if self._executor is None or self.problem is not None:
