@@ -109,8 +109,8 @@ PUT_DAY = (
 )
 
 
-# The same for PostgreSQL, which would plan so many parts for longer than it takes to answer: ?1 is the limit, ?2 the pools,
-# ?3 the task type.
+# The same for PostgreSQL, which would plan so many parts for longer than it takes to answer: ?1 is the limit, ?2 the
+# pools, ?3 the task type.
 LATEST_OF_POOLS, LATEST_OF_TASK_TYPE = (
     "SELECT latest.* FROM unnest(?2::text[]) AS wanted (name) CROSS JOIN LATERAL "
     f"({_SELECT} WHERE pool = wanted.name AND pool <> ''{of_type} {_LATEST} ?1) AS latest"
