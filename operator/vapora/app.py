@@ -7,6 +7,7 @@ import gc
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 
 from vapora.adapters.clock import SystemClock
@@ -16,6 +17,8 @@ from vapora.adapters.kopf_frame import KopfFrame
 from vapora.adapters.kube_client import TRIES, KubernetesApi
 from vapora.adapters.kube_config import Credentials, load_configuration, read_credentials
 from vapora.adapters.kube_informer import KubeInformer
+from vapora.adapters.learning_metrics import LearningMetrics
+from vapora.adapters.metered_graph import MeteredGraph
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.api.kinds import KINDS
@@ -67,10 +70,11 @@ class Operator:
         callers: Callers,
         graph: KnowledgeGraph | None,
         metrics: Metrics,
+        learning_metrics: LearningMetrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
         self._settings = settings
-        self._metrics = metrics
+        self._metrics, self._learning_metrics = metrics, learning_metrics
         self._clock = clock = SystemClock()
         self._store = store = Store()
         self._queue = queue = WorkQueue(clock, random.random)
@@ -92,6 +96,7 @@ class Operator:
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
+        self._fleet.observe(learning_metrics)
 
     def _build_fleet(
         self, api: KubernetesApi, gate: ProviderGate, graph: KnowledgeGraph | None, triggers: TriggerReader
@@ -110,6 +115,7 @@ class Operator:
             api,
             queue,
             meter=self._metrics,
+            learning_meter=self._learning_metrics,
             broker=self._broker,
             graph=graph,
             performer=performer,
@@ -211,11 +217,13 @@ async def run_operator(settings: Settings) -> None:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
         password = settings.graph_password.get_secret_value() if settings.graph_password else None
-        graph = build_graph(settings.graph_url, password) if settings.graph_url else None
+        url = settings.graph_url
+        learning_metrics = LearningMetrics(metrics.registry)
+        graph = MeteredGraph(build_graph(url, password), learning_metrics, SystemClock()) if url else None
         callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
         try:
-            await Operator(
-                settings, api, lease_api, callers, graph, metrics, lambda: read_credentials(configuration)
-            ).run()
+            credentials = partial(read_credentials, configuration)
+            operator = Operator(settings, api, lease_api, callers, graph, metrics, learning_metrics, credentials)
+            await operator.run()
         finally:
             await callers.close()

@@ -229,6 +229,7 @@ class Life:
             api,
             queue,
             meter=meter,
+            learning_meter=meter,
             broker=broker,
             graph=graph,
             performer=performer,

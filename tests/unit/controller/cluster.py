@@ -209,6 +209,7 @@ class Operator:
             capacities=Capacities(cluster.api, self.store, cluster.clock, self.queue.add),
             gpu_times=GpuTimes(self.meter, cluster.clock),
             policy_problem=lambda: None,
+            learning_meter=self.meter,
             wake=self.queue.add,
         )
 

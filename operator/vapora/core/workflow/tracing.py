@@ -7,5 +7,9 @@ import hashlib
 
 def build_traceparent(uid: str, effect: str) -> str:
     """Returns the same trace for all of a run, and in it a span for each effect: nothing has to be remembered."""
-    trace, span = (hashlib.sha256(name.encode()).hexdigest() for name in (uid, effect))
-    return f"00-{trace[:32]}-{span[:16]}-01"
+    return f"00-{build_trace_id(uid)}-{hashlib.sha256(effect.encode()).hexdigest()[:16]}-01"
+
+
+def build_trace_id(uid: str) -> str:
+    """Returns the id of the trace of a run."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:32]
