@@ -1,12 +1,14 @@
 """GPU Jobs on simulated GPU nodes: what they ask for, what they wait for, and Kueue's part in it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
 from tests.integration.engine import ROOT, OperatorProcess, install_definitions, operators_of
-from tests.integration.gpu.queueing import Kueue
+from tests.integration.gpu.logs import serve_logs
+from tests.integration.gpu.queueing import PRIORITY, Kueue
 from tests.integration.objects import Objects, run
 
 KUEUE = ROOT / "tests" / "cluster" / "crds" / "kueue.yaml"
@@ -61,6 +63,25 @@ def test_training_has_its_profile_its_evidence_and_its_result(objects: Objects, 
     assert 'vapora_gpu_jobs_total{outcome="success"} 1.0' in metrics
 
 
+def test_a_result_comes_from_a_config_map_that_the_step_names(objects: Objects):
+    body = {"resultConfigMap": "${params.name}-told"}
+    step = run("train", ends={"duration": "2s"}, description=TRAINING, run=body, outputs=["accuracy", "model"])
+    objects.workflow("tells", step, params={"name": "tells"})
+    await_step(objects, "tells", "train", state="Running")
+    told = {"metadata": {"name": "tells-told"}, "data": {"accuracy": "0.93", "model": "resnet"}}
+    objects.cluster.api.post(objects.path("ConfigMap"), json=told).raise_for_status()
+    row = objects.finished("tells")["status"]["steps"]["train"]
+    assert row["outputs"] == {"accuracy": 0.93, "model": "resnet"}
+
+
+def test_a_result_comes_from_the_last_lines_of_the_log(objects: Objects, tmp_path: Path):
+    with serve_logs(objects.cluster, tmp_path, 'epoch 1\n{"accuracy": 0.95}\n') as node:
+        there = {"nodeSelector": {"kubernetes.io/hostname": node}}
+        objects.workflow("logs", run("train", description=TRAINING, run=there, outputs=["accuracy"]))
+        row = objects.finished("logs")["status"]["steps"]["train"]
+    assert (row["outputs"], row["child"]["kind"]) == ({"accuracy": 0.95}, "Job")
+
+
 def test_a_quota_of_zero_fails_the_step_at_once_and_names_it(objects: Objects):
     objects.create("ResourceQuota", "no-gpus", {"hard": {"requests.nvidia.com/gpu": "0"}})
     objects.workflow("none", run("train", description=TRAINING))
@@ -85,6 +106,26 @@ BAD = {
     "a type that no node has": ({"nvidia.com/mig-3g.20gb": 1}, "no node offers nvidia.com/mig-3g.20gb"),
     "more than any node has": ({"nvidia.com/gpu": 512}, "nvidia.com/gpu is offered by gpu-0 (8), gpu-1 (8)"),
 }
+
+
+REFUSED = {
+    "a MIG name that is none": (
+        {"resources": {"limits": {"nvidia.com/mig-huge": 1}}},
+        "spec.steps[train].run: nvidia.com/mig-huge is no MIG resource; allowed are such as nvidia.com/mig-1g.5gb",
+    ),
+    "ml never with a GPU in resources": (
+        {"ml": "never", "resources": {"limits": {"nvidia.com/gpu": 1}}},
+        "spec.steps[train].run: ml: never contradicts the 1 GPU in resources; remove one of them",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_contradicts_itself_is_refused_at_once_with_its_step(objects: Objects, case: str):
+    body, words = REFUSED[case]
+    objects.workflow("wrong", run("train", run=body))
+    assert objects.await_said("Workflow", "wrong", "Stalled", "True InvalidSpec") == f"True InvalidSpec: {words}"
+    assert (objects.created("pods"), objects.created("jobs")) == ([], [])
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -120,8 +161,12 @@ def test_kueue_admits_a_job_and_says_meanwhile_why_it_waits(objects: Objects):
     words = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100"
     kueue.hold(job, words)
     row = await_step(objects, "queued", "train", reason="Queued")
-    assert row["message"] == f"Kueue: Pending: {words}"
+    assert row["message"].startswith(f"Kueue: Pending: {words}")
     assert words in objects.status("Workflow", "queued")["waitingOn"]
+    kueue.check(job, "no node of the kind has come yet")
+    await_step(
+        objects, "queued", "train", message="Kueue: AdmissionCheck: provisioning is Pending: no node of the kind"
+    )
     kueue.admit(job)
     assert objects.finished("queued")["status"]["phase"] == "Succeeded"
 
@@ -133,11 +178,22 @@ def test_what_kueue_evicts_is_tried_again_on_the_budget_of_the_cluster(objects: 
     job = kueue.take("train")
     kueue.admit(job)
     await_step(objects, "evicted", "train", state="Running")
-    kueue.evict(job, "Preempted to accommodate a workload with a higher priority")
+    kueue.evict(job, "Preempted to accommodate a workload (UID: 1) due to prioritization in the ClusterQueue")
     again = kueue.take("train", but=(job["metadata"]["name"],))
     kueue.admit(again)
     row = await_step(objects, "evicted", "train", state="Running", tries="2")
     assert (row["attempt"], row["infrastructureAttempt"]) == (1, 1)
+
+
+def test_a_job_says_where_it_stands_in_its_queue_by_its_priority_class(objects: Objects):
+    kueue = Kueue(objects)
+    kueue.bring("before")
+    kueue.bring("urgent", "urgent")
+    for name, template in (("late", {}), ("first", {"metadata": {"labels": {PRIORITY: "urgent"}}})):
+        objects.workflow(name, run(name, description=TRAINING, run={"queueName": "gpus", "podTemplate": template}))
+        kueue.hold(kueue.take(name), "insufficient unused quota")
+    await_step(objects, "late", "late", message="insufficient unused quota (about place 4 of 4 in queue gpus)")
+    await_step(objects, "first", "first", message="insufficient unused quota (about place 2 of 4 in queue gpus)")
 
 
 def test_a_simulated_step_is_never_silent(objects: Objects):

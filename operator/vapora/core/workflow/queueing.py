@@ -11,16 +11,17 @@ from vapora.core.gpu.capacity import Capacity, describe_nodes
 from vapora.core.gpu.decision import is_gpu_resource
 from vapora.core.interpolation import interpolate
 from vapora.core.plan import Delete, EventType
-from vapora.core.views import ChildView
+from vapora.core.views import ChildView, JobView
 from vapora.core.workflow.detection import find_capacity, has_gpu, may_fall_back, without_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.standing import Broken, Underway
 from vapora.core.workflow.status import State, Unit
-from vapora.core.workflow.tries import find_child
+from vapora.core.workflow.tries import find_child, find_workload
 
 GPU_WAIT = 300.0  # seconds, unless the step says otherwise
+_WORDS = 900  # bytes of Kueue's, so that a message has room for the place in the queue
 
 
 def find_gpu_wait(draft: Draft, place: Place, body: RunBody) -> float | None:
@@ -33,7 +34,7 @@ def find_gpu_wait(draft: Draft, place: Place, body: RunBody) -> float | None:
 def explain_wait(draft: Draft, place: Place, unit: Unit, standing: Underway) -> tuple[bool, str, str]:
     """Returns whether a try runs, what it waits for, and that in a word.
 
-    Of a Job is added why it has no Pod, or which nodes were looked at for its GPU.
+    Of a Job is added why it has no Pod, where it stands in its queue, or which nodes were looked at for its GPU.
     """
     capacity = None
     if not standing.is_running and unit.child is not None and unit.child.kind == "Job":
@@ -48,6 +49,10 @@ def _explain_job(draft: Draft, place: Place, unit: Unit, standing: Underway, cap
     if standing.is_podless and view is not None and (words := capacity.refusals.get(view.meta.uid)):
         reason = "QuotaExceeded" if "exceeded quota" in words else "WaitingForCapacity"
         return replace(standing, reason=reason, why=cut(words))
+    if standing.reason == "Queued" and isinstance(view, JobView):
+        workload = find_workload(draft.observed, view)
+        where = capacity.places.get(workload.meta.uid) if workload is not None else None
+        return replace(standing, why=f"{cut(standing.why, _WORDS)} ({where})") if where is not None else standing
     if not has_gpu(draft.status(place[0]).ml) or standing.reason != "Unschedulable":
         return standing
     body = draft.step(place[0]).spec.run
