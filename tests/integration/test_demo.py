@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples.demo import wave
+from examples.demo import training, wave
 from examples.demo.__main__ import install, operator
 from examples.demo.screen import Screen
 from examples.demo.turns import approve, retry, roll_back
@@ -26,12 +26,15 @@ def test_a_service_whose_image_is_broken_fails_the_demo_and_says_which():
 def test_a_wave_that_came_before_finds_its_agents_there_and_loses_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
     screen = Screen()
-    with EmbeddedCluster(agent_images=wave.AGENT_IMAGES) as cluster, Supervisor("test-demo-") as processes:
+    images = {**wave.AGENT_IMAGES, **training.IMAGES}
+    with EmbeddedCluster(agent_images=images) as cluster, Supervisor("test-demo-") as processes:
         install(screen, cluster)
         cluster.kubectl("apply", "-f", "manifests/samples/fleet/namespaces.yaml")
         cluster.kubectl("apply", "-k", "manifests/samples/fleet/tenant")
         with operator(cluster, processes, processes.folder / "graph.db"):
-            wave.show(screen, cluster, wave.begin(screen, cluster))
+            begun = wave.begin(screen, cluster)
+            training.train(screen, cluster)
+            wave.show(screen, cluster, begun)
 
 
 def test_an_approval_a_retry_and_a_rollback_end_as_the_demo_says(monkeypatch: pytest.MonkeyPatch):

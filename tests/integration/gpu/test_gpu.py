@@ -1,12 +1,13 @@
 """GPU Jobs on simulated GPU nodes: what they ask for, what they wait for, and Kueue's part in it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.engine import ROOT, OperatorProcess, install_definitions, operators_of
+from tests.integration.engine import ROOT, OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.gpu.logs import serve_logs
 from tests.integration.gpu.queueing import PRIORITY, Kueue
 from tests.integration.objects import Objects, run
@@ -18,12 +19,17 @@ FOREVER = {"duration": "forever"}
 
 
 @pytest.fixture(scope="module")
-def operator(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[OperatorProcess]:
+def fleet(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Operators]:
     install_definitions(cluster)
     cluster.kubectl("apply", "-f", str(KUEUE))
     cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(KUEUE))
-    with operators_of(cluster, request) as fleet:
-        yield fleet.start("operator", "--allow-simulate")
+    with operators_of(cluster, request) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def operator(fleet: Operators) -> OperatorProcess:
+    return fleet.start("operator", "--allow-simulate")
 
 
 @pytest.fixture
@@ -44,8 +50,12 @@ def await_step(objects: Objects, name: str, step: str, **fields: str) -> dict:
         raise TimeoutError(f"{late}; its row is {objects.step(name, step)}") from None
 
 
+def read_metric(metrics: list[str], name: str) -> float:
+    return next(float(line.rpartition(" ")[2]) for line in metrics if line.startswith(name))
+
+
 def test_training_has_its_profile_its_evidence_and_its_result(objects: Objects, operator: OperatorProcess):
-    ends = {"message": '{"accuracy": 0.91}'}
+    ends = {"message": '{"accuracy": 0.91}', "duration": "1s"}
     objects.workflow("learn", run("train", ends=ends, description=TRAINING, outputs=["accuracy"]))
     row = objects.finished("learn")["status"]["steps"]["train"]
     assert row["outputs"] == {"accuracy": 0.91}
@@ -61,6 +71,8 @@ def test_training_has_its_profile_its_evidence_and_its_result(objects: Objects, 
     metrics = operator.metrics()
     assert 'vapora_ml_detections_total{ml_class="gpuRequired",source="description"} 1.0' in metrics
     assert 'vapora_gpu_jobs_total{outcome="success"} 1.0' in metrics
+    assert "vapora_gpu_queue_wait_seconds_count 1.0" in metrics
+    assert all(read_metric(metrics, f'vapora_gpu_seconds_total{{kind="{kind}"}}') > 0 for kind in ("requested", "used"))
 
 
 def test_a_result_comes_from_a_config_map_that_the_step_names(objects: Objects):
@@ -188,7 +200,7 @@ def test_what_kueue_evicts_is_tried_again_on_the_budget_of_the_cluster(objects: 
 def test_a_job_says_where_it_stands_in_its_queue_by_its_priority_class(objects: Objects):
     kueue = Kueue(objects)
     kueue.bring("before")
-    kueue.bring("urgent", "urgent")
+    kueue.bring("an-urgent-one", "urgent")
     for name, template in (("late", {}), ("first", {"metadata": {"labels": {PRIORITY: "urgent"}}})):
         objects.workflow(name, run(name, description=TRAINING, run={"queueName": "gpus", "podTemplate": template}))
         kueue.hold(kueue.take(name), "insufficient unused quota")
@@ -202,3 +214,26 @@ def test_a_simulated_step_is_never_silent(objects: Objects):
     assert status["steps"]["train"]["reason"] == "Simulated"
     assert objects.said("Workflow", "pretends")["Simulated"].startswith("True Simulated: nothing ran in train")
     assert (objects.created("pods"), objects.created("jobs")) == ([], [])
+
+
+def test_another_operator_takes_the_result_of_a_job_whose_time_is_over_and_queues_the_next_by_its_settings(
+    objects: Objects, operator: OperatorProcess, fleet: Operators, tmp_path: Path
+):
+    ends = {"message": '{"accuracy": 0.97}', "duration": "2s"}
+    objects.workflow("away", run("train", ends=ends, description=TRAINING, outputs=["accuracy"]))
+    await_step(objects, "away", "train", state="Running")
+    assert operator.process.stop(10) == 0
+    (job,) = objects.all("Job")
+    objects.patch("Job", job["metadata"]["name"], {"spec": {"ttlSecondsAfterFinished": 0}})
+    wait_until(
+        lambda: "deletionTimestamp" in objects.get("Job", job["metadata"]["name"])["metadata"], "its TTL is over"
+    )
+    settings = tmp_path / "gpu.json"
+    settings.write_text(json.dumps({"queueName": "gpus"}))
+    fleet.start("after", "--gpu-settings", str(settings))
+    assert objects.finished("away")["status"]["steps"]["train"]["outputs"] == {"accuracy": 0.97}
+    wait_until(lambda: objects.all("Job") == [], "the Job is let go")
+    kueue = Kueue(objects)
+    objects.workflow("queued", run("train", description=TRAINING))
+    kueue.admit(kueue.take("train"))
+    assert objects.finished("queued")["status"]["phase"] == "Succeeded"

@@ -292,6 +292,12 @@ def test_what_kueue_says_stands_in_the_step_as_it_says_it() -> None:
     assert world.step("train").unit.reason == ""
 
 
+def test_a_job_that_kueue_has_not_taken_says_so() -> None:
+    world = world_with(KUEUE, QUEUED)
+    unit = world.step("train").unit
+    assert (unit.reason, unit.message) == ("Queued", "Kueue has not taken the Job into queue gpus yet")
+
+
 def test_the_place_in_the_queue_follows_kueues_words() -> None:
     world = world_with(KUEUE, QUEUED)
     kueue(world, "train", conditions=[condition("QuotaReserved", "False", "Pending", "no quota")])
@@ -371,6 +377,20 @@ def test_settings_say_where_gpu_jobs_run() -> None:
     assert pod["runtimeClassName"] == "nvidia"
     assert "H100" in str(pod["affinity"])
     assert {volume["name"] for volume in pod["volumes"]} == {"vapora-shm"}
+
+
+def test_a_label_of_the_settings_that_no_node_has_is_said() -> None:
+    settings = GpuSettings(node_labels={"nvidia.com/gpu.product": "H200"})
+    labelled = replace(GPU_NODE, labels={"nvidia.com/gpu.product": "A100"})
+    world = world_with(Capacity(nodes=(labelled,), quotas=()), run_step("train", description=TRAINING), gpu=settings)
+    job = world.children[world.child("train")]
+    meta = {"name": "p", "namespace": "default", "ownerReferences": [{"uid": job.meta.uid, "controller": True}]}
+    labels = {naming.LABEL_WORKFLOW: world.identity.uid, naming.LABEL_STEP: "train", naming.LABEL_TRY: "1"}
+    conditions = [condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available")]
+    pod = project({"metadata": {**meta, "labels": labels}, "status": {"conditions": conditions}}, "Pod")
+    world.children[pod.meta.key] = pod
+    world.settle()
+    assert "no node has nvidia.com/gpu.product=H200, there is A100" in world.step("train").unit.message
 
 
 def test_items_of_one_step_share_what_was_found_out() -> None:

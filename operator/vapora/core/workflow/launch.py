@@ -24,7 +24,7 @@ from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, detect_t
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
-from vapora.core.workflow.queueing import find_gpu_wait
+from vapora.core.workflow.queueing import find_gpu_wait, name_queue
 from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import Stage, State, Unit
 from vapora.core.workflow.tracing import build_traceparent
@@ -128,8 +128,8 @@ def _simulate(draft: Draft, place: Place, unit: Unit) -> Failure | None:
 
 def _find_queue(draft: Draft, place: Place, body: RunBody) -> str | NotYet:
     """Returns the queue of Kueue that a try waits in; empty for none."""
-    default = draft.observed.surroundings.gpu.queue if has_gpu(draft.status(place[0]).ml) else ""
-    if not (queue := body.queue_name or default):
+    queue = name_queue(draft, place)
+    if not queue:
         return ""
     capacity = find_capacity(draft)
     if capacity is None:
