@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.fakes.kube_api import FakeKubeApi, refuse
-from tests.fakes.virtual_time import VirtualClock
+from tests.fakes.virtual_time import VirtualClock, in_virtual_time
 
 from vapora.controller.capacities import Capacities
 from vapora.controller.ports import NotFound
@@ -116,6 +116,7 @@ def queued(name: str, labels: Mapping[str, str] | None = None) -> dict[str, obje
     return {"apiVersion": "kueue.x-k8s.io/v1beta1", "kind": "Workload", "metadata": meta, "spec": spec}
 
 
+@in_virtual_time
 async def test_the_place_in_a_queue_is_read_while_one_of_ours_waits_and_only_now_and_then():
     reader = Reader()
     reader.without = set()

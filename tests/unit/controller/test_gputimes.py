@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.fakes.meter import FakeMeter
-from tests.fakes.virtual_time import VirtualClock
+from tests.fakes.virtual_time import VirtualClock, in_virtual_time
 
 from vapora.controller.gputimes import GpuTimes
 from vapora.core.plan import Key
@@ -36,6 +36,7 @@ class Course:
         self.before = after
 
 
+@in_virtual_time
 async def test_a_gpu_job_is_counted_with_what_it_waited_asked_for_and_used():
     course = Course()
     start = course.clock.now()
@@ -54,6 +55,7 @@ async def test_a_gpu_job_is_counted_with_what_it_waited_asked_for_and_used():
     }
 
 
+@in_virtual_time
 async def test_a_fallback_is_told_apart():
     course = Course()
     start = course.clock.now()
@@ -64,6 +66,7 @@ async def test_a_fallback_is_told_apart():
     assert course.meter.seen["gpu job", "fallback", "10", "0"] == 1
 
 
+@in_virtual_time
 async def test_items_are_counted_by_their_end():
     course = Course()
     start = course.clock.now()
@@ -75,6 +78,7 @@ async def test_items_are_counted_by_their_end():
     assert outcomes == {"success", "failure"}
 
 
+@in_virtual_time
 async def test_a_step_without_a_gpu_is_only_counted_as_found():
     course = Course()
     ml = {**TOLD, "class": "cpuOnly", "source": "override", "estimate": {"gpus": 0}}
@@ -82,6 +86,7 @@ async def test_a_step_without_a_gpu_is_only_counted_as_found():
     assert course.meter.seen == {("ml", "cpuOnly", "override"): 1}
 
 
+@in_virtual_time
 async def test_the_task_of_an_agent_is_counted_as_found_and_as_no_job():
     course = Course()
     unit = Unit(State.RUNNING, tries=1, started_at=course.clock.now())
