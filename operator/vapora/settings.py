@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vapora.adapters.graph_url import find_url_problem
 from vapora.core.addresses import CLUSTER_NETWORKS, parse_network, parse_target
+from vapora.core.gpu.settings import parse_gpu_settings
+from vapora.core.gpu.vocabulary import parse_vocabulary
+from vapora.core.supported import describe_validation
 
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -40,6 +45,19 @@ def _check_networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _check_file(parse: Callable[[str], object], path: Path | None) -> Path | None:
+    """Reads a file once at the start, so that what is wrong with it is told before anything rests on it."""
+    if path is None:
+        return None
+    try:
+        parse(path.read_text("utf-8"))
+    except ValidationError as problem:
+        raise ValueError(describe_validation(problem, path.name)) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ValueError(str(problem)) from None
+    return path
+
+
 def _check_graph(url: str | None) -> str | None:
     if url is not None and (problem := find_url_problem(url)):
         raise ValueError(problem)
@@ -57,8 +75,8 @@ class Settings(BaseSettings):
     kubeconfig: str | None = Field(None, validation_alias=AliasChoices("VAPORA_KUBECONFIG", "KUBECONFIG"))
     context: str | None = None
     nats_url: str | None = None
-    gpu_settings: Path | None = None
-    ml_vocabulary: Path | None = None
+    gpu_settings: Annotated[Path | None, AfterValidator(partial(_check_file, parse_gpu_settings))] = None
+    ml_vocabulary: Annotated[Path | None, AfterValidator(partial(_check_file, parse_vocabulary))] = None
     allow_simulate: bool = False
     graph_url: Annotated[str | None, AfterValidator(_check_graph)] = None
     graph_password: SecretStr | None = None

@@ -1,5 +1,7 @@
 """What is installed: rendered as shipped, valid, pinned, restricted, and with no right too many."""
 
+import json
+import os
 import re
 import subprocess
 import tomllib
@@ -23,6 +25,8 @@ from tests.contract.rbac import Call, allowed, list_grants, missing
 
 from vapora.adapters.kube_kinds import RESOURCES
 from vapora.api.kinds import GROUP, KINDS
+from vapora.core.gpu.job import GpuSettings
+from vapora.core.gpu.settings import parse_gpu_settings
 from vapora.settings import Settings
 
 KUBERNETES = "1.36"
@@ -103,6 +107,58 @@ def test_every_variable_of_the_operator_is_a_setting_and_names_only_what_stands_
     assert {"nats_url", "graph_url"} <= ours <= Settings.model_fields.keys()
     for place, row in enumerate(rows):
         assert set(VARIABLE.findall(row.get("value", ""))) <= set(names[:place]), row["name"]
+
+
+GPU_OVERLAY = """
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [{base}]
+configMapGenerator:
+  - name: vapora-gpu
+    namespace: vapora-system
+    behavior: replace
+    files: [gpu.json]
+"""
+OUR_GPUS = {"runtimeClassName": "nvidia", "profiles": {"large": {"gpus": 1, "memory": "80Gi", "cpu": 8}}}
+
+
+def find_gpu_settings(objects: list[Json]) -> Json:
+    """Return the ConfigMap that the operator reads, by the path that its Deployment says."""
+    pod = find(objects, "Deployment", "vapora-operator")["spec"]["template"]["spec"]
+    env = {row["name"]: row.get("value") for row in pod["containers"][0]["env"]}
+    mounts = {row["name"]: row["mountPath"] for row in pod["containers"][0]["volumeMounts"]}
+    (volume,) = (row for row in pod["volumes"] if row["name"] == "gpu")
+    found = find(objects, "ConfigMap", volume["configMap"]["name"])
+    assert env["VAPORA_GPU_SETTINGS"] == f"{mounts['gpu']}/{next(iter(found['data']))}"
+    return found
+
+
+def test_the_shipped_settings_of_gpu_jobs_are_those_of_an_operator_without_any() -> None:
+    (shipped,) = find_gpu_settings(INSTALLED)["data"].values()
+    assert parse_gpu_settings(shipped) == GpuSettings()
+
+
+def test_an_overlay_replaces_the_settings_of_gpu_jobs_and_the_operator_starts_anew(tmp_path: Path) -> None:
+    base = os.path.relpath(OVERLAYS / "default", tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(GPU_OVERLAY.format(base=base))
+    (tmp_path / "gpu.json").write_text(json.dumps(OUR_GPUS))
+    found = find_gpu_settings(render_objects(tmp_path))
+    (document,) = found["data"].values()
+    settings = parse_gpu_settings(document)
+    assert (settings.runtime_class, settings.profiles["large"].memory) == ("nvidia", "80Gi")
+    assert settings.profiles["xlarge"] == GpuSettings().profiles["xlarge"]
+    assert found["metadata"]["name"] != find_gpu_settings(INSTALLED)["metadata"]["name"]
+
+
+def test_only_dev_lets_steps_be_simulated() -> None:
+    allowing = [
+        folder.name
+        for folder in (OVERLAYS / "default", OVERLAYS / "dev")
+        for pod in list_pod_templates(render_objects(folder))
+        for row in pod["containers"][0].get("env", [])
+        if row["name"] == "VAPORA_ALLOW_SIMULATE"
+    ]
+    assert allowing == ["dev"]
 
 
 def test_the_image_is_of_this_version() -> None:

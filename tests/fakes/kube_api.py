@@ -14,7 +14,8 @@ class FakeKubeApi:
     """Is KubeApi in memory.
 
     `before` runs with (verb, key) ahead of each request and `after` once it took effect: either may wait, or raise
-    ApiError to refuse, respectively to lose the answer. `writes` counts what took effect, by (verb, kind).
+    ApiError to refuse, respectively to lose the answer. `writes` counts what took effect, by (verb, kind); `logs` are
+    by the name of the Pod.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -22,6 +23,7 @@ class FakeKubeApi:
         self.before: Callable[[str, Key], Awaitable[None]] | None = None
         self.after: Callable[[str, Key], Awaitable[None]] | None = None
         self.writes: Counter[tuple[str, str]] = Counter()
+        self.logs: dict[str, str] = {}
 
     # What a test sees and does as the outside.
 
@@ -61,6 +63,11 @@ class FakeKubeApi:
     async def get(self, key: Key) -> JsonObject:
         await self._begin("get", key)
         return copy.deepcopy(self._objects.read(key))
+
+    async def read_log(self, pod: Key, *, container: str, lines: int) -> str:
+        await self._begin("get", pod)
+        self._objects.read(pod)
+        return "\n".join(self.logs.get(pod.name, "").splitlines()[-lines:])
 
     async def create(self, manifest: Mapping, *, is_dry_run: bool = False) -> JsonObject:
         meta = manifest["metadata"]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples.demo import choice, wave
+from examples.demo import choice, training, wave
 from examples.demo.__main__ import install, operator
 from examples.demo.screen import Screen
 from examples.demo.turns import approve, retry, roll_back
@@ -25,13 +25,16 @@ def test_a_service_whose_image_is_broken_fails_the_demo_and_says_which():
 
 def test_a_wave_finds_its_agents_there_and_letters_go_to_those_who_have_proven_best(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(ROOT)
-    screen, images = Screen(), {**wave.AGENT_IMAGES, **choice.AGENT_IMAGES}
+    images = {**wave.AGENT_IMAGES, **training.IMAGES, **choice.AGENT_IMAGES}
+    screen = Screen()
     with EmbeddedCluster(agent_images=images) as cluster, Supervisor("test-demo-") as processes:
         install(screen, cluster)
         cluster.kubectl("apply", "-f", "manifests/samples/fleet/namespaces.yaml")
         cluster.kubectl("apply", "-k", "manifests/samples/fleet/tenant")
         with operator(cluster, processes, processes.folder / "graph.db"):
-            wave.show(screen, cluster, wave.begin(screen, cluster))
+            begun = wave.begin(screen, cluster)
+            training.train(screen, cluster)
+            wave.show(screen, cluster, begun)
             choice.choose(screen, cluster)
 
 

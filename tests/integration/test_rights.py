@@ -122,6 +122,9 @@ def work(objects: Objects) -> None:
     objects.workflow("all", agent, late, run("job", run={"executor": "Job"}))
     assert objects.finished("all")["status"]["phase"] == "Succeeded"
     queue(objects)
+    objects.workflow("silent", run("train", outputs=["accuracy"]))
+    wait_until(lambda: objects.step("silent", "train").get("reason"), "the log of the silent Pod was asked for")
+    objects.delete("Workflow", "silent")
     forever = run("slow", ends={"duration": "forever"})
     objects.workflow("cancelled", run("job", run={"executor": "Job", **forever["run"]}))
     wait_until(lambda: objects.step("cancelled", "job").get("state") == "Running", "the Job runs")

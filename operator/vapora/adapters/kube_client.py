@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -27,11 +27,14 @@ WATCH_SECONDS = 290
 # The server sends a bookmark about once a minute, so a longer silence is a connection that died without a word.
 WATCH_SILENCE = 100.0
 _MAX_RETRY_AFTER = 10.0
+_MAX_LOG = 2**20  # bytes of a log that is read
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,12 @@ class KubernetesApi:
     async def get(self, key: Key) -> JsonObject:
         """Returns the object, or raises NotFound."""
         return await self.send(Request("get", key.kind, "GET", object_path(key)))
+
+    async def read_log(self, pod: Key, *, container: str, lines: int) -> str:
+        """Returns the last lines of a container's log, or raises NotFound."""
+        query = (("container", container), ("tailLines", str(lines)), ("limitBytes", str(_MAX_LOG)))
+        request = Request("get", pod.kind, "GET", object_path(pod, "log"), query, accept="*/*")
+        return await self._persist(request, lambda payload: payload.decode(errors="replace"))
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool = False) -> JsonObject:
         """Creates the object, or raises AlreadyExists; a dry run leaves nothing."""
@@ -219,9 +228,12 @@ class KubernetesApi:
 
     async def send(self, request: Request) -> JsonObject:
         """Sends a request and reads its answer, again a few times where that may help."""
+        return await self._persist(request, _read_object)
+
+    async def _persist(self, request: Request, read: Callable[[bytes], T]) -> T:
         for attempt in range(1, self._tries + 1):
             try:
-                return await self._call_once(request)
+                return await self._call_once(request, read)
             except ApiError as refusal:
                 if attempt == self._tries or not _is_passing(refusal):
                     raise
@@ -231,13 +243,12 @@ class KubernetesApi:
             await self._clock.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
-    async def _call_once(self, request: Request) -> JsonObject:
+    async def _call_once(self, request: Request, read: Callable[[bytes], T]) -> T:
         response = await self._send(request)
         try:
-            answer = json.loads(await response.read())
+            return read(await response.read())
         except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
             raise _unreachable(problem) from problem
-        return answer if isinstance(answer, dict) else {}
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         """Sends a request and returns its good answer, unread; raises ApiError."""
@@ -267,6 +278,11 @@ class KubernetesApi:
         headers |= dict(request.headers)
         token = await self._configuration.get_api_key_with_prefix("BearerToken")  # a file's may be a new one
         return {**headers, "Authorization": token} if token else headers
+
+
+def _read_object(payload: bytes) -> JsonObject:
+    answer = json.loads(payload)
+    return answer if isinstance(answer, dict) else {}
 
 
 def _read_event(event: Mapping[str, object]) -> tuple[str, JsonObject]:

@@ -145,6 +145,10 @@ DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL_PATTERN, min_lengt
 """Lower-case letters, digits and dashes, at most 63: the name of a step, a port, a namespace."""
 ObjectName = Annotated[str, StringConstraints(pattern=DNS_NAME_PATTERN, min_length=1, max_length=253)]
 """The name of a Kubernetes object."""
+NameOrExpression = Annotated[
+    str, StringConstraints(pattern=r"^([-a-z0-9.]|[$][{][^{}]+[}])+$", min_length=1, max_length=253)
+]
+"""The name of a Kubernetes object, in which ``${...}`` is filled in when the step starts."""
 Word = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=63)]
 """A role, a capability, a task type: a word that may stand in a label."""
 OutputName = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_-]*$", max_length=63)]

@@ -151,6 +151,7 @@ class Reason(StrEnum):
     TaskTooLarge = "TaskTooLarge", "The task is larger than the broker takes."
 
     # What is waited for
+    ResultUnread = "ResultUnread", "The container has ended; its result, in a ConfigMap or its log, is yet to be read."
     WaitingForDependency = "WaitingForDependency", "It waits for something that is not ready yet."
     WaitingForCapacity = "WaitingForCapacity", "It waits for a free place: maxParallel, a limit, or the cluster."
     WaitingForApproval = "WaitingForApproval", "It waits for a person."

@@ -16,6 +16,7 @@ from vapora.api.base import (
     JsonMap,
     Line,
     LongText,
+    NameOrExpression,
     ObjectName,
     ObjectRef,
     QuantityOrExpression,
@@ -71,6 +72,8 @@ class RunBody(ApiModel):
     """What runs the container; without it a Pod, for machine learning a Job. simulate runs nothing (development)."""
     queue_name: ObjectName | None = None
     """The Kueue queue the Job waits in."""
+    result_config_map: NameOrExpression | None = None
+    """The ConfigMap with the result, key by key, where the termination message holds no JSON object."""
     pod_template: RawObject | None = None
     """Any further fields of the pod, merged over what the operator makes."""
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from vapora.controller.ports import ApiError, Clock, JsonObject, KubeApi, NotFound
 from vapora.controller.store import Store
 from vapora.core.gpu.capacity import Capacity, Node, Quota
+from vapora.core.gpu.kueue import QueuePlace, rank_workloads
 from vapora.core.plan import Key
-from vapora.core.views import JobView, PodView, child, rows, text
+from vapora.core.views import ChildView, JobView, KueueView, PodView, child, rows, text
 
 log = logging.getLogger(__name__)
 
 _SWEEP = 2.0  # seconds between two looks at a namespace
 _NODES = 30.0  # and at the nodes: there are many, and they are large
+_QUEUES = 10.0  # and at all that waits in the queues of a namespace
 _MAX_JOBS = 20  # of a namespace, whose events are read in one look
 _GPU_WORDS = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
 
@@ -33,6 +35,7 @@ class Capacities:
         self._known: Mapping[str, Capacity] = {}
         self._nodes: tuple[Node, ...] | None = None
         self._nodes_at: float | None = None
+        self._places: dict[str, tuple[float, Mapping[str, QueuePlace]]] = {}
         self._wanted = asyncio.Event()
 
     @property
@@ -91,7 +94,7 @@ class Capacities:
                 self._wake(key)
 
     def _list_jobs(self, uid: str) -> list[JobView]:
-        views = self._store.children(uid).values()
+        views = self._look(uid)
         return [view for view in views if isinstance(view, JobView) and not (view.is_complete or view.is_failed)]
 
     async def _read_nodes(self) -> None:
@@ -111,7 +114,23 @@ class Capacities:
             quotas=None if quotas is None else tuple(map(_read_quota, quotas)),
             has_kueue=queues is not None,
             refusals=await self._read_refusals(namespace),
+            places=await self._read_places(namespace),
         )
+
+    async def _read_places(self, namespace: str) -> Mapping[str, QueuePlace]:
+        """Returns where Workloads stand in their queues, read anew now and then while one of ours waits there."""
+        views = [view for key, uid in self._runs.items() if key.namespace == namespace for view in self._look(uid)]
+        if not any(isinstance(view, KueueView) and view.wait for view in views):
+            self._places.pop(namespace, None)
+            return {}
+        at, places = self._places.get(namespace, (-_QUEUES, {}))
+        if self._clock.monotonic() >= at + _QUEUES:
+            places = rank_workloads(await self._list("Workload", namespace) or ())
+            self._places[namespace] = (self._clock.monotonic(), places)
+        return places
+
+    def _look(self, uid: str) -> Iterable[ChildView]:
+        return self._store.children(uid).values()
 
     async def _read_refusals(self, namespace: str) -> Mapping[str, str]:
         """Returns, for Jobs without a Pod, why their controller could make none: that stands in Events alone."""
@@ -119,7 +138,7 @@ class Capacities:
         for key, uid in self._runs.items():
             if key.namespace != namespace:
                 continue
-            views = self._store.children(uid).values()
+            views = self._look(uid)
             with_pods = {view.meta.controller_uid for view in views if isinstance(view, PodView)}
             for job in self._list_jobs(uid):
                 if job.meta.uid in with_pods or len(refusals) >= _MAX_JOBS:

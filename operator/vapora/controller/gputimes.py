@@ -6,6 +6,7 @@ from vapora.controller.ports import Clock, Meter
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Key
 from vapora.core.views import child, number, rows, text
+from vapora.core.workflow.detection import has_gpu
 from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
 
 Try = tuple[str, str, int, int]  # the run's uid, the step, the item, the try
@@ -75,7 +76,8 @@ def _waits(unit: Unit) -> bool:
 
 
 def _count(step: StepStatus) -> int:
-    return number(child(step.ml or {}, "estimate"), "gpus")
+    ml = step.ml or {}
+    return number(child(ml, "estimate"), "gpus") if has_gpu(ml) else 0
 
 
 def _find_source(step: StepStatus) -> str:

@@ -57,6 +57,10 @@ class KubeApi(Protocol):
         """Returns the object, or raises NotFound."""
         ...
 
+    async def read_log(self, pod: Key, *, container: str, lines: int) -> str:
+        """Returns the last lines of a container's log; it raises NotFound where the Pod is gone."""
+        ...
+
     async def create(self, manifest: Manifest, *, is_dry_run: bool = False) -> JsonObject:
         """Creates the object, or raises AlreadyExists; a dry run is admitted or refused as such and leaves nothing."""
         ...

@@ -18,6 +18,7 @@ from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
 from vapora.controller.learning_meter import LearningMeter
+from vapora.controller.lookups import Lookups
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
@@ -99,6 +100,7 @@ class WorkflowReconciler:
         self._keeper = keeper
         self._places = places
         self._expiry = Expiry(kit, api)
+        self._lookups = Lookups(api, learning)
         self._runs = runs
         self._requests = requests
         self._capacities = capacities
@@ -171,7 +173,7 @@ class WorkflowReconciler:
             run.status = await explain_failures(self._recorder, decided.status, decided.executions)
             run.frontier = decided.frontier
             # What is there already is taken over before anything else starts, also where more must be read for it.
-            run.must_look_at_all = bool(problems) or decided.wants_capacity
+            run.must_look_at_all = bool(problems or decided.unread) or decided.wants_capacity
             run.events += decided.plan.events
             if decided.wants_capacity:
                 self._capacities.note(key, run.identity.uid)
@@ -251,10 +253,9 @@ class WorkflowReconciler:
         while True:
             beside = self._choose(observed.definition)
             decided = await beside(partial(plan_workflow, observed, now))
-            if decided.lacks and self._learning is not None:
-                has_read, learned = True, await self._learning.look_up(run.identity.namespace, decided.lacks)
-                observed = replace(observed, learned=learned)
-                decided = await beside(partial(plan_workflow, observed, now))
+            if (known := await self._lookups.complete(observed, decided)) is not observed:
+                has_read |= known.learned is not observed.learned
+                observed, decided = known, await beside(partial(plan_workflow, known, now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions

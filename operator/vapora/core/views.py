@@ -369,13 +369,25 @@ def project_kueue(manifest: Mapping[str, object]) -> KueueView:
     meta = project_meta({"metadata": {**child(manifest, "metadata"), "labels": labels}}, "Workload")
     status = child(manifest, "status")
     reserved, evicted = _condition(status, "QuotaReserved"), _condition(status, "Evicted")
-    waits, is_evicted = reserved.get("status") != "True", evicted.get("status") == "True"
+    is_evicted = evicted.get("status") == "True"
+    wait, message = _find_queue_wait(status, reserved)
     return KueueView(
         meta=meta,
-        wait=(text(reserved, "reason") or "Pending") if waits else "",
+        wait=wait,
         eviction=text(evicted, "reason") or "Evicted" if is_evicted else "",
-        message=text(evicted if is_evicted else reserved, "message"),
+        message=text(evicted, "message") if is_evicted else message,
     )
+
+
+def _find_queue_wait(status: Mapping[str, object], reserved: Mapping[str, object]) -> tuple[str, str]:
+    """Returns why a Workload is not admitted, in Kueue's words: for want of quota, or for a check after it has that."""
+    if reserved.get("status") != "True":
+        return text(reserved, "reason") or "Pending", text(reserved, "message")
+    if _condition(status, "Admitted").get("status") == "True":
+        return "", ""
+    awaited = [check for check in rows(status, "admissionChecks") if check.get("state") != "Ready"]
+    told = (f"{text(check, 'name')} is {text(check, 'state')}: {text(check, 'message')}" for check in awaited)
+    return ("AdmissionCheck", "; ".join(part.removesuffix(": ") for part in told)) if awaited else ("", "")
 
 
 ChildView = PodView | JobView | WorkloadView | WorkflowView | RevisionView | RouteView | KueueView | PlainView

@@ -1,4 +1,6 @@
-"""The settings that say which addresses steps may call."""
+"""The settings that say which addresses steps may call, and the files that settings name."""
+
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -31,3 +33,25 @@ def test_what_is_wrong_is_said_at_the_start(case: str):
     field, value, words = WRONG[case]
     with pytest.raises(ValidationError, match=words):
         Settings(**{field: value})
+
+
+FILES = {
+    "an unknown field": ('{"queue": "gpus"}', "gpu.json.queue: Extra inputs are not permitted"),
+    "a profile without memory": ('{"profiles": {"big": {"gpus": 1, "cpu": 4}}}', "profiles.big.memory: Field required"),
+    "no JSON": ("runtimeClassName: nvidia", "gpu.json: Invalid JSON"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_what_is_wrong_in_the_file_of_gpu_jobs_is_said_at_the_start(tmp_path: Path, case: str):
+    document, words = FILES[case]
+    file = tmp_path / "gpu.json"
+    file.write_text(document)
+    with pytest.raises(ValidationError, match=words):
+        Settings(gpu_settings=file)
+
+
+@pytest.mark.parametrize("setting", ["gpu_settings", "ml_vocabulary"])
+def test_a_file_that_is_not_there_is_said_at_the_start(tmp_path: Path, setting: str):
+    with pytest.raises(ValidationError, match="No such file"):
+        Settings(**{setting: tmp_path / "none.json"})

@@ -34,6 +34,7 @@ BODIES: dict[str, Json] = {
         "gpuWait": "5m",
         "executor": "Job",
         "queueName": "team-a",
+        "resultConfigMap": "${params.name}-result",
         "podTemplate": {"spec": {"hostNetwork": False}},
     },
     "agent": {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tests.fakes.kube_api import FakeKubeApi, refuse
-from tests.fakes.virtual_time import VirtualClock
+from tests.fakes.virtual_time import VirtualClock, in_virtual_time
 
 from vapora.controller.capacities import Capacities
 from vapora.controller.ports import NotFound
@@ -27,11 +27,11 @@ def quota(name: str, hard: Mapping[str, str], **spec: object) -> dict[str, objec
 
 class Reader:
     def __init__(self) -> None:
-        clock = VirtualClock()
-        self.api, self.store, self.woken = FakeKubeApi(clock), Store(), list[Key]()
+        self.clock = VirtualClock()
+        self.api, self.store, self.woken = FakeKubeApi(self.clock), Store(), list[Key]()
         self.without = {"LocalQueue"}
         self.api.before = self._before
-        self.capacities = Capacities(self.api, self.store, clock, self.woken.append)
+        self.capacities = Capacities(self.api, self.store, self.clock, self.woken.append)
 
     async def _before(self, verb: str, key: Key) -> None:
         if key.kind in self.without:
@@ -108,3 +108,32 @@ async def test_a_job_without_a_pod_is_told_with_the_event_of_its_controller():
     reader.capacities.note(RUN, UID)
     await reader.capacities.sweep()
     assert reader.capacities.known["team"].refusals == {"j": "exceeded quota: team"}
+
+
+def queued(name: str, labels: Mapping[str, str] | None = None) -> dict[str, object]:
+    meta = {"name": name, "namespace": "team"}
+    spec = {"queueName": "gpus", "podSets": [{"template": {"metadata": {"labels": dict(labels or {})}}}]}
+    return {"apiVersion": "kueue.x-k8s.io/v1beta1", "kind": "Workload", "metadata": meta, "spec": spec}
+
+
+@in_virtual_time
+async def test_the_place_in_a_queue_is_read_while_one_of_ours_waits_and_only_now_and_then():
+    reader = Reader()
+    reader.without = set()
+    labels = {"vapora.dev/workflow": UID, "vapora.dev/step": "train", "vapora.dev/try": "1"}
+    await reader.api.create(queued("theirs"))
+    await reader.clock.sleep(1)
+    reader.capacities.note(RUN, UID)
+    await reader.capacities.sweep()
+    assert reader.capacities.known["team"].places == {}
+    ours = await reader.api.create(queued("ours", labels))
+    reader.store.put_child("Workload", ours)
+    await reader.capacities.sweep()
+    mine = ours["metadata"]["uid"]
+    assert str(reader.capacities.known["team"].places[mine]) == "about place 2 of 2 in queue gpus"
+    reader.api.remove(Key("Workload", "team", "theirs"))
+    await reader.capacities.sweep()
+    assert str(reader.capacities.known["team"].places[mine]) == "about place 2 of 2 in queue gpus"
+    await reader.clock.sleep(10)
+    await reader.capacities.sweep()
+    assert str(reader.capacities.known["team"].places[mine]) == "about place 1 of 1 in queue gpus"

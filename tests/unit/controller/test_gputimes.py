@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.fakes.meter import FakeMeter
-from tests.fakes.virtual_time import VirtualClock
+from tests.fakes.virtual_time import VirtualClock, in_virtual_time
 
 from vapora.controller.gputimes import GpuTimes
 from vapora.core.plan import Key
@@ -16,9 +16,11 @@ IDENTITY = Identity("team", "learn", "uid")
 FOUND = {
     "class": "gpuRequired",
     "source": "detection",
+    "profile": "xlarge",
     "estimate": {"gpus": 2},
     "evidence": [{"term": "torchrun", "where": "command", "weight": 0.9}],
 }
+TOLD = {name: value for name, value in FOUND.items() if name != "profile"}  # of a step that gets no GPU
 
 
 class Course:
@@ -34,6 +36,7 @@ class Course:
         self.before = after
 
 
+@in_virtual_time
 async def test_a_gpu_job_is_counted_with_what_it_waited_asked_for_and_used():
     course = Course()
     start = course.clock.now()
@@ -52,16 +55,18 @@ async def test_a_gpu_job_is_counted_with_what_it_waited_asked_for_and_used():
     }
 
 
+@in_virtual_time
 async def test_a_fallback_is_told_apart():
     course = Course()
     start = course.clock.now()
     unit = Unit(State.STARTING, tries=1, started_at=start)
     course.write(StepStatus(unit, ml=FOUND))
     fallen = replace(unit, state=State.RETRYING, reason="GpuWaitOver", finished_at=start + timedelta(seconds=5))
-    course.write(StepStatus(fallen, ml={**FOUND, "estimate": {"gpus": 0}}))
+    course.write(StepStatus(fallen, ml={**TOLD, "estimate": {"gpus": 0}}))
     assert course.meter.seen["gpu job", "fallback", "10", "0"] == 1
 
 
+@in_virtual_time
 async def test_items_are_counted_by_their_end():
     course = Course()
     start = course.clock.now()
@@ -73,8 +78,18 @@ async def test_items_are_counted_by_their_end():
     assert outcomes == {"success", "failure"}
 
 
+@in_virtual_time
 async def test_a_step_without_a_gpu_is_only_counted_as_found():
     course = Course()
-    ml = {**FOUND, "class": "cpuOnly", "source": "override", "estimate": {"gpus": 0}}
+    ml = {**TOLD, "class": "cpuOnly", "source": "override", "estimate": {"gpus": 0}}
     course.write(StepStatus(Unit(State.RUNNING, tries=1, started_at=course.clock.now()), ml=ml))
     assert course.meter.seen == {("ml", "cpuOnly", "override"): 1}
+
+
+@in_virtual_time
+async def test_the_task_of_an_agent_is_counted_as_found_and_as_no_job():
+    course = Course()
+    unit = Unit(State.RUNNING, tries=1, started_at=course.clock.now())
+    course.write(StepStatus(unit, ml=TOLD))
+    course.write(StepStatus(replace(unit, state=State.SUCCEEDED, finished_at=course.clock.now()), ml=TOLD))
+    assert course.meter.seen == {("ml", "gpuRequired", "command"): 1}

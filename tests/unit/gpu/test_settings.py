@@ -28,6 +28,7 @@ BAD = {
     "an unknown field": ('{"queue": "x"}', "queue"),
     "a memory that is no quantity": ('{"profiles": {"a": {"gpus": 1, "memory": "much", "cpu": 1}}}', "no quantity"),
     "fewer than no GPUs": ('{"profiles": {"a": {"gpus": -1, "memory": "1Gi", "cpu": 1}}}', "greater than or equal"),
+    "a MIG resource that is none": ('{"resource": "nvidia.com/mig-huge"}', "is no MIG resource"),
     "a resource that is no GPU": ('{"resource": "cpu"}', "such as nvidia.com/gpu"),
 }
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.workflow.world import DETECTOR, World, run_step
+from tests.unit.workflow.world import DETECTOR, World, agent_step, pool, run_step
 
 from vapora.core import naming
 from vapora.core.gpu.capacity import Capacity, Node, Quota
 from vapora.core.gpu.job import GpuSettings
+from vapora.core.gpu.kueue import QueuePlace
 from vapora.core.plan import Key
 from vapora.core.views import JobView, KueueView, project
 from vapora.core.workflow.observed import Surroundings
@@ -291,6 +292,21 @@ def test_what_kueue_says_stands_in_the_step_as_it_says_it() -> None:
     assert world.step("train").unit.reason == ""
 
 
+def test_a_job_that_kueue_has_not_taken_says_so() -> None:
+    world = world_with(KUEUE, QUEUED)
+    unit = world.step("train").unit
+    assert (unit.reason, unit.message) == ("Queued", "Kueue has not taken the Job into queue gpus yet")
+
+
+def test_the_place_in_the_queue_follows_kueues_words() -> None:
+    world = world_with(KUEUE, QUEUED)
+    kueue(world, "train", conditions=[condition("QuotaReserved", "False", "Pending", "no quota")])
+    learn(world, replace(KUEUE, places={"w": QueuePlace("gpus", 2, 5)}))
+    assert world.step("train").unit.message == "Kueue: Pending: no quota (about place 2 of 5 in queue gpus)"
+    kueue(world, "train", conditions=[condition("QuotaReserved", "False", "Pending", "x" * 2000)])
+    assert world.step("train").unit.message.endswith("… (about place 2 of 5 in queue gpus)")
+
+
 @pytest.mark.parametrize(
     ("reason", "want"), [("Preempted", "Preempted"), ("PodsReadyTimeout", "Evicted"), ("", "Evicted")]
 )
@@ -363,6 +379,20 @@ def test_settings_say_where_gpu_jobs_run() -> None:
     assert {volume["name"] for volume in pod["volumes"]} == {"vapora-shm"}
 
 
+def test_a_label_of_the_settings_that_no_node_has_is_said() -> None:
+    settings = GpuSettings(node_labels={"nvidia.com/gpu.product": "H200"})
+    labelled = replace(GPU_NODE, labels={"nvidia.com/gpu.product": "A100"})
+    world = world_with(Capacity(nodes=(labelled,), quotas=()), run_step("train", description=TRAINING), gpu=settings)
+    job = world.children[world.child("train")]
+    meta = {"name": "p", "namespace": "default", "ownerReferences": [{"uid": job.meta.uid, "controller": True}]}
+    labels = {naming.LABEL_WORKFLOW: world.identity.uid, naming.LABEL_STEP: "train", naming.LABEL_TRY: "1"}
+    conditions = [condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available")]
+    pod = project({"metadata": {**meta, "labels": labels}, "status": {"conditions": conditions}}, "Pod")
+    world.children[pod.meta.key] = pod
+    world.settle()
+    assert "no node has nvidia.com/gpu.product=H200, there is A100" in world.step("train").unit.message
+
+
 def test_items_of_one_step_share_what_was_found_out() -> None:
     step = run_step("train", description=TRAINING, forEach={"items": [1, 2]})
     world = world_with(None, step)
@@ -371,3 +401,41 @@ def test_items_of_one_step_share_what_was_found_out() -> None:
     assert {key.kind for key in world.children} == {"Job"}
     assert len(world.created) == 2
     assert isinstance(next(iter(world.children)), Key)
+
+
+def test_the_task_of_an_agent_says_what_it_is_and_by_which_words() -> None:
+    task = {"role": "developer", "title": "Train the ranking model", "description": "Fine-tune LLaMA on the tickets"}
+    world = World({"steps": [agent_step("learn", agent=task)]}, pools=(pool("devs"),))
+    world.settle()
+    ml = world.step("learn").ml or {}
+    assert (ml["class"], ml["source"], "profile" in ml) == ("gpuRequired", "detection", False)
+    found = {(row["term"], row["where"]) for row in ml["evidence"]}
+    assert {("Fine-tune", "description"), ("LLaMA", "description")} <= found
+    assert world.published_status()["steps"]["learn"]["ml"]["evidence"]
+    world.answer("learn")
+    assert str(world.status.phase) == "Succeeded"
+
+
+def test_an_agents_task_that_is_no_machine_learning_says_nothing() -> None:
+    task = {"role": "developer", "title": "Write the landing page", "description": "with a contact form"}
+    world = World({"steps": [agent_step("write", agent=task)]}, pools=(pool("devs"),))
+    world.settle()
+    assert "ml" not in world.published_status()["steps"]["write"]
+
+
+def test_the_annotation_corrects_an_agents_task_too() -> None:
+    task = {"role": "developer", "title": "Fine-tune LLaMA"}
+    world = World({"steps": [agent_step("learn", agent=task)]}, pools=(pool("devs"),))
+    world.words["vapora.dev/ml-class"] = "learn=cpuOnly"
+    world.settle()
+    ml = world.step("learn").ml or {}
+    assert (ml["class"], ml["source"]) == ("cpuOnly", "override")
+
+
+def test_an_agents_task_never_waits_for_a_gpu() -> None:
+    task = {"role": "developer", "title": INFERENCE}
+    world = World({"steps": [agent_step("predict", agent=task, timeout="20m")]}, pools=(pool("devs"),))
+    world.settle()
+    world.pass_time(600)
+    assert (world.step("predict").unit.tries, str(world.step("predict").state)) == (1, "Running")
+    assert not world.decided.wants_capacity

@@ -26,6 +26,7 @@ from vapora.core.workflow.estimates import Durations, Estimates, estimate_steps
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.planner import plan_workflow
+from vapora.core.workflow.readings import Reading
 from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import Identity, StepStatus, WorkflowStatus
@@ -35,6 +36,7 @@ JsonObject = dict[str, object]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UID = "11111111-2222-3333-4444-555555555555"
 DETECTOR = Detector(load_vocabulary())
+EMPTY_LOG = Reading(problem="its log is empty")
 REASONS = {str(reason) for reason in Reason}
 
 
@@ -61,6 +63,7 @@ class World:
         self.refuse: Callable[[Action], Problem | None] | None = None
         self.pools = pools
         self.learned: Learned | None = None
+        self.readings: dict[str, Reading] = {}  # by the uid of the Pod
         self.durations: Durations | None = None
         self.request = ""
         self.outdated = ("", "")
@@ -133,7 +136,11 @@ class World:
         """Plans once and carries the plan out; plans again with what was refused, as the engine does."""
         observed, done = self.observe(changed), list[Action]()
         while True:
-            self.decided = decided = plan_workflow(observed, self.now)
+            decided = plan_workflow(observed, self.now)
+            if decided.unread:
+                read = {uid: self.readings.get(uid, EMPTY_LOG) for uid in decided.unread}
+                decided = plan_workflow(replace(observed, readings=read), self.now)
+            self.decided = decided
             fresh = [action for action in decided.plan.actions if action not in done]
             done += fresh
             refused = [problem for action in fresh if (problem := self._do(action))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from vapora.core.gpu.decision import GPU_RESOURCE, is_gpu_resource
+from vapora.core.gpu.kueue import QueuePlace
 from vapora.core.quantities import parse_quantity
 from vapora.core.views import number, text
 
@@ -37,13 +38,14 @@ class Quota:
 class Capacity:
     """Is what a namespace can get; None is what could not be read.
 
-    `refusals` says, by the uid of a Job, why its controller could make no Pod.
+    `refusals` says, by the uid of a Job, why its controller could make no Pod; `places` are by the uid of a Workload.
     """
 
     nodes: tuple[Node, ...] | None = None
     quotas: tuple[Quota, ...] | None = None
     has_kueue: bool = False
     refusals: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, QueuePlace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

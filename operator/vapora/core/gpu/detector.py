@@ -157,11 +157,16 @@ def _stands(match: Match, own: Sequence[Match], vocabulary: Vocabulary) -> bool:
 
 
 def _prove(matches: Sequence[Match]) -> float:
-    """Returns how sure it is that this is machine learning: each term counts once, where it proves most."""
+    """Returns how sure it is that this is machine learning: each term counts once, where it proves most.
+
+    Of the words for graphics processors only the strongest counts: many of them are no more than one, as such
+    processors have other uses too.
+    """
     best: dict[str, float] = {}
     for match in matches:
         if not match.is_negated:
-            best[match.term] = max(best.get(match.term, 0.0), match.weight)
+            name = match.effect if match.effect == "gpu" else match.term
+            best[name] = max(best.get(name, 0.0), match.weight)
     return 1 - prod(1 - weight for weight in best.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
-from vapora.core.gpu.decision import GPU_RESOURCE, is_gpu_resource
+from vapora.core.gpu.decision import GPU_RESOURCE, find_ml_problem, is_gpu_resource
 from vapora.core.gpu.job import GpuSettings
 from vapora.core.gpu.profiles import DEFAULT_PROFILES, Profile
 from vapora.core.quantities import parse_quantity
@@ -42,6 +42,8 @@ class _File(_Part):
     def _check_resource(cls, value: str) -> str:
         if not is_gpu_resource(value):
             raise ValueError(f"allowed is a GPU's resource, such as {GPU_RESOURCE}")
+        if problem := find_ml_problem("auto", {value: "1"}, {}):
+            raise ValueError(problem)
         return value
 
 

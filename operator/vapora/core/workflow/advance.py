@@ -16,6 +16,7 @@ from vapora.core.workflow.children import build_request, list_children, look_at_
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.executions import record
 from vapora.core.workflow.failure import Failure, FailureClass
+from vapora.core.workflow.fetching import fetch_result
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.launch import launch, prepare_task
 from vapora.core.workflow.outputs import compute_outputs, measure
@@ -48,6 +49,7 @@ def advance(draft: Draft, place: Place) -> None:
             standing = Done(None, draft.now)
         case "run":
             standing = look_at_child(draft.observed, unit, draft.now, needs_result=bool(step.outputs))
+            standing = fetch_result(draft, place, unit, standing) if isinstance(standing, Done) else standing
         case "workflow" if step.undoes:
             standing = _look_at_undoing(draft, place, unit)
             unit = draft.unit(place) or unit
@@ -203,7 +205,8 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         look, used = build_variables(draft, place), draft.frontier.output_bytes
         found = compute_outputs(draft.step(step), done.result, used, look)
         if isinstance(found, Failure):
-            return fail(draft, place, unit, Broken(found, done.at, agent=done.agent))
+            told = f"{found.message} ({done.lack})" if done.lack else found.message
+            return fail(draft, place, unit, Broken(replace(found, message=told), done.at, agent=done.agent))
         outputs = found
         draft.frontier.output_bytes += measure(outputs) if outputs else 0
     finished = _when_ended(draft, unit, done.at)

@@ -36,6 +36,7 @@ _RUN = (
     "gpuWait",
     "executor",
     "queueName",
+    "resultConfigMap",
     "podTemplate",
 )
 _AGENT = (

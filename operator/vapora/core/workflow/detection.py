@@ -1,11 +1,11 @@
-"""What a run step is and gets: whether it is machine learning, with how many GPUs, and what of that there is."""
+"""What a step is and gets: whether it is machine learning, with how many GPUs, and what of that there is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vapora.api.stepbodies import RunBody
+from vapora.api.stepbodies import AgentBody, RunBody
 from vapora.core.conditions import cut
 from vapora.core.gpu.capacity import Capacity, Fit, fit
 from vapora.core.gpu.decision import (
@@ -19,7 +19,7 @@ from vapora.core.gpu.decision import (
     read_override,
 )
 from vapora.core.gpu.detector import DetectionInput
-from vapora.core.views import child, number, text
+from vapora.core.views import child, text
 from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
@@ -45,7 +45,7 @@ def detect_step(draft: Draft, step: StepDefinition, body: RunBody) -> Ml | NotYe
     limits, requests = body.resources.limits, body.resources.requests
     if problem := find_ml_problem(body.ml, limits, requests):
         return Failure("InvalidInput", problem)
-    decision = _decide(draft, step, body)
+    decision = _decide(draft, step, _read_words(draft, step, body), body)
     if not decision.wants_gpu:
         return build_ml_status(decision) if decision.is_ml else {}
     capacity = find_capacity(draft)
@@ -58,6 +58,22 @@ def detect_step(draft: Draft, step: StepDefinition, body: RunBody) -> Ml | NotYe
     if decision.may_run_on_cpu and (why := found.refusal or found.absence):
         return without_gpu(ml, why)
     return _told(ml, found)
+
+
+def detect_task(draft: Draft, step: StepDefinition, body: AgentBody) -> Ml:
+    """Returns `status.steps[].ml` of an agent's task, which says what it is; the task runs where its agent is.
+
+    Raises ValueError for an annotation that is no correction.
+    """
+    said = DetectionInput(
+        name=step.name,
+        title=body.title or "",
+        description=body.description or "",
+        workflow_description=draft.definition.spec.description or "",
+    )
+    decision = _decide(draft, step, said)
+    ml = build_ml_status(decision) if decision.is_ml or decision.wants_gpu else {}
+    return {name: value for name, value in ml.items() if name != "profile"}
 
 
 def find_capacity(draft: Draft) -> Capacity | None:
@@ -76,7 +92,7 @@ def without_gpu(ml: Ml, why: str) -> Ml:
 
 def has_gpu(ml: Ml | None) -> bool:
     """Returns whether a step with this `ml` becomes a GPU Job."""
-    return number(child(ml or {}, "estimate"), "gpus") > 0
+    return "profile" in (ml or {})
 
 
 def may_fall_back(ml: Ml | None) -> bool:
@@ -84,9 +100,8 @@ def may_fall_back(ml: Ml | None) -> bool:
     return has_gpu(ml) and (ml or {}).get("class") == "gpuOptional"
 
 
-def _decide(draft: Draft, step: StepDefinition, body: RunBody) -> MlDecision:
-    limits, requests = body.resources.limits, body.resources.requests
-    said = DetectionInput(
+def _read_words(draft: Draft, step: StepDefinition, body: RunBody) -> DetectionInput:
+    return DetectionInput(
         name=step.name,
         description=step.spec.description or "",
         workflow_description=draft.definition.spec.description or "",
@@ -95,13 +110,17 @@ def _decide(draft: Draft, step: StepDefinition, body: RunBody) -> MlDecision:
         args=tuple(body.args),
         env_names=tuple(body.env),
     )
+
+
+def _decide(draft: Draft, step: StepDefinition, said: DetectionInput, body: RunBody | None = None) -> MlDecision:
+    """Decides by the words, and by what a run step says beside them."""
     found = draft.observed.surroundings.detector.detect(said)
     annotation = text(draft.observed.words, ANNOTATION_ML_CLASS)
     return decide_ml(
         found,
-        mode=body.ml,
+        mode=body.ml if body is not None else "auto",
         override=read_override(annotation, step.name, is_ml=found.is_ml) if annotation else None,
-        requested_gpus=count_requested_gpus(limits, requests),
+        requested_gpus=0 if body is None else count_requested_gpus(body.resources.limits, body.resources.requests),
         profiles=draft.observed.surroundings.gpu.profiles,
     )
 

@@ -18,6 +18,7 @@ from vapora.core.workflow.frontier import Frontier, Place
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.procedure import Decision
+from vapora.core.workflow.readings import Source
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
@@ -60,6 +61,7 @@ class Draft:
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     choices: list[Assignment] = field(default_factory=list)  # made in this plan
     lacks: set[tuple[str, str]] = field(default_factory=set)  # pools, and the task types to look up of each
+    unread: dict[str, Source] = field(default_factory=dict)  # results to read, by the uid of the Pod
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False
     wants_capacity: bool = False

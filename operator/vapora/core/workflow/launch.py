@@ -20,11 +20,11 @@ from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import add_child, build_child
 from vapora.core.workflow.choosing import choose_pool, remember_pool
-from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, find_capacity, has_gpu
+from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, detect_task, find_capacity, has_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
 from vapora.core.workflow.frontier import Place
-from vapora.core.workflow.queueing import find_gpu_wait
+from vapora.core.workflow.queueing import find_gpu_wait, name_queue
 from vapora.core.workflow.resolve import compute_input, resolve_body
 from vapora.core.workflow.status import Stage, State, Unit
 from vapora.core.workflow.tracing import build_traceparent
@@ -100,7 +100,7 @@ def _times(draft: Draft, place: Place, unit: Unit) -> Unit:
 def _launch_run(draft: Draft, place: Place, unit: Unit) -> Failure | NotYet | None:
     """Makes the Pod or Job of a run step; what is machine learning is found out once for all tries and items."""
     step, status = draft.step(place[0]), draft.status(place[0])
-    body = _read_run(draft, place)
+    body = read_run(draft, place)
     _forbid_made_secrets(step.body["run"], body, draft.definition.spec.params)
     if status.ml is None:
         ml = detect_step(draft, step, body)
@@ -128,8 +128,8 @@ def _simulate(draft: Draft, place: Place, unit: Unit) -> Failure | None:
 
 def _find_queue(draft: Draft, place: Place, body: RunBody) -> str | NotYet:
     """Returns the queue of Kueue that a try waits in; empty for none."""
-    default = draft.observed.surroundings.gpu.queue if has_gpu(draft.status(place[0]).ml) else ""
-    if not (queue := body.queue_name or default):
+    queue = name_queue(draft, place)
+    if not queue:
         return ""
     capacity = find_capacity(draft)
     if capacity is None:
@@ -176,7 +176,7 @@ def _make_child(draft: Draft, place: Place, unit: Unit, body: RunBody, queue: st
         draft.actions.append(Create(build_attempt(attempt, body), needs=claim))
 
 
-def _read_run(draft: Draft, place: Place) -> RunBody:
+def read_run(draft: Draft, place: Place) -> RunBody:
     """Returns the body of a run step; where nothing is filled in, the one that was read with the spec."""
     step = draft.step(place[0])
     if step.spec.run is not None and not step.has_references:
@@ -231,6 +231,9 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
 
 def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
     body = _read_agent(draft, place)
+    step, status = draft.step(place[0]), draft.status(place[0])
+    if status.ml is None:
+        draft.set_status(place[0], replace(status, ml=detect_task(draft, step, body)))
     trying = next_try(unit)
     if not trying.pool:
         choice = choose_pool(draft, place, body, trying)

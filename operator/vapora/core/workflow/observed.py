@@ -21,6 +21,7 @@ from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.estimates import Estimates
 from vapora.core.workflow.frontier import Frontier
 from vapora.core.workflow.procedure import Procedure
+from vapora.core.workflow.readings import Reading, Source
 from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.status import Identity, WorkflowStatus
 
@@ -51,7 +52,8 @@ class Observed:
     `outdated` says, as a reason and a sentence, what of the present spec the run does not follow. `status` is as last
     planned, `written` as last written: what stands only in the first may be lost with the process. `changed` names the
     children, effects and actions that something happened to since the last plan; None means that all must be looked at.
-    `problems` are by child name or task id, `answers` and what is `underway` by the id of the call.
+    `problems` are by child name or task id, `answers` and what is `underway` by the id of the call, `readings` by the
+    uid of the Pod whose result was read just now.
     """
 
     identity: Identity
@@ -73,6 +75,7 @@ class Observed:
     problems: Mapping[str, Problem] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     underway: frozenset[str] = frozenset()
+    readings: Mapping[str, Reading] = field(default_factory=dict)
     words: Mapping[str, object] = field(default_factory=dict)  # the annotations, in which people approve
     author: str = ""
     policy_problem: str | None = None  # why nobody can prove to be an approver
@@ -98,7 +101,8 @@ class Observed:
 class WorkflowPlan:
     """Is the decision: the plan's writes and times, the run's next status and frontier, and what to record.
 
-    `lacks` has pools, each with a task type, whose history should be looked up before this is carried out.
+    `lacks` has pools, each with a task type, whose history should be looked up before this is carried out, and `unread`
+    results that should be read.
     `durable_first` asks that the status be written before the next look, which then goes on at once.
     """
 
@@ -109,5 +113,6 @@ class WorkflowPlan:
     choices: tuple[Assignment, ...] = ()
     durable_first: bool = False
     lacks: frozenset[tuple[str, str]] = frozenset()
+    unread: Mapping[str, Source] = field(default_factory=dict)
     looked_at: int = 0  # units and gates evaluated: the cost of the plan
     wants_capacity: bool = False  # what the namespace can get of GPUs matters to it

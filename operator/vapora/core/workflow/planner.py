@@ -311,6 +311,7 @@ def _conclude(draft: Draft) -> WorkflowPlan:
         tuple(draft.choices),
         durable_first=draft.durable_first and not is_over,
         lacks=frozenset(draft.lacks),
+        unread=draft.unread,
         looked_at=draft.looked_at,
         wants_capacity=draft.wants_capacity,
     )

@@ -35,11 +35,15 @@ class Underway:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The try succeeded; `result` is None where it gave none, `agent` is the answer it came in."""
+    """The try succeeded; `result` is None where it gave none, `agent` is the answer it came in.
+
+    `lack` says why there is no more of a result.
+    """
 
     result: object
     at: datetime | None
     agent: AgentResult | None = None
+    lack: str = ""
 
 
 @dataclass(frozen=True, slots=True)
