@@ -56,6 +56,13 @@ def test_a_pause_that_git_asks_for_is_not_resumed() -> None:
     assert not argocd.discover(obj)["resume"]
 
 
+def test_a_workflow_that_waits_for_people_can_be_paused_and_resumed_too() -> None:
+    obj = CASES["a workflow, held by a person"].build()
+    obj["status"] |= {"pausedAt": "2026-01-01T00:00:00Z", "pauseRequested": True}
+    assert {name for name, may in argocd.discover(obj).items() if may} >= {"resume", "approve"}
+    assert not argocd.discover(obj)["pause"]
+
+
 def test_what_has_expired_is_not_started_again() -> None:
     obj = CASES["a workflow, failed"].build()
     obj["status"]["shrunkAt"] = "2026-01-01T00:00:00Z"
