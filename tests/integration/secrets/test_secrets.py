@@ -13,11 +13,9 @@ from tests.cluster.waiting import wait_until
 from tests.integration.engine import install_definitions, operators_of
 from tests.integration.objects import Json, run
 from tests.integration.secrets.canaries import KEYS, Canaries, listening
+from tests.integration.typed import type_command
 from tests.integration.workflow.site import LOCAL, Postbox, Site, serving_http, serving_mail
 from tests.integration.workflow.stage import AT_ONCE, ONCE, TRUSTED, Stage, call
-from typer.testing import CliRunner
-
-from vapora.cli import main
 
 ECHO = {"image": "echo:1", "command": [sys.executable, "examples/agents/echo.py"]}
 READABLE = "workflows,workflowtemplates,agentpools,taskservs,providers,pods,deployments,jobs,services,configmaps"
@@ -154,8 +152,7 @@ def make_databases(here: Stage) -> Iterator[str]:
 
 def run_command(here: Stage, *arguments: str, **variables: str) -> str:
     """What the command line says, on both of its outputs."""
-    environment = {"KUBECONFIG": str(here.cluster.kubeconfig), "COLUMNS": "400", **variables}
-    return CliRunner().invoke(main, arguments, env=environment).output
+    return type_command(arguments, KUBECONFIG=str(here.cluster.kubeconfig), COLUMNS="400", **variables).said
 
 
 COMMANDS = (
