@@ -103,8 +103,10 @@ def cluster_of_readers(
         yield cluster, graph
         cluster.kubectl("delete", ",".join(OURS), "--all", "-n", "default", "--timeout=60s")
     gone = ("namespace/team", "namespace/argocd", "namespace/vapora-system", "namespace/vapora-agents")
-    roles = [f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "approver", "admin", "argocd")]
-    bindings = ("clusterrolebinding/vapora-operator", "clusterrolebinding/vapora-argocd")
+    roles = [
+        f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "approver", "admin", "argocd", "deployer")
+    ]
+    bindings = [f"clusterrolebinding/vapora-{name}" for name in ("operator", "argocd", "deployer")]
     cluster.kubectl("delete", "--ignore-not-found", "--timeout=60s", *gone, *roles, *bindings)
 
 
