@@ -26,14 +26,14 @@ def find_postgres() -> Path | None:
 
 
 @contextmanager
-def serving_postgres(programs: Path, *, is_durable: bool = False) -> Iterator[str]:
+def serving_postgres(programs: Path, *, is_durable: bool = False, password: str = PASSWORD) -> Iterator[str]:
     """Run a server for as long as the block; it yields the address of its databases, without the password.
 
     Unless it is durable it leaves out fsync.
     """
     folder = Path(tempfile.mkdtemp(prefix="vapora-postgres-"))
     user = _find_user(folder)
-    (folder / "password").write_text(PASSWORD)
+    (folder / "password").write_text(password)
     data = folder / "data"
     made = [programs / "initdb", "-D", data, "-U", "vapora", "--auth=scram-sha-256", f"--pwfile={folder}/password"]
     try:

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -119,9 +119,14 @@ class Operators:
         self._kubeconfig = kubeconfig
 
     def launch(
-        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = VAPORA
+        self,
+        name: str = "operator",
+        *flags: str,
+        kubeconfig: Path | None = None,
+        program: Sequence[str] = VAPORA,
+        variables: Mapping[str, str] | None = None,
     ) -> OperatorProcess:
-        """Start one, whatever comes of it; `program` is what Python runs, with arguments of its own."""
+        """Start one, whatever comes of it; `program` is what Python runs, `variables` are more of its environment."""
         command = [
             sys.executable,
             *program,
@@ -134,13 +139,18 @@ class Operators:
         env = {
             name: value for name, value in os.environ.items() if not name.startswith("VAPORA_") and name != "KUBECONFIG"
         }
-        return OperatorProcess(self._supervisor.start(name, command, env=env))
+        return OperatorProcess(self._supervisor.start(name, command, env={**env, **(variables or {})}))
 
     def start(
-        self, name: str = "operator", *flags: str, kubeconfig: Path | None = None, program: Sequence[str] = VAPORA
+        self,
+        name: str = "operator",
+        *flags: str,
+        kubeconfig: Path | None = None,
+        program: Sequence[str] = VAPORA,
+        variables: Mapping[str, str] | None = None,
     ) -> OperatorProcess:
         """Start one and wait until it is ready."""
-        operator = self.launch(name, *flags, kubeconfig=kubeconfig, program=program)
+        operator = self.launch(name, *flags, kubeconfig=kubeconfig, program=program, variables=variables)
         wait_until(operator.is_ready, f"{name} is ready", within=30)
         return operator
 

@@ -18,6 +18,7 @@ from vapora.controller.ports import SecretReader, SecretUnavailable
 from vapora.core.calls import Account, Answer, HttpCall
 
 LIMIT = 1024 * 1024  # bytes of a body
+_SHORTEST_SECRET = 6  # characters; a shorter one stands in any text by chance
 _LARGE = 64 * 1024  # characters that take a while to parse
 _CONNECTIONS = 64
 _LAST_PORT = 65535
@@ -59,7 +60,7 @@ class HttpCaller:
     async def call(self, call: HttpCall, account: Account) -> Answer:
         """Sends one request and reads its answer."""
         try:
-            request = await self._build(call, account)
+            request, secrets = await self._build(call, account)
         except SecretUnavailable as problem:
             return Answer(reason=problem.reason, message=str(problem))
         except _Invalid as problem:
@@ -68,7 +69,7 @@ class HttpCaller:
         where = f"the URL in Secret {account.namespace}/{call.secret_url.name}" if call.secret_url else request.url.host
         try:
             async with asyncio.timeout(call.timeout):
-                return Answer(await self._send(request))
+                return Answer(await self._send(request, secrets))
         except (AddressForbidden, _TooLarge, httpx.TransportError, OSError) as problem:
             reason, words, is_definite = _explain(problem, call.timeout)
             return Answer(reason=reason, message=f"{where}: {words}", is_definite=is_definite)
@@ -77,16 +78,19 @@ class HttpCaller:
         """Closes all connections."""
         await self._client.aclose()
 
-    async def _build(self, call: HttpCall, account: Account) -> httpx.Request:
+    async def _build(self, call: HttpCall, account: Account) -> tuple[httpx.Request, tuple[str, ...]]:
+        """Builds the request; beside it stand the secrets in it, which servers may repeat in their answers."""
         headers = dict(call.headers)
         for name, ref in call.secret_headers.items():
             headers[name] = await self._secrets.read_secret(account, ref)
+        secrets = [headers[name] for name in headers if name in call.secret_headers or name == "Authorization"]
         _check_headers(headers)
         what = f"{call.url!r}"
         url = call.url
         if call.secret_url is not None:
             what = f"the value of Secret {account.namespace}/{call.secret_url.name}, key {call.secret_url.key},"
             url = await self._secrets.read_secret(account, call.secret_url)
+            secrets.append(url)
         content = _encode(call.body)
         wanted = httpx.Headers(headers)
         if content is not None and not isinstance(call.body, str):
@@ -99,19 +103,19 @@ class HttpCaller:
             request = None
         if request is None or not _is_reachable(request.url):
             raise _Invalid(f"{what} is no URL that starts with http:// or https:// and names a host")
-        return request
+        return request, tuple(secrets)
 
-    async def _send(self, request: httpx.Request) -> dict[str, object]:
+    async def _send(self, request: httpx.Request, secrets: Iterable[str]) -> dict[str, object]:
         response = await self._client.send(request, stream=True)
         try:
             content = _unpack(await _read(response), response.headers.get("Content-Encoding", ""))
         finally:
             await response.aclose()
         charset = (response.charset_encoding or "utf-8").lower()
-        text = content.decode(charset if charset in _CHARSETS else "utf-8", errors="replace")
+        text = _conceal(content.decode(charset if charset in _CHARSETS else "utf-8", errors="replace"), secrets)
         return {
             "status": response.status_code,
-            "headers": dict(response.headers),
+            "headers": {name: _conceal(value, secrets) for name, value in response.headers.items()},
             "body": await asyncio.to_thread(_parse, text) if len(text) > _LARGE else _parse(text),
             "text": text,
         }
@@ -163,6 +167,15 @@ class _CheckedBackend(httpcore.AnyIOBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as refusal:
                 problem = refusal
         raise problem
+
+
+def _conceal(text: str, secrets: Iterable[str]) -> str:
+    """Blanks what a server repeats of the secrets that it was sent: an answer is shown, and kept."""
+    for secret in secrets:
+        for part in (secret, secret.rpartition(" ")[2]):  # the scheme of an authorization is none
+            if len(part) >= _SHORTEST_SECRET:
+                text = text.replace(part, "***")
+    return text
 
 
 def _is_reachable(url: httpx.URL) -> bool:

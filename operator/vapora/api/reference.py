@@ -147,10 +147,13 @@ def _list_branches(raw: Schema) -> list[Schema]:
     return [branch for branch in branches if isinstance(branch, dict)] if isinstance(branches, list) else []
 
 
+_SPECS = {kind.spec_model.__name__: f"{kind.name.lower()}-spec" for kind in KINDS}
+
+
 def _describe_reference(name: str, definitions: Schema) -> str:
     target = definitions[name]
     if isinstance(target, dict) and "properties" in target:
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#{_SPECS.get(name, name.lower())})"
     return _describe_type(target, definitions)
 
 

@@ -40,6 +40,10 @@ class Site:
     async def answer_deep(self, request: web.Request) -> web.Response:
         return web.Response(text="[" * 200_000)
 
+    async def answer_mirror(self, request: web.Request) -> web.Response:
+        told = request.headers["Authorization"]
+        return web.json_response({"sent": told, "token": told.split()[1]}, headers={"X-Sent": told})
+
     async def answer_failing(self, request: web.Request) -> web.Response:
         return web.Response(text="out of order", status=503)
 
@@ -313,6 +317,15 @@ async def test_no_message_holds_a_secret(case: str):
         answer = await call(HttpCall("POST", "http://host.example.com/", key="k", **fields))
     assert (answer.reason, answer.is_definite) == (reason, True)
     assert "s3cr3t" not in answer.message
+
+
+async def test_what_a_server_repeats_of_a_secret_is_blanked():
+    headers = {"Authorization": SecretRef("s", "token")}
+    async with serving() as (_, port), calling(token="Bearer s3cr3t-of-all") as call:
+        answer = await call(HttpCall("GET", f"http://{LOCAL}:{port}/mirror", key="k", secret_headers=headers))
+    assert answer.value["body"] == {"sent": "***", "token": "***"}
+    assert answer.value["headers"]["x-sent"] == "***"
+    assert "s3cr3t" not in str(answer)
 
 
 async def test_a_url_in_a_secret_is_called():

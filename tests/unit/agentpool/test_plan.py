@@ -123,6 +123,18 @@ def test_the_deployment_belongs_to_the_pool_and_tells_its_agents_where_they_work
     ]
 
 
+def read_env(observed: Observed) -> Mapping[str, object]:
+    pod = child(applied(plan_pool(observed, NOW)), "spec", "template", "spec")
+    return {row["name"]: row.get("value") or row["valueFrom"] for row in pod["containers"][0]["env"]}
+
+
+def test_agents_are_told_the_broker_but_not_the_operators_password() -> None:
+    observed = replace(build_observed(), nats_url="nats://vapora:s3cr3t@a:4222,tls://t0k3n@b:4222")
+    assert read_env(observed)["VAPORA_NATS_URL"] == "nats://a:4222,tls://b:4222"
+    own = build_observed(template={"image": "agents:1", "env": {"VAPORA_NATS_URL": "secret:nats:url"}})
+    assert read_env(own)["VAPORA_NATS_URL"] == {"secretKeyRef": {"name": "nats", "key": "url"}}
+
+
 def test_a_deep_queue_grows_the_pool_step_by_step_and_each_step_says_why() -> None:
     observed = settle(build_observed())
     observed = replace(observed, depth=QueueDepth(Known(14), Known(10)))

@@ -47,8 +47,9 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
         "VAPORA_POOL": owner.key.name,
         "VAPORA_MAX_CONCURRENT": str(spec.max_concurrent),
         "VAPORA_DRAIN_SECONDS": str(grace),  # so that it hands back what it cannot end before it is killed
-        **({"VAPORA_NATS_URL": nats_url} if nats_url else {}),
     }
+    if nats_url and "VAPORA_NATS_URL" not in template.env:  # which may be a reference to a Secret
+        given["VAPORA_NATS_URL"] = _strip_credentials(nats_url)
     return build_pod_template(
         PodParts(
             image=template.image,
@@ -64,3 +65,9 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             pod_template=template.pod_template,
         )
     )
+
+
+def _strip_credentials(urls: str) -> str:
+    """Leaves out user and password of each address: they are the operator's, and a Deployment is no place for them."""
+    parts = [url.partition("://") for url in urls.split(",")]
+    return ",".join(f"{scheme}{mark}{rest.rpartition('@')[2]}" for scheme, mark, rest in parts)

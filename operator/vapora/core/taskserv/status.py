@@ -56,8 +56,9 @@ def build_conditions(
     said += [*refusals, *more]
     if health.phase == FAILED and not refusals:
         said.append(Condition("Stalled", "True", health.reason, health.message))
-    types = {condition.type for condition in said}
-    if health.phase in _IN_PROGRESS and "Stalled" not in types:
+    if any(condition.type == "Stalled" for condition in said):  # what is stuck is not on its way
+        said = [condition for condition in said if condition.type != "Reconciling"]
+    elif health.phase in _IN_PROGRESS:
         said.append(Condition("Reconciling", "True", health.reason, health.message))
     if has_needs:
         said.append(_describe_needs(health))
