@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -49,22 +49,21 @@ def explain_one(target: Target, name: str, step: str | None, *, output: str) -> 
     return run_command(work())
 
 
-def draw_explanation(entry: Explanation, now: datetime) -> Table:
+def draw_explanation(entry: Explanation, now: datetime) -> Group:
     """Builds what is known as a block: what, then a line for each answer."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, expand=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(Text(entry.subject, style="bold"), Text(entry.state, style="bold"))
     why = f"{entry.reason}: {entry.message}" if entry.reason and entry.message else entry.reason or entry.message
     since = f"{describe_span((now - entry.since).total_seconds())} ago" if entry.since else ""
-    due = _AT_ONCE
+    due = "" if entry.has_ended else _AT_ONCE
     if entry.due:
         due = f"{entry.due_for} in {describe_span((entry.due - now).total_seconds())}; else {_AT_ONCE}"
     lines = (("why", why), *(("evidence", word) for word in entry.evidence), ("since", since), ("next look", due))
     for label, said in (*lines, ("unblocked by", entry.unblock)):
         if said:
             table.add_row(Text(f"  {label}", style="dim"), Text(said))
-    return table
+    return Group(Text(f"{entry.subject}  {entry.state}", style="bold"), table)
 
 
 def write_explanation(entry: Explanation) -> dict[str, object]:

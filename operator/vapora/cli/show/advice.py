@@ -59,4 +59,4 @@ def advise(reason: str, state: str, *, name: str, step: str, namespace: str) -> 
             "Succeeded": "nothing: it is done",
             "Skipped": "nothing: it was not to run",
         }.get(state, "what the message names")
-    return known.format(name=name, step=step, namespace=namespace)
+    return known.format(name=name, step=step, namespace=namespace).strip()

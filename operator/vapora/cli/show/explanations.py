@@ -19,7 +19,9 @@ _DUE: Mapping[str, str] = {
 }
 _HELD = frozenset({"Ready", "Retrying", "WaitingApproval"})
 _AT_WORK = frozenset({"Starting", "Running", "Compensating"})
+_NO_NODE = "nodes are available"  # the scheduler's words
 _ENDED_BADLY = frozenset({"Failed", "CompensationFailed"})
+_ENDED = frozenset({"Succeeded", "Failed", "RolledBack", "Cancelled", "Skipped", "Compensated", "CompensationFailed"})
 _UNSEEN = "is it running? kubectl get pods -A -l app.kubernetes.io/name=vapora-operator; vapora logs tail operator"
 
 
@@ -38,6 +40,11 @@ class Explanation:
     evidence: tuple[str, ...] = ()
     child: Key | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Is true of what nobody looks at again by itself."""
+        return self.state in _ENDED
+
 
 def explain_workflow(workflow: Mapping[str, object], step: str | None, now: datetime) -> list[Explanation]:
     """Explains one step, else the workflow and every step that holds it up; raises KeyError for an unknown step."""
@@ -45,9 +52,14 @@ def explain_workflow(workflow: Mapping[str, object], step: str | None, now: date
     if step is not None:
         return [_explain_step(workflow, views[step])]
     found = list(_explain_whole(workflow))
-    wanted = _ENDED_BADLY if is_final(workflow) else _HELD | _AT_WORK | _ENDED_BADLY
-    found += [_explain_step(workflow, view) for view in views.values() if view.state in wanted]
-    return found
+    wanted = _ENDED_BADLY if is_final(workflow) else _HELD | _ENDED_BADLY
+    explained = [(_explain_step(workflow, view), view) for view in views.values()]
+    # What works and has nothing to say holds nothing up.
+    return found + [
+        entry
+        for entry, view in explained
+        if view.state in wanted or (view.state in _AT_WORK and (entry.message or view.notes))
+    ]
 
 
 def add_evidence(explanation: Explanation, said: Sequence[str]) -> Explanation:
@@ -98,24 +110,26 @@ def _explain_step(workflow: Mapping[str, object], view: StepView) -> Explanation
         due = []
     doing, namespace = child(row, "child"), text(meta, "namespace")
     reason = text(row, "reason")
+    message = tidy(text(row, "message")) or (view.notes[0] if view.notes else "")
+    held_by = reason or ("Unschedulable" if _NO_NODE in message else "")
     at, what = min(due, default=(None, ""), key=lambda entry: entry[0])
     return Explanation(
         subject=f"step {view.name}",
         state=f"{view.state} {view.progress}".rstrip(),
         reason=reason,
-        message=tidy(text(row, "message")) or "; ".join(view.notes),
+        message=message,
         since=since,
         due=at,
         due_for=what,
-        unblock=advise(reason, view.state, name=text(meta, "name"), step=name, namespace=namespace),
-        evidence=tuple(_list_evidence(view, row)),
+        unblock=advise(held_by, view.state, name=text(meta, "name"), step=name, namespace=namespace),
+        evidence=tuple(_list_evidence(view, row, message)),
         child=Key(text(doing, "kind"), namespace, text(doing, "name")) if text(doing, "name") else None,
     )
 
 
-def _list_evidence(view: StepView, row: Mapping[str, object]) -> Iterator[str]:
-    said = {tidy(text(row, "message")), tidy(f"{text(row, 'reason')}: {text(row, 'message')}")}
-    yield from (note for note in view.notes if note not in said and not note.startswith("vapora workflow approve"))
+def _list_evidence(view: StepView, row: Mapping[str, object], message: str) -> Iterator[str]:
+    known = ("vapora workflow approve", f"{text(row, 'reason')}:")
+    yield from (note for note in view.notes if note != message and not note.startswith(known))
     if view.done_by:
         yield f"done by {view.done_by}" + (f", try {view.tries}" if view.tries > 1 else "")
     for name, value in child(row, "operands").items():
