@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vapora.api.reasons import Reason
 
+UNKNOWN = "what the message names"
 # `{name}` is the workflow, `{step}` the step, `{namespace}` where they are.
 _BY_REASON: Mapping[Reason, str] = {
     Reason.InvalidSpec: "correct the spec; vapora workflow validate FILE says when it is right",
@@ -58,5 +59,5 @@ def advise(reason: str, state: str, *, name: str, step: str, namespace: str) -> 
             "Cancelled": "vapora workflow retry {name}",
             "Succeeded": "nothing: it is done",
             "Skipped": "nothing: it was not to run",
-        }.get(state, "what the message names")
+        }.get(state, UNKNOWN)
     return known.format(name=name, step=step, namespace=namespace).strip()

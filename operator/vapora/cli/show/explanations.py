@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from vapora.cli.exits import find_refusal, is_final
-from vapora.cli.show.advice import advise
+from vapora.cli.show.advice import UNKNOWN, advise
 from vapora.cli.show.steps import StepView, list_steps, tidy
 from vapora.core.plan import Key
 from vapora.core.views import child, parse_time, rows, text
@@ -94,8 +94,9 @@ def _explain_whole(workflow: Mapping[str, object]) -> Iterator[Explanation]:
     concurrency = child(status, "concurrency")
     if concurrency and phase == "Pending" and not refusal:
         reason = "ConcurrencyLimit"
-    unblock = advise(reason, phase, name=name, step="", namespace=namespace)
-    yield replace(whole, reason=reason, message=message, unblock="" if unblock == "what the message names" else unblock)
+    is_elsewhere = waiting and phase == "Running"  # what would unblock it, the steps say
+    unblock = "" if is_elsewhere else advise(reason, phase, name=name, step="", namespace=namespace)
+    yield replace(whole, reason=reason, message=message, unblock="" if unblock == UNKNOWN else unblock)
 
 
 def _explain_step(workflow: Mapping[str, object], view: StepView) -> Explanation:
