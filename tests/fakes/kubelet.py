@@ -66,7 +66,7 @@ def kubelet_of(cluster: Cluster, folder: Path) -> Iterator[Kubelet]:
 async def _start(kubelet: Kubelet, context: ssl.SSLContext) -> web.AppRunner:
     application = web.Application()
     application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", kubelet.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()

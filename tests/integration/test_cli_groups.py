@@ -286,6 +286,7 @@ def test_it_is_a_plug_in_of_kubectl(cli: CommandLine, objects: Objects, tmp_path
 
 def test_no_colour_is_printed_where_none_is_wanted(cli: CommandLine, objects: Objects) -> None:
     objects.workflow("one", run("a"))
+    say(objects, "Workflow", "one", phase="Running")
     forced = cli.call("workflow", "get", "one", "--tree", FORCE_COLOR="1")
     plain = cli.call("workflow", "get", "one", "--tree", FORCE_COLOR="1", NO_COLOR="1")
     assert ("\x1b[3" in forced.out, "\x1b[3" in plain.out) == (True, False)

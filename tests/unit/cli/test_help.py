@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.snapshots import compare
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from vapora.cli import main
 
 ROOT = Path(__file__).parents[3]
-SNAPSHOTS = Path(__file__).parent / "snapshots"
 EXAMPLE = "Example: vapora "
 SHOWN = ((), ("workflow",), ("workflow", "retry"), ("batch", "submit"), ("agents", "scale"), ("taskserv", "upgrade"))
 TREE = get_command(main)
@@ -64,10 +64,7 @@ def test_the_help_looks_as_it_did(width: int, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", str(width))
     printed = "".join(CliRunner().invoke(main, [*words, "--help"]).stdout for words in SHOWN)
     drawn = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
-    path = SNAPSHOTS / f"help-{width}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        path.write_text(drawn)
-    assert drawn == path.read_text()
+    compare(drawn, f"help-{width}")
     assert max(map(len, drawn.splitlines())) <= width
 
 

@@ -11,7 +11,13 @@ from vapora.cli.planning.quota import Verdict, judge_quota, measure_pod
 from vapora.cli.planning.schedule import find_path, find_peak, lay_out
 from vapora.cli.planning.steps import Intent
 from vapora.core.learning.assignment import Asking, NoPool, PoolView, assign
-from vapora.core.learning.profile import Learned, read_profile
+from vapora.core.learning.profile import (
+    Learned,
+    LearningProfile,
+    TaskTypeExpertise,
+    add_task_type_expertise,
+    read_profile,
+)
 from vapora.core.views import child, number, rows, text
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.estimates import Estimates, estimate_steps
@@ -123,12 +129,20 @@ def _choose_pools(intents: Sequence[Intent], pools: Sequence[Object]) -> list[tu
             continue
         authors = {chosen[rival]: rival for rival in intent.step.rivals if rival in chosen}
         asking = Asking(is_critical=True, authors=authors)
-        choice = assign(intent.asks, views, given, learned=Learned(profiles, 0.0), asking=asking)
+        learned = Learned({name: _complete(known, intent.asks.task_type) for name, known in profiles.items()}, 0.0)
+        choice = assign(intent.asks, views, given, learned=learned, asking=asking)
         if not isinstance(choice, NoPool):
             given[choice.pool] = given.get(choice.pool, 0) + intent.width
             chosen[intent.step.name] = choice.pool
         found.append((choice.pool, choice.reason))
     return found
+
+
+def _complete(known: LearningProfile, task_type: str) -> LearningProfile:
+    """Adds that nothing is known of a task type that a status does not tell of."""
+    if task_type in known.expertise:
+        return known
+    return add_task_type_expertise(known, TaskTypeExpertise(task_type))
 
 
 def _view_pool(pool: Object) -> PoolView:

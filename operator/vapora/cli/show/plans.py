@@ -44,10 +44,10 @@ def print_forecast(forecast: Forecast, output: str) -> None:
 
 
 def build_steps(forecast: Forecast, *, is_wide: bool) -> Table:
-    """Builds the table of the steps; a row keeps to one line."""
+    """Builds the table of the steps; only what is said of one may take several lines."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for title in ("", "STEP", "KIND", "AFTER", "POOL", "TAKES", "CENTS", *(["WHAT"] if is_wide else []), "SAYS"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, no_wrap=title not in {"WHAT", "SAYS"}, overflow="fold")
     for step in forecast.steps:
         sign, style = _SIGNS[step.effect]
         intent = step.intent
