@@ -1,4 +1,4 @@
-"""`vapora workflow` on a real API server, as a process, the way a person or a script calls it."""
+"""`vapora workflow` on a real API server, with an operator."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
-from tests.integration.command_line import DONE, FAILED, NOT_FOUND, REFUSED, TIMEOUT, CommandLine
+from tests.integration.command_line import DONE, FAILED, NOT_FOUND, REFUSED, TIMEOUT, CommandHere, CommandLine
 from tests.integration.engine import install_definitions, operators_of
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ def operator(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]
 
 @pytest.fixture
 def cli(cluster: Cluster, namespace: str, operator: None) -> CommandLine:
-    return CommandLine(cluster, namespace, group="workflow")
+    return CommandHere(cluster, namespace, group="workflow")
 
 
 def build(name: str, *steps: Json, **metadata: object) -> Json:
@@ -213,7 +213,7 @@ def test_who_has_rights_in_one_namespace_only_can_do_everything_there(cli: Comma
     kubectl("create", "role", "runner", f"--verb={verbs}", "--resource=workflows.vapora.dev", *where)
     kubectl("create", "rolebinding", "runner", "--role=runner", f"--serviceaccount={cli.namespace}:someone", *where)
     kubeconfig = cli.cluster.user_kubeconfig(cli.namespace, "someone")
-    theirs = CommandLine(cli.cluster, cli.namespace, kubeconfig, group="workflow")
+    theirs = CommandHere(cli.cluster, cli.namespace, kubeconfig, group="workflow")
     wait_until(lambda: theirs.call("list").code == DONE, "the role is in force")
     assert theirs.call("run", "-", "--watch", source=build("mine", step("a"))).code == DONE
     assert theirs.call("get", "@latest", "-o", "name").out == "workflow.vapora.dev/mine\n"

@@ -15,6 +15,7 @@ from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_st
 from vapora.cli.asking import ENDED_AS, Asked, CannotAsk, check_request, is_heeded
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
+from vapora.cli.extras import needing
 from vapora.cli.manifest import KIND, Refused, check_spec, find_template, resolve
 from vapora.cli.objects import find_key, list_objects, name_object, tell_place
 from vapora.cli.show.drawing import draw_graph
@@ -201,7 +202,9 @@ async def find_whole_spec(api: UserApi, workflow: Mapping[str, object]) -> Mappi
         return read_revision(await api.get(Key("ControllerRevision", namespace, revision)))
     if not template:
         return spec
-    resolved = resolve(workflow, await api.get(Key(WORKFLOW_TEMPLATE.name, namespace, template)))
+    found = await api.get(Key(WORKFLOW_TEMPLATE.name, namespace, template))
+    with needing("operator", "workflow"):
+        resolved = resolve(workflow, found)
     check_spec(resolved)
     return resolved
 

@@ -104,8 +104,9 @@ def export(
 def import_(
     store: Store,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `export` wrote; - reads from the input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read it, and say what is wrong with it.")] = False,
 ) -> None:
     """Add what `export` wrote; what is there already is replaced."""
     from vapora.cli.graphing import import_from  # noqa: PLC0415  # slow
 
-    import_from(store, file)
+    import_from(store, file, is_dry_run=dry_run)

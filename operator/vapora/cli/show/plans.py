@@ -51,6 +51,8 @@ def build_steps(forecast: Forecast, *, is_wide: bool) -> Table:
     for step in forecast.steps:
         sign, style = _SIGNS[step.effect]
         intent = step.intent
+        # Of what is made, what stands in it says more than its kind.
+        said = (step.message, intent.words) if step.effect == "create" else (step.message or intent.words,)
         items = "" if intent.step.spec.for_each is None else f" x{intent.items or '?'}"
         cells = [
             sign,
@@ -61,7 +63,7 @@ def build_steps(forecast: Forecast, *, is_wide: bool) -> Table:
             "" if step.seconds is None else describe_span(step.seconds),
             "" if not step.cents else f"{step.cents:.0f}",
             *([tidy(intent.words)] if is_wide else []),
-            tidy(step.message or intent.words),
+            tidy(": ".join(filter(None, said))),
         ]
         table.add_row(*cells, style=style)
     return table
