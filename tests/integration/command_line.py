@@ -73,6 +73,8 @@ class CommandHere(CommandLine):
 
     def call(self, *arguments: str, source: object = "", **environment: str) -> Said:
         """Call a command; `source` goes to its input, objects as YAML."""
+        if {"watch", "--watch", "--follow", "-f"} & set(arguments):  # its connection ends with its process
+            return super().call(*arguments, source=source, **environment)
         words = self.command(*arguments)[len(VAPORA) :]
         given = source if isinstance(source, str) else yaml.safe_dump(source)
         done = CliRunner().invoke(main, words, input=given, env={**self.environment, **environment})
