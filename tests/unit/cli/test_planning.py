@@ -7,12 +7,14 @@ import pytest
 from tests.unit.cli.objects import build_step, build_workflow
 from tests.unit.cli.snapshots import compare, draw
 
+from vapora.cli.planning.command import judge_refusal
 from vapora.cli.planning.forecast import Forecast, Trial, build_forecast
 from vapora.cli.planning.history import History, read_history
 from vapora.cli.planning.quota import judge_quota, measure_pod
 from vapora.cli.planning.schedule import Span, find_peak
 from vapora.cli.planning.steps import Intent, build_intents
 from vapora.cli.show.plans import build_steps, write_forecast
+from vapora.controller.ports import ApiError
 from vapora.core.workflow.definition import Definition, read_definition
 from vapora.core.workflow.status import Identity
 
@@ -119,6 +121,23 @@ def test_without_a_past_time_is_not_known() -> None:
 def test_whoever_must_not_judge_its_own_work_gets_another_pool() -> None:
     pools = {step.intent.step.name: step.pool for step in foresee(*STEPS).steps if step.pool}
     assert pools == {"review": "amber", "second": "birch"}
+
+
+REFUSALS = {
+    "what you may not do": (
+        403,
+        'pods is forbidden: User "ann" cannot create resource "pods"',
+        "unknown",
+    ),
+    "what a quota has no room for now": (403, 'pods "a" is forbidden: exceeded quota: small, used: pods=1', "create"),
+    "what an admission refuses": (403, 'pods "a" is forbidden: violates PodSecurity "restricted:latest"', "refused"),
+    "what is invalid": (422, "Pod is invalid: spec.containers[0].image: Required value", "refused"),
+}
+
+
+@pytest.mark.parametrize(("status", "message", "effect"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_judged(status: int, message: str, effect: str) -> None:
+    assert judge_refusal("Pod a", ApiError(message, status=status, reason="x")).effect == effect
 
 
 def build_quota(**hard: str) -> Json:

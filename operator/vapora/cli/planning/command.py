@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from vapora.api.kinds import AGENT_POOL, WORKFLOW
@@ -26,13 +27,14 @@ from vapora.core.workflow.definition import read_definition
 from vapora.core.workflow.status import Identity
 
 _FORBIDDEN = 403
+_NO_RIGHT = re.compile(r'User ".*" cannot \w+ resource')
 
 
 def show_plan(target: Target, manifest: Manifest, *, output: str) -> int:
     """Prints what a Workflow would do; the exit code says whether something of it would be refused."""
 
     async def work() -> Exit:
-        async with open_api(target) as api:
+        async with open_api(target, namespace=text(child(manifest, "metadata"), "namespace")) as api:
             spec = await find_whole_spec(api, manifest)
             definition = read_definition(spec)
             if isinstance(definition, SpecProblem):
@@ -68,7 +70,7 @@ async def _try_create(api: UserApi, manifest: Manifest) -> Trial:
     try:
         await api.submit(manifest, is_dry_run=True)
     except ApiError as refusal:
-        return _refuse(name, refusal)
+        return judge_refusal(name, refusal)
     return Trial(name, "create", f"{text(manifest, 'kind')}")
 
 
@@ -77,7 +79,7 @@ async def _try_apply(api: UserApi, manifest: Manifest, manager: str) -> Trial:
     try:
         change = await find_change(api, manifest, manager, _object)
     except ApiError as refusal:
-        return _refuse(name, refusal)
+        return judge_refusal(name, refusal)
     if change.refusal:
         return Trial(name, "refused", f"{name}: {change.refusal}")
     diff = write_change(change)
@@ -92,7 +94,7 @@ async def _compare_size(api: UserApi, namespace: str, kind: str, name: str, want
     except NotFound:
         return Trial(title, "unknown", f"{title} is not there yet")
     except ApiError as refusal:
-        return _refuse(title, refusal)
+        return judge_refusal(title, refusal)
     size = number(child(found, "status"), "desiredReplicas" if kind == AGENT_POOL.name else "replicas")
     return Trial(title, "same" if size == wanted else "change", f"{title}: {size} to {wanted}")
 
@@ -111,10 +113,12 @@ def _object(found: Manifest) -> str:
     return f"it is tracked by {tracker}: a step does not touch it" if tracker else ""
 
 
-def _refuse(name: str, refusal: ApiError) -> Trial:
-    """Tells what is wrong from what you may not try yourself: the operator has rights of its own."""
-    if refusal.status == _FORBIDDEN and "quota" not in str(refusal):
+def judge_refusal(name: str, refusal: ApiError) -> Trial:
+    """Tells what is wrong from what only you may not try, and from what has no room only now."""
+    if refusal.status == _FORBIDDEN and _NO_RIGHT.search(str(refusal)):
         return Trial(name, "unknown", f"not tried: {refusal}")
+    if refusal.status == _FORBIDDEN and "exceeded quota" in str(refusal):
+        return Trial(name, "create", f"no room now: {refusal}")
     return Trial(name, "refused", str(refusal))
 
 
