@@ -155,6 +155,7 @@ def test_a_workflow_is_paused_resumed_and_cancelled(cli: CommandLine) -> None:
     await_phase(cli, "long", "Running")
     assert cli.call("pause", "long").out == "workflow.vapora.dev/long pause requested\n"
     await_phase(cli, "long", "Paused")
+    assert "vapora workflow resume long" in cli.call("explain", "long").out
     assert cli.call("retry", "long").code == REFUSED
     assert cli.call("resume", "long", "--dry-run").out.endswith("would be requested (dry run)\n")
     assert cli.call("resume", "long").code == DONE
