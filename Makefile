@@ -32,15 +32,19 @@ lint: setup ## Style, formatting, types, layers
 	mypy
 	lint-imports --config pyproject.toml
 
+WRITE_CLI := typer vapora.cli utils docs --name vapora
+
 .PHONY: generate
-generate: setup ## Write what is generated: CRDs, API reference, install.yaml
+generate: setup ## Write what is generated: CRDs, references of the API and the command line, install.yaml
 	python -m vapora.api.generate
+	@$(WRITE_CLI) > docs/cli.md
 	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
 	   kubectl kustomize kustomize/overlays/default; } > manifests/install.yaml
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
+	@$(WRITE_CLI) | diff -u docs/cli.md - || { echo 'docs/cli.md is not current: run make generate'; exit 1; }
 	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
 	   kubectl kustomize kustomize/overlays/default; } | diff -u manifests/install.yaml - \
 	   || { echo 'manifests/install.yaml is not current: run make generate'; exit 1; }

@@ -1,12 +1,10 @@
-"""`vapora workflow` on a real API server, as a process, the way a person or a script calls it."""
+"""`vapora workflow` on a real API server, with an operator."""
 
 import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +12,11 @@ import pytest
 import yaml
 from tests.cluster.access import Cluster
 from tests.cluster.waiting import wait_until
+from tests.integration.command_line import DONE, FAILED, NOT_FOUND, REFUSED, TIMEOUT, CommandHere, CommandLine
 from tests.integration.engine import install_definitions, operators_of
 
 Json = dict[str, Any]
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
-COMMAND = [sys.executable, "-m", "vapora", "workflow"]
-DONE, FAILED, NOT_FOUND, REFUSED, TIMEOUT = 0, 1, 3, 4, 5
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> list[list[str]]:
-        return [line.split() for line in self.out.splitlines()]
-
-
-class CommandLine:
-    """Calls the commands in one namespace, as one user."""
-
-    def __init__(self, cluster: Cluster, namespace: str, kubeconfig: Path | None = None) -> None:
-        self.cluster = cluster
-        self.namespace = namespace
-        self.environment = {
-            "KUBECONFIG": str(kubeconfig or cluster.kubeconfig),
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "HOME": str(cluster.folder),
-            "LANG": "C.UTF-8",
-        }
-
-    def call(self, *arguments: str, source: object = "", **environment: str) -> Said:
-        """Call a command; `source` goes to its input, objects as YAML."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=source if isinstance(source, str) else yaml.safe_dump(source),
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
-
-    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Call a command and go on without it."""
-        return subprocess.Popen(
-            self.command(*arguments), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def command(self, *arguments: str) -> list[str]:
-        where = () if "-A" in arguments else ("-n", self.namespace)
-        return [*COMMAND, *arguments, *where]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +29,7 @@ def operator(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]
 
 @pytest.fixture
 def cli(cluster: Cluster, namespace: str, operator: None) -> CommandLine:
-    return CommandLine(cluster, namespace)
+    return CommandHere(cluster, namespace, group="workflow")
 
 
 def build(name: str, *steps: Json, **metadata: object) -> Json:
@@ -209,6 +155,7 @@ def test_a_workflow_is_paused_resumed_and_cancelled(cli: CommandLine) -> None:
     await_phase(cli, "long", "Running")
     assert cli.call("pause", "long").out == "workflow.vapora.dev/long pause requested\n"
     await_phase(cli, "long", "Paused")
+    assert "vapora workflow resume long" in cli.call("explain", "long").out
     assert cli.call("retry", "long").code == REFUSED
     assert cli.call("resume", "long", "--dry-run").out.endswith("would be requested (dry run)\n")
     assert cli.call("resume", "long").code == DONE
@@ -266,7 +213,8 @@ def test_who_has_rights_in_one_namespace_only_can_do_everything_there(cli: Comma
     kubectl("create", "serviceaccount", "someone", *where)
     kubectl("create", "role", "runner", f"--verb={verbs}", "--resource=workflows.vapora.dev", *where)
     kubectl("create", "rolebinding", "runner", "--role=runner", f"--serviceaccount={cli.namespace}:someone", *where)
-    theirs = CommandLine(cli.cluster, cli.namespace, cli.cluster.user_kubeconfig(cli.namespace, "someone"))
+    kubeconfig = cli.cluster.user_kubeconfig(cli.namespace, "someone")
+    theirs = CommandHere(cli.cluster, cli.namespace, kubeconfig, group="workflow")
     wait_until(lambda: theirs.call("list").code == DONE, "the role is in force")
     assert theirs.call("run", "-", "--watch", source=build("mine", step("a"))).code == DONE
     assert theirs.call("get", "@latest", "-o", "name").out == "workflow.vapora.dev/mine\n"

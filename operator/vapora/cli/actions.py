@@ -10,24 +10,27 @@ from uuid import uuid4
 import typer
 
 from vapora.adapters.kube_config import NoCluster
-from vapora.api.kinds import GROUP, WORKFLOW, WORKFLOW_TEMPLATE
+from vapora.api.kinds import WORKFLOW, WORKFLOW_TEMPLATE, Kind
 from vapora.cli.approving import CannotSay, choose_word, find_approvers, find_step, list_former
 from vapora.cli.asking import ENDED_AS, Asked, CannotAsk, check_request, is_heeded
 from vapora.cli.client import UserApi, follow, open_api
 from vapora.cli.exits import Exit, find_exit
+from vapora.cli.extras import needing
 from vapora.cli.manifest import KIND, Refused, check_spec, find_template, resolve
+from vapora.cli.objects import find_key, list_objects, name_object, tell_place
+from vapora.cli.show.drawing import draw_graph
 from vapora.cli.show.printing import build_watcher, print_list, print_object, print_tree
 from vapora.cli.target import Target
 from vapora.controller.ports import AlreadyExists, ApiError, JsonObject, NotFound
 from vapora.core.naming import ANNOTATION_REQUEST
 from vapora.core.plan import Key, Manifest
-from vapora.core.views import child, text
+from vapora.core.views import child, rows, text
 from vapora.core.workflow.approvals import Word, build_annotations
 from vapora.core.workflow.keepsakes import find_outputs, keepsake_key, put_outputs_back, read_keepsake
 from vapora.core.workflow.requests import write_request
+from vapora.core.workflow.revision import read_revision
 from vapora.core.workflow.status import Identity
 
-LATEST = "@latest"
 _INTERRUPTED = 130  # as a shell says of a program that SIGINT ended
 
 
@@ -35,15 +38,11 @@ def submit(target: Target, manifest: Manifest, *, is_dry_run: bool, is_watched: 
     """Creates a Workflow and, where it is wanted, watches it until it ends; one of a template is checked first."""
 
     async def work() -> Exit:
-        meta = child(manifest, "metadata")
-        placed = {**manifest, "metadata": {"namespace": target.namespace, **meta}}
         async with open_api(target) as api:
-            if template := find_template(placed):
-                namespace = text(child(placed, "metadata"), "namespace")
-                check_spec(resolve(placed, await api.get(Key(WORKFLOW_TEMPLATE.name, namespace, template))))
-            made = await api.submit(placed, is_dry_run=is_dry_run)
+            await find_whole_spec(api, manifest)
+            made = await api.submit(manifest, is_dry_run=is_dry_run)
         name = text(child(made, "metadata"), "name")
-        typer.echo(f"{_name(made)} {'would be created (dry run)' if is_dry_run else 'created'}")
+        typer.echo(f"{name_object(made)} {'would be created (dry run)' if is_dry_run else 'created'}")
         if is_dry_run or not is_watched:
             return Exit.DONE
         return await _watch(target, Key(KIND, text(child(made, "metadata"), "namespace"), name), timeout)
@@ -51,16 +50,59 @@ def submit(target: Target, manifest: Manifest, *, is_dry_run: bool, is_watched: 
     return run_command(work())
 
 
-def show_list(target: Target, *, selector: str, output: str, is_everywhere: bool) -> int:
-    """Prints the workflows of a namespace, or of all."""
+def validate_one(target: Target, manifest: Manifest) -> int:
+    """Says that a Workflow is right, which is checked already unless it is a template's."""
 
     async def work() -> Exit:
-        found = await _list(target, selector, namespace="" if is_everywhere else target.namespace)
+        spec = child(manifest, "spec")
+        if find_template(manifest):
+            async with open_api(target) as api:
+                spec = await find_whole_spec(api, manifest)
+        count = len(rows(spec, "steps"))
+        typer.echo(f"valid: {count} step{'' if count == 1 else 's'}")
+        return Exit.DONE
+
+    return run_command(work())
+
+
+def draw_one(target: Target, name: str, manifest: Manifest | None, language: str) -> int:
+    """Prints the graph of a workflow, or of a manifest."""
+
+    async def work() -> Exit:
+        obj: Manifest = manifest or {}
+        if manifest is None or find_template(manifest):
+            key = await find_key(target, name) if manifest is None else None
+            async with open_api(target) as api:
+                obj = await api.get(key) if key else obj
+                spec = await find_whole_spec(api, obj)
+            obj = {**obj, "spec": spec}
+        typer.echo(draw_graph(obj, language), nl=False)
+        return Exit.DONE
+
+    return run_command(work())
+
+
+def show_list(target: Target, kind: Kind, *, selector: str, output: str, is_everywhere: bool) -> int:
+    """Prints the objects of a kind in a namespace, or in all."""
+
+    async def work() -> Exit:
+        found = await list_objects(target, kind, selector, is_everywhere=is_everywhere)
         if output == "name":
-            typer.echo("".join(f"{_name(obj)}\n" for obj in found), nl=False)
+            typer.echo("".join(f"{name_object(obj)}\n" for obj in found), nl=False)
         else:
-            place = "the cluster" if is_everywhere else f"namespace {target.namespace}"
-            print_list(found, output, _now(), has_namespaces=is_everywhere, nothing=f"No workflows in {place}.")
+            nothing = f"No {kind.plural} in {tell_place(target, is_everywhere=is_everywhere)}."
+            print_list(found, kind, output, _now(), has_namespaces=is_everywhere, nothing=nothing)
+        return Exit.DONE
+
+    return run_command(work())
+
+
+def show_object(target: Target, kind: Kind, name: str, *, output: str) -> int:
+    """Prints one object."""
+
+    async def work() -> Exit:
+        async with open_api(target) as api:
+            _print_one(await api.get(Key(kind.name, target.namespace, name)), kind, output)
         return Exit.DONE
 
     return run_command(work())
@@ -70,16 +112,14 @@ def show_one(target: Target, name: str, *, output: str, is_tree: bool) -> int:
     """Prints one workflow."""
 
     async def work() -> Exit:
-        key = await _resolve(target, name)
+        key = await find_key(target, name)
         async with open_api(target) as api:
             found = await api.get(key)
             obj = await _read_outputs(api, found) if is_tree else found
         if is_tree:
             print_tree(obj, _now())
-        elif output == "name":
-            typer.echo(_name(obj))
         else:
-            print_object(obj, output, _now())
+            _print_one(obj, WORKFLOW, output)
         return Exit.DONE
 
     return run_command(work())
@@ -89,7 +129,7 @@ def watch_one(target: Target, name: str, *, timeout: float | None) -> int:
     """Watches one workflow until it ends."""
 
     async def work() -> Exit:
-        return await _watch(target, await _resolve(target, name), timeout)
+        return await _watch(target, await find_key(target, name), timeout)
 
     return run_command(work())
 
@@ -100,7 +140,7 @@ def request(
     """Asks something of a workflow and, where it is wanted, watches what becomes of it until it ends."""
 
     async def work() -> Exit:
-        key = await _resolve(target, name)
+        key = await find_key(target, name)
         asked = Asked(verb, step, uuid4().hex[:8])
         async with open_api(target) as api:
             obj = await api.get(key)
@@ -108,7 +148,7 @@ def request(
             uid = text(child(obj, "metadata"), "uid")
             said = write_request(asked.words, uid, asked.id)
             await api.annotate(key, uid, {ANNOTATION_REQUEST: said}, is_dry_run=is_dry_run)
-        typer.echo(f"{_name(obj)} {asked.words} {'would be requested (dry run)' if is_dry_run else 'requested'}")
+        typer.echo(f"{name_object(obj)} {asked.words} {'would be requested (dry run)' if is_dry_run else 'requested'}")
         if is_dry_run or not is_watched:
             return Exit.DONE
         return await _watch(target, key, timeout, request=said, wanted=ENDED_AS.get(verb, ""))
@@ -122,7 +162,7 @@ def decide_step(
     """Approves or rejects a step in the user's own name."""
 
     async def work() -> Exit:
-        key = await _resolve(target, name)
+        key = await find_key(target, name)
         async with open_api(target) as api:
             obj = await api.get(key)
             user, groups = await api.whoami()
@@ -132,7 +172,7 @@ def decide_step(
             if added := build_annotations(word, child(obj, "metadata", "annotations"), list_former(obj)):
                 await api.annotate(key, text(child(obj, "metadata"), "uid"), added, is_dry_run=is_dry_run)
         done = "approved" if is_approval else "rejected"
-        typer.echo(f"{_name(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")
+        typer.echo(f"{name_object(obj)} step {word.step} {done} by {word.user}{' (dry run)' if is_dry_run else ''}")
         return Exit.DONE
 
     return run_command(work())
@@ -149,6 +189,24 @@ async def _read_outputs(api: UserApi, workflow: JsonObject) -> JsonObject:
         except (ApiError, ValueError) as problem:
             typer.echo(f"vapora: outputs in ConfigMap {name} cannot be read: {problem}", err=True)
     return {**workflow, "status": put_outputs_back(status, values)}
+
+
+async def find_whole_spec(api: UserApi, workflow: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns the spec with steps that a workflow runs: the one it is pinned to, its own, or its template's.
+
+    Raises Refused where the template's cannot be run.
+    """
+    meta, spec = child(workflow, "metadata"), child(workflow, "spec")
+    namespace, template = text(meta, "namespace"), find_template(workflow)
+    if revision := text(child(workflow, "status"), "revision"):
+        return read_revision(await api.get(Key("ControllerRevision", namespace, revision)))
+    if not template:
+        return spec
+    found = await api.get(Key(WORKFLOW_TEMPLATE.name, namespace, template))
+    with needing("operator", "workflow"):
+        resolved = resolve(workflow, found)
+    check_spec(resolved)
+    return resolved
 
 
 async def _read_steps(api: UserApi, workflow: JsonObject) -> Mapping[str, object]:
@@ -190,30 +248,11 @@ async def _watch(
     return outcome if outcome is not None else Exit.NOT_FOUND
 
 
-async def _resolve(target: Target, name: str) -> Key:
-    if name != LATEST:
-        return Key(KIND, target.namespace, name)
-    found = await _list(target, "", namespace=target.namespace)
-    if not found:
-        raise NotFound(f"there is no workflow in namespace {target.namespace}", status=404)
-    return Key(KIND, target.namespace, text(child(found[-1], "metadata"), "name"))
-
-
-async def _list(target: Target, selector: str, *, namespace: str) -> list[JsonObject]:
-    """Returns workflows, the oldest first; items of a list do not say their kind, so it is added."""
-    async with open_api(target, namespace=namespace) as api:
-        found = [obj async for obj in api.list(KIND, selector=selector)]
-    head: JsonObject = {"apiVersion": f"{GROUP}/v1alpha1", "kind": KIND}
-    return [{**head, **obj} for obj in sorted(found, key=_order)]
-
-
-def _order(obj: Mapping[str, object]) -> tuple[str, str, str]:
-    meta = child(obj, "metadata")
-    return text(meta, "creationTimestamp"), text(meta, "namespace"), text(meta, "name")
-
-
-def _name(obj: Mapping[str, object]) -> str:
-    return f"{WORKFLOW.singular}.{GROUP}/{text(child(obj, 'metadata'), 'name')}"
+def _print_one(obj: JsonObject, kind: Kind, output: str) -> None:
+    if output == "name":
+        typer.echo(name_object(obj))
+    else:
+        print_object(obj, kind, output, _now())
 
 
 def _now() -> datetime:

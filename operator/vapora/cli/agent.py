@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vapora.cli.extras import needing
+from vapora.cli.options import show_examples
 
 if TYPE_CHECKING:
     from vapora.agent import Agent
@@ -28,7 +29,7 @@ _RESULT = typer.Option(
 )
 
 
-@agents.command("run")
+@agents.command("run", epilog=show_examples("agent run my_agents.reviewer:agent"))
 def run_agent(target: Annotated[str, _TARGET]) -> None:
     """Run an agent in this process until it gets SIGTERM."""
 
@@ -40,7 +41,7 @@ def run_agent(target: Annotated[str, _TARGET]) -> None:
     _run("run", build)
 
 
-@agents.command("exec")
+@agents.command("exec", epilog=show_examples("agent exec --role formatter -- ruff format -"))
 def exec_agent(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="The command and its arguments.")],
     role: Annotated[str, _ROLE] = "command",
@@ -56,7 +57,7 @@ def exec_agent(
     _run("exec", build)
 
 
-@agents.command("http")
+@agents.command("http", epilog=show_examples("agent http --target http://localhost:8000/tasks --role writer"))
 def http_agent(
     target: Annotated[str, typer.Option(metavar="URL", help="Where every task is sent.")],
     role: Annotated[str, _ROLE] = "http",
@@ -79,7 +80,7 @@ def http_agent(
     _run("http", build)
 
 
-@agents.command("dev")
+@agents.command("dev", epilog=show_examples("agent dev examples/agents/echo.py:agent --type echo"))
 def develop_agent(
     target: Annotated[str, _TARGET],
     task_type: Annotated[str, typer.Option("--type", help="The task type of every line.")] = "",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from vapora.cli.exits import is_final
-from vapora.cli.options import Context, DryRun, Kubeconfig, Name, Namespace, Timeout, Watch, choose_target
+from vapora.cli.options import DryRun, Name, Timeout, Watch, on_cluster, show_examples
+from vapora.cli.target import Target
 from vapora.core.naming import ANNOTATION_REQUEST
 from vapora.core.views import child, rows, text
 
@@ -75,44 +76,35 @@ def is_heeded(workflow: Mapping[str, object], request: str) -> bool:
     return not request or not is_there or text(child(workflow, "status"), "handledRequest") == request
 
 
-def add_requests(app: typer.Typer) -> None:
-    """Adds a command for each verb."""
-    for verb, sentence in _SENTENCES.items():
-        app.command(verb, help=sentence, epilog=f"Example: vapora workflow {verb} @latest --watch")(_build(verb))
-    epilog = "Example: vapora workflow retry release --watch, or vapora workflow retry release deploy"
-    app.command("retry", epilog=epilog)(retry)
+def add_requests(app: typer.Typer, group: str, verbs: Iterable[str]) -> None:
+    """Adds the commands of these verbs to a group."""
+    for verb in verbs:
+        if verb == "retry":
+            epilog = show_examples(f"{group} retry release --watch", f"{group} retry release deploy")
+            app.command(verb, epilog=epilog)(on_cluster(retry))
+        else:
+            epilog = show_examples(f"{group} {verb} @latest --watch")
+            app.command(verb, help=_SENTENCES[verb], epilog=epilog)(on_cluster(_build(verb)))
 
 
-def _build(verb: str) -> Callable[..., None]:
-    def ask(
-        name: Name,
-        namespace: Namespace = None,
-        watch: Watch = False,
-        timeout: Timeout = None,
-        dry_run: DryRun = False,
-        kubeconfig: Kubeconfig = None,
-        context: Context = None,
-    ) -> None:
+def _build(verb: str) -> Callable[..., int]:
+    def ask(target: Target, name: Name, watch: Watch = False, timeout: Timeout = None, dry_run: DryRun = False) -> int:
         from vapora.cli.actions import request  # noqa: PLC0415  # slow
 
-        target = choose_target(kubeconfig, context, namespace)
-        raise typer.Exit(request(target, name, verb, "", is_dry_run=dry_run, is_watched=watch, timeout=timeout))
+        return request(target, name, verb, "", is_dry_run=dry_run, is_watched=watch, timeout=timeout)
 
     return ask
 
 
 def retry(
+    target: Target,
     name: Name,
     step: StepArgument = None,
-    namespace: Namespace = None,
     watch: Watch = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
+) -> int:
     """Start an ended workflow again: what succeeded and would be given the same again is not repeated."""
     from vapora.cli.actions import request  # noqa: PLC0415  # slow
 
-    target = choose_target(kubeconfig, context, namespace)
-    raise typer.Exit(request(target, name, "retry", step or "", is_dry_run=dry_run, is_watched=watch, timeout=timeout))
+    return request(target, name, "retry", step or "", is_dry_run=dry_run, is_watched=watch, timeout=timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from kubernetes.aio.client.configuration import Configuration
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import APPLY_PATCH, MERGE_PATCH, KubernetesApi, Request
 from vapora.adapters.kube_config import load_configuration
+from vapora.adapters.kube_discovery import Discovery
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.adapters.metrics import Metrics
@@ -24,6 +25,7 @@ from vapora.core.plan import Key, Manifest
 from vapora.core.views import child, text
 
 FIELD_MANAGER = "vapora-cli"
+_LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)  # a container may say nothing for hours
 
 
 class UserApi(KubernetesApi):
@@ -34,6 +36,7 @@ class UserApi(KubernetesApi):
         super().__init__(configuration, SystemClock(), self.metrics, random.random, user_agent=FIELD_MANAGER)
         self._namespace = namespace
         self._name = name
+        self._discovery = Discovery(self, SystemClock())
 
     async def submit(self, manifest: Manifest, *, is_dry_run: bool) -> JsonObject:
         """Creates an object, or only has the API server check it; raises AlreadyExists, or why it is refused."""
@@ -43,19 +46,31 @@ class UserApi(KubernetesApi):
         query += [("dryRun", "All")] if is_dry_run else []
         return await self.send(Request("create", kind, "POST", path, tuple(query), body=manifest))
 
+    async def get_like(self, manifest: Manifest) -> JsonObject:
+        """Returns the object that a manifest of any kind names; raises NotFound."""
+        return await self.send(Request("get", text(manifest, "kind"), "GET", await self._locate(manifest)))
+
     async def preview(self, manifest: Manifest, manager: str) -> JsonObject:
         """Returns what applying an object would make of it, or raises Conflict with the fields that are another's."""
-        kind, meta = text(manifest, "kind"), child(manifest, "metadata")
-        path = RESOURCES[kind].path(text(meta, "namespace"), text(meta, "name"))
+        kind, path = text(manifest, "kind"), await self._locate(manifest)
         query = (("fieldManager", manager), ("force", "false"), ("dryRun", "All"), ("fieldValidation", "Strict"))
         return await self.send(Request("patch", kind, "PATCH", path, query, body=manifest, content_type=APPLY_PATCH))
+
+    async def _locate(self, manifest: Manifest) -> str:
+        """Finds the path of an object of any kind; raises NotFound where the cluster has no such kind."""
+        kind, version, meta = text(manifest, "kind"), text(manifest, "apiVersion"), child(manifest, "metadata")
+        known = RESOURCES.get(kind)
+        resource = known if known and known.api_version == version else await self._discovery.find(version, kind)
+        if resource is None:
+            raise NotFound(
+                f"the cluster has no kind {kind or '(none given)'} in {version or '(none given)'}", status=404
+            )
+        return resource.path(text(meta, "namespace"), text(meta, "name"))
 
     async def annotate(self, key: Key, uid: str, annotations: Mapping[str, str], *, is_dry_run: bool) -> JsonObject:
         """Adds annotations to the object of this uid, or changes them; raises Conflict where another has its name."""
         body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
-        query = (("fieldManager", FIELD_MANAGER), *((("dryRun", "All"),) if is_dry_run else ()))
-        request = Request("patch", key.kind, "PATCH", object_path(key), query, body=body, content_type=MERGE_PATCH)
-        return await self.send(request)
+        return await self.change(key, body, is_dry_run=is_dry_run)
 
     async def whoami(self) -> tuple[str, frozenset[str]]:
         """Returns the user's name and groups, as the API server knows them."""
@@ -63,6 +78,38 @@ class UserApi(KubernetesApi):
         info = child(await self.create(review), "status", "userInfo")
         groups = info.get("groups")
         return text(info, "username"), frozenset(groups) if isinstance(groups, list) else frozenset()
+
+    async def read_log(
+        self, key: Key, container: str, *, since: str, tail: int | None, is_followed: bool
+    ) -> AsyncGenerator[str]:
+        """Yields the lines of a container's log, each behind its time; from `since` on (RFC 3339), where that is given.
+
+        Raises ApiError where the log cannot be had; a connection that ends, ends it.
+        """
+        query = [("container", container), ("timestamps", "true")]
+        query += [("follow", "true")] if is_followed else []
+        query += [("sinceTime", since)] if since else []
+        query += [("tailLines", str(tail))] if tail is not None and not since else []
+        path = object_path(key, "log")
+        response = await self._send(Request("get", key.kind, "GET", path, tuple(query), timeout=_LOG_TIMEOUT))
+        try:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield line.decode(errors="replace")
+            if rest:
+                yield rest.decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError):
+            return
+        finally:
+            response.close()
+
+    async def change(self, key: Key, body: Manifest, *, subresource: str = "", is_dry_run: bool) -> JsonObject:
+        """Merges `body` into an object or its subresource."""
+        query = (("fieldManager", FIELD_MANAGER), *((("dryRun", "All"),) if is_dry_run else ()))
+        path = object_path(key, subresource or None)
+        return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=MERGE_PATCH))
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         if request.verb in {"list", "watch"}:

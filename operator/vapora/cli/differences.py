@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from vapora.adapters.kube_config import NoCluster
 from vapora.cli.client import UserApi, open_api
 from vapora.cli.exits import Exit
+from vapora.cli.show.progress import show_progress
 from vapora.cli.target import Target
 from vapora.controller.ports import ApiError, Conflict, NotFound
 from vapora.core.plan import Key, Manifest
@@ -54,20 +55,33 @@ def show_differences(target: Target, manifests: Sequence[Manifest]) -> Exit:
 async def _find_changes(target: Target, manifests: Sequence[Manifest]) -> list[Change]:
     new = {text(child(manifest, "metadata"), "name") for manifest in manifests if manifest.get("kind") == "Namespace"}
     async with open_api(target) as api:
-        return [await _find_change(api, manifest, new) for manifest in manifests]
+        return [
+            await find_change(api, manifest, IMPORTER, find_owner, new)
+            for manifest in show_progress(manifests, "Comparing with the cluster")
+        ]
 
 
-async def _find_change(api: UserApi, manifest: Manifest, new_namespaces: set[str]) -> Change:
+async def find_change(
+    api: UserApi,
+    manifest: Manifest,
+    manager: str,
+    find_objection: Callable[[Manifest], str],
+    new_namespaces: Collection[str] = (),
+) -> Change:
+    """Returns what applying an object of any kind as a field manager would change, or why it must not.
+
+    `find_objection` says whether an object that is there is somebody else's; `new_namespaces` would be made first.
+    """
     meta = child(manifest, "metadata")
     key = Key(text(manifest, "kind"), text(meta, "namespace"), text(meta, "name"))
     try:
-        before = await api.get(key)
+        before = await api.get_like(manifest)
     except NotFound:
         before = None
-    if before is not None and (owner := find_owner(before)):
-        return Change(key, before, manifest, owner)
+    if before is not None and (objection := find_objection(before)):
+        return Change(key, before, manifest, objection)
     try:
-        after = await api.preview(manifest, IMPORTER)
+        after = await api.preview(manifest, manager)
     except Conflict as problem:
         return Change(key, before, manifest, f"{problem}; its fields are not taken over")
     except NotFound:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from vapora.cli.exits import Exit
-from vapora.cli.options import fail
+from vapora.cli.options import fail, show_examples
 
 graph = typer.Typer(
     help="Ask the knowledge graph, directly at its store.",
@@ -31,7 +31,7 @@ Days = Annotated[int, typer.Option(min=1, help="How many days back, today includ
 Output = Annotated[Literal["table", "json"], typer.Option("--output", "-o", help="How it is printed.")]
 
 
-@query.command(epilog="Example: vapora graph query executions -n shop --where outcome=failure")
+@query.command(epilog=show_examples("graph query executions -n shop --where outcome=failure"))
 def executions(
     store: Store,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="The namespace.")],
@@ -50,7 +50,7 @@ def executions(
     show_executions(store, namespace, column, value, limit, output)
 
 
-@query.command(epilog="Example: vapora graph query cause e-1fe5033ca654fa47")
+@query.command(epilog=show_examples("graph query cause e-1fe5033ca654fa47"))
 def cause(
     store: Store,
     signature: Annotated[str, typer.Argument(help="The error's signature, as executions have it.")],
@@ -62,7 +62,7 @@ def cause(
     show_cause(store, signature, output)
 
 
-@query.command(epilog="Example: vapora graph query cost --by pool --days 7")
+@query.command(epilog=show_examples("graph query cost --by pool --days 7"))
 def cost(
     store: Store,
     by: Annotated[
@@ -77,7 +77,7 @@ def cost(
     show_cost(store, by, days, output)
 
 
-@query.command(epilog="Example: vapora graph query trend code-review")
+@query.command(epilog=show_examples("graph query trend code-review"))
 def trend(
     store: Store,
     task_type: Annotated[str, typer.Argument(help="The task type.")],
@@ -89,10 +89,10 @@ def trend(
     show_trend(store, task_type, output)
 
 
-@graph.command(epilog="Example: vapora graph export graph.jsonl")
+@graph.command(epilog=show_examples("graph export graph.jsonl"))
 def export(
     store: Store,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; else to the output.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to; else to the output.")] = None,
 ) -> None:
     """Write everything as lines of JSON."""
     from vapora.cli.graphing import export_to  # noqa: PLC0415  # slow
@@ -100,12 +100,13 @@ def export(
     export_to(store, file)
 
 
-@graph.command("import", epilog="Example: vapora graph import graph.jsonl --store postgresql://vapora@db/vapora")
+@graph.command("import", epilog=show_examples("graph import graph.jsonl --store postgresql://vapora@db/vapora"))
 def import_(
     store: Store,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `export` wrote; - reads from the input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read it, and say what is wrong with it.")] = False,
 ) -> None:
     """Add what `export` wrote; what is there already is replaced."""
     from vapora.cli.graphing import import_from  # noqa: PLC0415  # slow
 
-    import_from(store, file)
+    import_from(store, file, is_dry_run=dry_run)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -16,12 +16,14 @@ from typing import TypeVar
 import typer
 from pydantic import TypeAdapter
 
+from vapora.adapters.graph_transfer import import_lines
 from vapora.adapters.graph_url import build_graph, find_path
 from vapora.cli.exits import Exit
 from vapora.cli.extras import needing
 from vapora.cli.options import fail
 from vapora.cli.show.graph import build_cause, build_costs, build_executions, build_trends
 from vapora.cli.show.printing import print_table
+from vapora.cli.show.progress import count_progress
 from vapora.controller.ports import KnowledgeGraph
 from vapora.core.learning.days import sum_by
 from vapora.core.learning.execution import Execution, GraphUnavailable, KnownCause
@@ -100,36 +102,50 @@ def export_to(store: str, file: Path | None) -> None:
     typer.echo(f"{count} lines exported", err=True)
 
 
-def import_from(store: str, file: str) -> None:
-    """Imports the lines of a file; one that is none ends it, what comes before is kept."""
+def import_from(store: str, file: str, *, is_dry_run: bool) -> None:
+    """Imports the lines of a file; one that is none ends it, what comes before is kept. A dry run only reads them."""
 
-    async def read(graph: KnowledgeGraph) -> int:
+    async def read(take: Callable[[AsyncIterable[str]], Awaitable[int]]) -> int:
         if file == "-":
-            return await graph.import_(_stream(sys.stdin))
+            return await take(_stream(sys.stdin))
         with Path(file).open(encoding="utf-8") as handle:  # noqa: ASYNC230  # nothing else runs
-            return await graph.import_(_stream(handle))
+            return await take(_stream(handle))
+
+    async def check(lines: AsyncIterable[str]) -> int:
+        return await import_lines(lines, _drop, _drop)
 
     try:
-        count = _ask(store, read, is_reading=False)
+        if is_dry_run:
+            count = asyncio.run(read(check))
+        else:
+            count = _ask(store, lambda graph: read(graph.import_), is_reading=False)
     except OSError as problem:
         raise fail(f"{file}: {problem.strerror}", Exit.USAGE) from None
     except ValueError as problem:
         raise fail(f"{file}: {problem}", Exit.USAGE) from None
-    typer.echo(f"{count} lines imported", err=True)
+    typer.echo(f"{count} lines {'would be imported (dry run)' if is_dry_run else 'imported'}", err=True)
+
+
+async def _drop(_: object) -> None:
+    """Keeps nothing."""
 
 
 async def _copy(lines: AsyncGenerator[str, None], write: Callable[[str], object]) -> int:
     count = 0
-    async for line in lines:
-        write(f"{line}\n")
-        count += 1
+    with count_progress("Exported", "lines") as advance:
+        async for line in lines:
+            write(f"{line}\n")
+            count += 1
+            advance()
     return count
 
 
 async def _stream(lines: Iterable[str]) -> AsyncIterator[str]:
-    for line in lines:
-        if line.strip():
-            yield line
+    with count_progress("Read", "lines") as advance:
+        for line in lines:
+            if line.strip():
+                yield line
+            advance()
 
 
 def _ask(store: str, ask: Callable[[KnowledgeGraph], Awaitable[T]], *, is_reading: bool = True) -> T:

@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from vapora.cli.exits import Exit
-from vapora.cli.options import fail
+from vapora.cli.options import fail, show_examples
 
 if TYPE_CHECKING:
     from vapora.core.gpu.evaluation import Case, Evaluation, Wrong
@@ -23,7 +23,7 @@ Words = Annotated[Path | None, typer.Option("--vocabulary", metavar="FILE", help
 Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How it is printed.")]
 
 
-@ml.command("evaluate")
+@ml.command("evaluate", epilog=show_examples("ml evaluate cases.json -o json"))
 def evaluate_cases(file: Cases, vocabulary: Words = None, output: Output = "text") -> None:
     """Say how many cases come out right, and which do not; the exit code is 1 where any is wrong."""
     from vapora.core.gpu.evaluation import evaluate  # noqa: PLC0415  # slow, as below
@@ -33,7 +33,7 @@ def evaluate_cases(file: Cases, vocabulary: Words = None, output: Output = "text
     raise typer.Exit(Exit.FAILED if found.wrong else Exit.DONE)
 
 
-@ml.command("explain")
+@ml.command("explain", epilog=show_examples("ml explain 'fine-tune a model' --image pytorch/pytorch:2.4"))
 def explain_text(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The step's description.")],
     image: Annotated[str, typer.Option(help="Its image.")] = "",
@@ -62,7 +62,7 @@ def explain_text(
         typer.echo(f"  {evidence.weight:4.2f}  {evidence.where:<12} {evidence.term}{denied}")
 
 
-@ml.command("refit")
+@ml.command("refit", epilog=show_examples("ml refit cases.json --out vocabulary.json"))
 def refit_weights(
     file: Cases,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the vocabulary with the new weights is written.")],

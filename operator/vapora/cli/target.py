@@ -20,11 +20,12 @@ class NoTarget(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Is where to go: without a kubeconfig the cluster that this runs in."""
+    """Is where to go: without a kubeconfig the cluster that this runs in; `is_said` where -n names the namespace."""
 
     kubeconfig: str | None
     context: str | None
     namespace: str
+    is_said: bool = False
 
 
 def find_target(
@@ -44,11 +45,11 @@ def find_target(
             raise NoTarget(f"there is no kubeconfig {kubeconfig}")
         if context:
             raise NoTarget(f"there is no kubeconfig to look for the context {context} in")
-        return Target(None, None, namespace or _read_account_namespace())
+        return Target(None, None, namespace or _read_account_namespace(), is_said=bool(namespace))
     configs = [_read_config(path) for path in found]
     current = context or next(filter(None, (text(config, "current-context") for config in configs)), None)
     own = _find_namespace(configs, current)
-    return Target(os.pathsep.join(map(str, found)), current, namespace or own)
+    return Target(os.pathsep.join(map(str, found)), current, namespace or own, is_said=bool(namespace))
 
 
 def _read_config(path: Path) -> Mapping[str, object]:

@@ -2,168 +2,196 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from vapora.cli.asking import add_requests
 from vapora.cli.exits import Exit
-from vapora.cli.manifest import (
-    BadFile,
-    Refused,
-    build_of_template,
-    check_spec,
-    fill_in,
-    find_template,
-    read_manifest,
-    read_params,
+from vapora.cli.options import (
+    DryRun,
+    Everywhere,
+    File,
+    Name,
+    Output,
+    Params,
+    RowsOutput,
+    Selector,
+    Template,
+    Timeout,
+    Watch,
+    fail,
+    on_cluster,
+    show_examples,
 )
-from vapora.cli.options import Context, DryRun, Kubeconfig, Name, Namespace, Timeout, Watch, choose_target, fail
-from vapora.core.views import child
+from vapora.cli.source import read_workflow
+from vapora.cli.target import Target
+from vapora.core.workflow.requests import VERBS
 
 # The client takes a second to import, so each command imports it for itself: agents and --help do without.
 
 workflow = typer.Typer(
     help="Submit workflows and see how they are. Needs nothing but the Kubernetes API.",
-    epilog="Exit codes: 0 done, 1 failed workflow, 2 usage, 3 not found, 4 refused, 5 timeout.",
     no_args_is_help=True,
 )
 
 StepArgument = Annotated[str | None, typer.Argument(metavar="STEP", help="The step; else the one that waits.")]
 Comment = Annotated[str, typer.Option(help="What is kept beside it, at most 1 KiB.")]
-Output = Literal["table", "wide", "json", "yaml", "name"]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How it is printed.")]
 
 
 @workflow.command(
-    epilog="Example: vapora workflow run manifests/samples/hello.yaml --param name=you --watch, "
-    "or vapora workflow run --template report --param level=debug"
+    epilog=show_examples(
+        "workflow run manifests/samples/hello.yaml --param name=you --watch",
+        "workflow run --template report --param level=debug",
+    )
 )
+@on_cluster
 def run(
-    file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="The file of one Workflow; - reads from the input.")
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option("--template", "-t", help="Run this WorkflowTemplate of the namespace instead.")
-    ] = None,
-    namespace: Namespace = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="Set a param; JSON is taken as such, anything else as text. Repeatable."
-        ),
-    ] = None,
+    target: Target,
+    file: File = None,
+    template: Template = None,
+    param: Params = None,
     watch: Watch = False,
     timeout: Timeout = None,
     dry_run: DryRun = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
+) -> int:
     """Submit a Workflow, or a run of a template, after checking it here."""
-    if (file is None) is (template is None):
-        raise fail("give a FILE, or --template with a name", Exit.USAGE)
-    try:
-        source = build_of_template(template) if template else read_manifest(_read_source(str(file)))
-        manifest = fill_in(source, namespace, read_params(param or []))
-        if not find_template(manifest):
-            check_spec(child(manifest, "spec"))
-    except BadFile as problem:
-        raise fail(f"{file} {problem}" if not str(problem).startswith("--") else str(problem), Exit.USAGE) from None
-    except Refused as problem:
-        raise fail(f"{file}: {problem}", Exit.REFUSED) from None
-    target = choose_target(kubeconfig, context, namespace)
+    manifest = read_workflow(target, file, template, param)
     from vapora.cli.actions import submit  # noqa: PLC0415  # slow
 
-    raise typer.Exit(submit(target, manifest, is_dry_run=dry_run, is_watched=watch, timeout=timeout))
+    return submit(target, manifest, is_dry_run=dry_run, is_watched=watch, timeout=timeout)
 
 
-@workflow.command("list", epilog="Example: vapora workflow list -A -l team=search -o wide")
-def list_(
-    namespace: Namespace = None,
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Of all namespaces.")] = False,
-    selector: Annotated[str, typer.Option("--selector", "-l", help="Only those with these labels.")] = "",
-    output: OutputOption = "table",
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
+@workflow.command(
+    epilog=show_examples("workflow plan release.yaml", "workflow plan release.yaml -o json > comment.json")
+)
+@on_cluster
+def plan(
+    target: Target, file: File = None, template: Template = None, param: Params = None, output: RowsOutput = "table"
+) -> int:
+    """Show what a Workflow would do: objects, agents, path, cost, time, quota. Changes nothing.
+
+    Every object is tried by a server-side dry run, as you. The exit code is 4 where one would be refused.
+    """
+    manifest = read_workflow(target, file, template, param)
+    from vapora.cli.planning.command import show_plan  # noqa: PLC0415  # slow
+
+    return show_plan(target, manifest, output=output)
+
+
+@workflow.command(epilog=show_examples("workflow validate release.yaml"))
+@on_cluster
+def validate(target: Target, file: File = None, template: Template = None, param: Params = None) -> int:
+    """Check a Workflow as the operator will, without a cluster; only a template is read from there."""
+    manifest = read_workflow(target, file, template, param)
+    from vapora.cli.actions import validate_one  # noqa: PLC0415  # slow
+
+    return validate_one(target, manifest)
+
+
+@workflow.command("list", epilog=show_examples("workflow list -A -l team=search -o wide"))
+@on_cluster
+def list_(target: Target, all_namespaces: Everywhere = False, selector: Selector = "", output: Output = "table") -> int:
     """List workflows, the oldest first."""
-    target = choose_target(kubeconfig, context, namespace)
-    from vapora.cli.actions import show_list  # noqa: PLC0415  # slow
+    from vapora.api.kinds import WORKFLOW  # noqa: PLC0415  # slow, as below
+    from vapora.cli.actions import show_list  # noqa: PLC0415
 
-    raise typer.Exit(show_list(target, selector=selector, output=output, is_everywhere=all_namespaces))
+    return show_list(target, WORKFLOW, selector=selector, output=output, is_everywhere=all_namespaces)
 
 
-@workflow.command(epilog="Example: vapora workflow get @latest --tree")
+@workflow.command(epilog=show_examples("workflow get @latest --tree"))
+@on_cluster
 def get(
+    target: Target,
     name: Name,
-    namespace: Namespace = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show its steps: how far, by whom, and why not.")] = False,
-    output: OutputOption = "table",
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
+    output: Output = "table",
+) -> int:
     """Show one workflow."""
     if tree and output not in {"table", "wide"}:
         raise fail(f"--tree is for people: not with -o {output}", Exit.USAGE)
-    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import show_one  # noqa: PLC0415  # slow
 
-    raise typer.Exit(show_one(target, name, output=output, is_tree=tree))
+    return show_one(target, name, output=output, is_tree=tree)
 
 
-@workflow.command(epilog="Example: vapora workflow watch @latest --timeout 600")
-def watch(
-    name: Name,
-    namespace: Namespace = None,
-    timeout: Timeout = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
-) -> None:
+@workflow.command(epilog=show_examples("workflow watch @latest --timeout 600"))
+@on_cluster
+def watch(target: Target, name: Name, timeout: Timeout = None) -> int:
     """Watch a workflow until it ends: as a live tree on a terminal, else a line for each change."""
-    target = choose_target(kubeconfig, context, namespace)
     from vapora.cli.actions import watch_one  # noqa: PLC0415  # slow
 
-    raise typer.Exit(watch_one(target, name, timeout=timeout))
+    return watch_one(target, name, timeout=timeout)
 
 
-def _build_decision(*, is_approval: bool) -> Callable[..., None]:
+@workflow.command(epilog=show_examples("workflow logs @latest -f", "workflow logs release --step build --tail 100"))
+@on_cluster
+def logs(
+    target: Target,
+    name: Name,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the workflow ends.")] = False,
+    step: Annotated[str, typer.Option(help="Only of this step.")] = "",
+    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines of each container.")] = None,
+) -> int:
+    """Print what the containers of all steps say, each line behind the name of its step."""
+    from vapora.cli.listening import print_workflow_logs  # noqa: PLC0415  # slow
+
+    return print_workflow_logs(target, name, step, is_followed=follow, tail=tail)
+
+
+@workflow.command(epilog=show_examples("workflow explain @latest", "workflow explain release deploy -o json"))
+@on_cluster
+def explain(
+    target: Target,
+    name: Name,
+    step: Annotated[str | None, typer.Argument(metavar="STEP", help="The step; else all that hold it up.")] = None,
+    output: RowsOutput = "table",
+) -> int:
+    """Say why a workflow does not go on: reason, evidence, since when, the next look, what would unblock it."""
+    from vapora.cli.explaining import explain_one  # noqa: PLC0415  # slow
+
+    return explain_one(target, name, step, output=output)
+
+
+@workflow.command(
+    epilog=show_examples("workflow graph @latest | dot -Tsvg > graph.svg", "workflow graph -f release.yaml -o mermaid")
+)
+@on_cluster
+def graph(
+    target: Target,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The workflow; @latest is the newest.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="Draw the Workflow of this file instead.")] = None,
+    output: Annotated[Literal["dot", "mermaid"], typer.Option("--output", "-o", help="The language.")] = "dot",
+) -> int:
+    """Draw the graph of a workflow's steps, those that have begun in the colour of their state."""
+    if (file is None) is (name is None):
+        raise fail("give a NAME, or --file with a file", Exit.USAGE)
+    manifest = read_workflow(target, file, None, None) if file else None
+    from vapora.cli.actions import draw_one  # noqa: PLC0415  # slow
+
+    return draw_one(target, name or "", manifest, output)
+
+
+def _build_decision(*, is_approval: bool) -> Callable[..., int]:
     def decide(
-        name: Name,
-        step: StepArgument = None,
-        comment: Comment = "",
-        namespace: Namespace = None,
-        dry_run: DryRun = False,
-        kubeconfig: Kubeconfig = None,
-        context: Context = None,
-    ) -> None:
-        target = choose_target(kubeconfig, context, namespace)
+        target: Target, name: Name, step: StepArgument = None, comment: Comment = "", dry_run: DryRun = False
+    ) -> int:
         from vapora.cli.actions import decide_step  # noqa: PLC0415  # slow
 
-        raise typer.Exit(decide_step(target, name, step, is_approval=is_approval, comment=comment, is_dry_run=dry_run))
+        return decide_step(target, name, step, is_approval=is_approval, comment=comment, is_dry_run=dry_run)
 
     return decide
-
-
-def _read_source(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadFile(f"cannot be read: {problem}") from problem
 
 
 workflow.command(
     "approve",
     help="Approve a step that waits for people. It is never taken back.",
-    epilog="Example: vapora workflow approve deploy gate --comment fine",
-)(_build_decision(is_approval=True))
+    epilog=show_examples("workflow approve deploy gate --comment fine"),
+)(on_cluster(_build_decision(is_approval=True)))
 workflow.command(
     "reject",
     help="Reject a step that waits for people: it fails for good.",
-    epilog="Example: vapora workflow reject deploy gate --comment later",
-)(_build_decision(is_approval=False))
-add_requests(workflow)
+    epilog=show_examples("workflow reject deploy gate --comment later"),
+)(on_cluster(_build_decision(is_approval=False)))
+add_requests(workflow, "workflow", VERBS)

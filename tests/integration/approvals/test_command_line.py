@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 
 from tests.fakes.virtual_time import VirtualClock
 from tests.integration.approvals.people import BASE, PREFIX, People
+from tests.integration.command_line import DONE, REFUSED, CommandHere
 from tests.integration.engine import connected
 from tests.integration.objects import Objects, build, build_workflow
-from tests.integration.test_cli import DONE, REFUSED, CommandLine
 
 from vapora.controller.policies import PolicyProbe
 
@@ -49,7 +49,8 @@ def test_people_approve_and_reject_by_the_command_line(people: People) -> None:
         *(f"--serviceaccount={namespace}:{account}" for account in ("first", "second")),
     )
     first, second = (
-        CommandLine(cluster, namespace, cluster.user_kubeconfig(namespace, account)) for account in ("first", "second")
+        CommandHere(cluster, namespace, cluster.user_kubeconfig(namespace, account), group="workflow")
+        for account in ("first", "second")
     )
     users = [f"system:serviceaccount:{namespace}:{account}" for account in ("first", "second")]
     approvers = {"users": users[:1], "groups": [f"system:serviceaccounts:{namespace}"]}
@@ -83,7 +84,7 @@ def test_who_rejected_says_the_same_or_something_else_of_the_next_run(people: Pe
     cluster.kubectl("create", "serviceaccount", "judge", "-n", people.namespace)
     who = f"--serviceaccount={people.namespace}:judge"
     cluster.kubectl("create", "rolebinding", "judge", "--clusterrole=vapora-approver", who, "-n", people.namespace)
-    judge = CommandLine(cluster, people.namespace, cluster.user_kubeconfig(people.namespace, "judge"))
+    judge = CommandHere(cluster, people.namespace, cluster.user_kubeconfig(people.namespace, "judge"), group="workflow")
     gate = {"name": "gate", "approval": {"message": "?"}}
     assert people.create("alice", build_workflow(gate, name="twice")).status_code == 201
 

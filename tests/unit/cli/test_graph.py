@@ -104,6 +104,8 @@ def test_what_is_exported_can_be_imported(call: Call, store: str, tmp_path: Path
     assert call("export", str(file)).stderr == "5 lines exported\n"
     lines = file.read_text()
     assert call("export").stdout == lines
+    assert call("import", str(file), "--store", copy, "--dry-run").stderr == "5 lines would be imported (dry run)\n"
+    assert not (tmp_path / "copy.db").exists()
     assert call("import", str(file), "--store", copy).stderr == "5 lines imported\n"
     assert call("import", "-", "--store", copy, source=lines).exit_code == Exit.DONE
     assert call("export", "--store", copy).stdout == lines
@@ -123,6 +125,7 @@ MISTAKES = {
     "a column without a value": (("query", "executions", "-n", "x", "--where", "step"), Exit.USAGE, "COLUMN=VALUE"),
     "an error nobody saw": (("query", "cause", "e-0"), Exit.NOT_FOUND, "no execution failed with e-0"),
     "a file that is not there": (("import", "/nowhere.jsonl"), Exit.USAGE, "/nowhere.jsonl: No such file"),
+    "a line that is none, before it is imported": (("import", "-", "--dry-run"), Exit.USAGE, "-: line 1 is neither"),
     "a line that is none": (("import", "-"), Exit.USAGE, "-: line 1 is neither"),
 }
 

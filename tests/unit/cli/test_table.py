@@ -12,7 +12,7 @@ from vapora.cli.show.table import build_table, read_path
 
 def draw(*, is_wide: bool = False, has_namespaces: bool = False, width: int = 300) -> list[str]:
     file = io.StringIO()
-    table = build_table([RUNNING, FAILED], NOW, is_wide=is_wide, has_namespaces=has_namespaces)
+    table = build_table([RUNNING, FAILED], WORKFLOW, NOW, is_wide=is_wide, has_namespaces=has_namespaces)
     Console(file=file, width=width).print(table)
     return [line.rstrip() for line in file.getvalue().splitlines()]
 

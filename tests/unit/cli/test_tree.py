@@ -1,18 +1,16 @@
 """The tree of a workflow, as it stands on terminals of two widths."""
 
 import io
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 from tests.unit.cli.objects import APPROVING, FAILED, NOW, REFUSED, RUNNING, UNDOING, UNSEEN, build_step, build_workflow
+from tests.unit.cli.snapshots import compare
 
 from vapora.cli.show.tree import build_tree
 
 Json = dict[str, Any]
-SNAPSHOTS = Path(__file__).parent / "snapshots"
 WORKFLOWS = {
     "running": RUNNING,
     "failed": FAILED,
@@ -37,10 +35,7 @@ def draw(workflow: Json, width: int = 80, limit: int | None = None, file: io.Str
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_a_tree_looks_as_it_did(name: str, width: int) -> None:
     """Set UPDATE_SNAPSHOTS=1 to accept what is drawn now."""
-    drawn, path = draw(WORKFLOWS[name], width), SNAPSHOTS / f"{name}-{width}.txt"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        path.write_text(drawn)
-    assert drawn == path.read_text()
+    compare(draw(WORKFLOWS[name], width), f"{name}-{width}")
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)

@@ -30,6 +30,19 @@ class Column:
     is_share: bool = False
 
 
+NAMESPACE = Column("NAMESPACE", "namespace")
+LOADS = (
+    Column("POOL", "pool"),
+    Column("READY", "ready"),
+    Column("BUSY", "busy"),
+    Column("QUEUED", "queued"),
+    Column("IN-FLIGHT", "inFlight"),
+    Column("LOAD", "load", is_share=True),
+    Column("SUCCESS", "successRate", is_share=True),
+    Column("NOTE", "note"),
+    Column("ROLE", "role", is_wide=True),
+    Column("LAST-DECISION", "decision", is_wide=True),
+)
 RANK = (
     Column("POOL", "pool"),
     Column("SCORE", "score", is_share=True),
@@ -61,6 +74,30 @@ HISTORY = (
     Column("CENTS", "costCents"),
     Column("WHY", "why", is_wide=True),
 )
+
+
+def list_loads(pools: Sequence[Object]) -> list[Row]:
+    """Returns how busy pools are, the busiest first, then those of which it is not known."""
+    found = [(_find_load(pool), pool) for pool in pools]
+    found.sort(key=lambda entry: (entry[0] is None, -(entry[0] or 0.0), _name(entry[1])))
+    return [_tell_load(pool, load) for load, pool in found]
+
+
+def _tell_load(pool: Object, load: float | None) -> Row:
+    meta, spec, status = child(pool, "metadata"), child(pool, "spec"), child(pool, "status")
+    return {
+        "namespace": text(meta, "namespace"),
+        "pool": _name(pool),
+        "role": text(spec, "role"),
+        "ready": f"{number(status, 'readyReplicas')}/{number(status, 'desiredReplicas')}",
+        "busy": status.get("busy"),
+        "queued": status.get("queued"),
+        "inFlight": status.get("inFlight"),
+        "load": None if load is None else round(load, 4),
+        "successRate": status.get("successRate"),
+        "note": _find_note(pool, load),
+        "decision": text(child(status, "lastDecision"), "reason"),
+    }
 
 
 def rank_pools(pools: Sequence[Object], task_type: str, role: str) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Printing workflows: for people on a terminal, for people in a log, for programs."""
+"""Printing objects: for people on a terminal, for people in a log, for programs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from vapora.api.kinds import Kind
 from vapora.cli.exits import find_exit
 from vapora.cli.show.lines import tell_changes
 from vapora.cli.show.table import build_table
@@ -26,20 +27,22 @@ _FRAME_LINES = 6  # of the screen, for what is not steps
 _LINES_PER_STEP = 2
 
 
-def print_object(obj: Object, output: str, now: datetime) -> None:
-    """Prints one workflow as table, wide, json or yaml."""
+def print_object(obj: Object, kind: Kind, output: str, now: datetime) -> None:
+    """Prints one object as table, wide, json or yaml."""
     if output in {"table", "wide"}:
-        _print_table([obj], now, is_wide=output == "wide", has_namespaces=False)
+        print_table(build_table([obj], kind, now, is_wide=output == "wide", has_namespaces=False))
     else:
-        _dump(_strip(obj), output)
+        dump(_strip(obj), output)
 
 
-def print_list(found: Sequence[Object], output: str, now: datetime, *, has_namespaces: bool, nothing: str) -> None:
-    """Prints workflows as table, wide, json or yaml; says `nothing` where a table would be empty."""
+def print_list(
+    found: Sequence[Object], kind: Kind, output: str, now: datetime, *, has_namespaces: bool, nothing: str
+) -> None:
+    """Prints objects as table, wide, json or yaml; says `nothing` where a table would be empty."""
     if output not in {"table", "wide"}:
-        _dump({"apiVersion": "v1", "kind": "List", "items": [_strip(obj) for obj in found]}, output)
+        dump({"apiVersion": "v1", "kind": "List", "items": [_strip(obj) for obj in found]}, output)
     elif found:
-        _print_table(found, now, is_wide=output == "wide", has_namespaces=has_namespaces)
+        print_table(build_table(found, kind, now, is_wide=output == "wide", has_namespaces=has_namespaces))
     else:
         typer.echo(nothing, err=True)
 
@@ -52,15 +55,11 @@ def print_tree(obj: Object, now: datetime) -> None:
 def print_rows(found: Sequence[Object], table: Table, output: str, *, nothing: str) -> None:
     """Prints rows as table, json or yaml; says `nothing` where a table would be empty."""
     if output not in {"table", "wide"}:
-        _dump([dict(row) for row in found], output)
+        dump([dict(row) for row in found], output)
     elif found:
         print_table(table)
     else:
         typer.echo(nothing, err=True)
-
-
-def _print_table(found: Sequence[Object], now: datetime, *, is_wide: bool, has_namespaces: bool) -> None:
-    print_table(build_table(found, now, is_wide=is_wide, has_namespaces=has_namespaces))
 
 
 def print_table(table: Table) -> None:
@@ -81,7 +80,8 @@ def _strip(obj: Object) -> dict[str, object]:
     return {**obj, "metadata": meta}
 
 
-def _dump(value: dict[str, object] | list[dict[str, object]], output: str) -> None:
+def dump(value: dict[str, object] | list[dict[str, object]], output: str) -> None:
+    """Prints a value as json or yaml."""
     if output == "json":
         typer.echo(json.dumps(value, indent=2))
     else:
