@@ -33,17 +33,14 @@ lint: setup ## Style, formatting, types, layers
 	lint-imports --config pyproject.toml
 
 .PHONY: generate
-generate: setup ## Write what is generated: CRDs, API reference, install.yaml
+generate: setup ## Write what is generated: CRDs, API reference, install.yaml, parts of the chart
 	python -m vapora.api.generate
-	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
-	   kubectl kustomize kustomize/overlays/default; } > manifests/install.yaml
+	python charts/render.py
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
-	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
-	   kubectl kustomize kustomize/overlays/default; } | diff -u manifests/install.yaml - \
-	   || { echo 'manifests/install.yaml is not current: run make generate'; exit 1; }
+	python charts/render.py --check
 
 .PHONY: test
 test: setup ## Pass all tests

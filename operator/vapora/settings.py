@@ -56,6 +56,7 @@ class Settings(BaseSettings):
 
     kubeconfig: str | None = Field(None, validation_alias=AliasChoices("VAPORA_KUBECONFIG", "KUBECONFIG"))
     context: str | None = None
+    namespace: str = ""  # of what is served; empty is all
     nats_url: str | None = None
     gpu_settings: Path | None = None
     ml_vocabulary: Path | None = None

@@ -10,12 +10,14 @@ from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.ml import ml
 from vapora.cli.operator import run_operator
+from vapora.cli.uninstall import uninstall
 from vapora.cli.workflow import workflow
 
 main = typer.Typer(name="vapora", help="Runs fleets of AI agents on Kubernetes.", no_args_is_help=True)
 main.command("operator")(run_operator)
 main.command("import")(import_)
 main.command("lint")(lint_)
+main.command("uninstall")(uninstall)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agent, name="agent")
 main.add_typer(agents, name="agents")
