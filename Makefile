@@ -26,11 +26,12 @@ setup-system: ## Install the Debian packages that some tests need (as root): Pos
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
 
 .PHONY: lint
-lint: setup ## Style, formatting, types, layers
+lint: setup ## Style, formatting, types, layers, the Dockerfile
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --config pyproject.toml
+	hadolint Dockerfile
 
 .PHONY: generate
 generate: setup ## Write what is generated: CRDs, API reference, install.yaml, parts of the chart

@@ -349,3 +349,25 @@ def test_a_pod_security_label_is_the_same_wherever_the_namespace_is_written() ->
         load_objects((ROOT / "manifests/samples/fleet/namespaces.yaml").read_text()), "Namespace", "vapora-system"
     )
     assert sample["metadata"]["labels"] == find(INSTALLED, "Namespace", "vapora-system")["metadata"]["labels"]
+
+
+COMPOSE = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_what_compose_starts_is_pinned_and_restricted_and_has_its_files(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert IMAGE.match(service["image"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    files = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+    assert [file for file in files if not (ROOT / "compose" / file).is_file()] == []
+
+
+def test_compose_runs_the_image_and_the_settings_that_there_are() -> None:
+    operator, nats = (COMPOSE["services"][name] for name in ("operator", "nats"))
+    pod = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]
+    assert operator["image"] == pod["containers"][0]["image"]
+    names = {name.removeprefix("VAPORA_").lower() for name in operator["environment"]}
+    assert names <= Settings.model_fields.keys()
+    [installed] = find(INSTALLED, "StatefulSet", "vapora-nats")["spec"]["template"]["spec"]["containers"]
+    assert nats["image"] == installed["image"]
