@@ -67,7 +67,7 @@ PROGRAMS = (
     ),
     Program("etcd", "tools", "go.etcd.io/etcd/server/v3", _STRIP, 35),
     Program("kwok", "tools", "sigs.k8s.io/kwok/cmd/kwok", _STRIP, 90),
-    Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", _STRIP, 90),
+    Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", _STRIP, 140),
 )
 
 
