@@ -47,7 +47,6 @@ class Way:
 WAYS = {
     "the file": Way("kubectl apply -f manifests/install.yaml"),
     "kustomize": Way("kubectl apply -k kustomize/overlays/default"),
-    "kustomize for development": Way("kubectl apply -k kustomize/overlays/dev"),
     "kustomize for production": Way("kubectl apply -k kustomize/overlays/production"),
     "Helm": Way(
         f"{HELM} vapora-system",
@@ -133,7 +132,7 @@ class Installed:
         container = pod["containers"][0]
         token = self._cluster.user_kubeconfig(self._way.namespace, pod["serviceAccountName"])
         env = {
-            "PATH": os.environ["PATH"],
+            **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
             **self._read_environment(container),
             "KUBECONFIG": str(token),
             "VAPORA_HTTP_HOST": "127.0.0.1",
@@ -141,7 +140,10 @@ class Installed:
         }
         process = self._supervisor.start("operator", [sys.executable, "-m", "vapora", *container["args"]], env=env)
         operator = OperatorProcess(process)
-        wait_until(operator.is_ready, "the operator is ready", within=30)
+        try:
+            wait_until(operator.is_ready, "the operator is ready", within=30)
+        except TimeoutError as late:
+            raise TimeoutError(f"{late}: {process.tail()}") from None
         return operator
 
     def _read_environment(self, container: Json) -> dict[str, str]:
@@ -189,7 +191,7 @@ def installed(request: pytest.FixtureRequest, fresh: Cluster, nats: NatsServer) 
             url = request.getfixturevalue("database")
             here.addresses[f"postgresql://vapora@vapora-postgres.{way.namespace}.svc:5432"] = url
         yield here
-        fresh.kubectl("delete", "pvc", "--all", "-n", way.namespace, "--ignore-not-found")
+        fresh.kubectl("delete", "pvc", "--all", "-n", way.namespace, "--timeout=20s", check=False)
 
 
 @pytest.mark.parametrize(("installed", "way"), [(way, way) for way in WAYS.values()], ids=WAYS, indirect=["installed"])
