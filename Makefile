@@ -26,28 +26,26 @@ setup-system: ## Install the Debian packages that some tests need (as root): Pos
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
 
 .PHONY: lint
-lint: setup ## Style, formatting, types, layers
+lint: setup ## Style, formatting, types, layers, the Dockerfile
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --config pyproject.toml
+	hadolint Dockerfile
 
 WRITE_CLI := typer vapora.cli utils docs --name vapora
 
 .PHONY: generate
-generate: setup ## Write what is generated: CRDs, references of the API and the command line, install.yaml
+generate: setup ## Write what is generated: CRDs, references of the API and the command line, install.yaml, parts of the chart
 	python -m vapora.api.generate
 	@$(WRITE_CLI) > docs/cli.md
-	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
-	   kubectl kustomize kustomize/overlays/default; } > manifests/install.yaml
+	python charts/render.py
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
 	@$(WRITE_CLI) | diff -u docs/cli.md - || { echo 'docs/cli.md is not current: run make generate'; exit 1; }
-	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
-	   kubectl kustomize kustomize/overlays/default; } | diff -u manifests/install.yaml - \
-	   || { echo 'manifests/install.yaml is not current: run make generate'; exit 1; }
+	python charts/render.py --check
 
 .PHONY: test
 test: setup ## Pass all tests

@@ -89,7 +89,7 @@ class Operator:
         self._runner = Runner(
             queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
         )
-        self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take)
+        self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take, namespace=settings.namespace)
         self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
         self._resync = Resync(api, store, queue, clock, [kind.name for kind in KINDS])
         self._jumps = JumpWatch(clock, self._resync.queue_all)
@@ -209,11 +209,16 @@ async def run_operator(settings: Settings) -> None:
     configuration = await load_configuration(settings.kubeconfig, settings.context)
     metrics = Metrics(version("vapora-operator"))
 
-    def connect(tries: int = TRIES) -> KubernetesApi:
-        return KubernetesApi(configuration, SystemClock(), metrics, random.random, tries=tries)
+    def connect(tries: int = TRIES, namespace: str = "") -> KubernetesApi:
+        return KubernetesApi(configuration, SystemClock(), metrics, random.random, tries=tries, namespace=namespace)
 
     # The lease has connections of its own, so that a burst of work which waits for one cannot end the term.
-    async with connect() as api, connect() as lease_api, connect() as calls_api, connect(tries=1) as paced_api:
+    async with (
+        connect(namespace=settings.namespace) as api,
+        connect() as lease_api,
+        connect() as calls_api,
+        connect(tries=1) as paced_api,
+    ):
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
         password = settings.graph_password.get_secret_value() if settings.graph_password else None

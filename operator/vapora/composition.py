@@ -181,7 +181,8 @@ class Fleet:
             undoings=build_undoings(self._tasks),
         )
         self._templates = Templates(kit.store, queue.add, asyncio.to_thread)
-        self._policies = PolicyProbe(api, kit.clock, namespace=settings.lease_namespace, on_change=self._wake_all)
+        probed = settings.namespace or settings.lease_namespace
+        self._policies = PolicyProbe(api, kit.clock, namespace=probed, on_change=self._wake_all)
         self._workflows = self._build_workflows(api, meter, collector)
         self._nats_url = settings.nats_url
 

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
 
     kubeconfig: str | None = Field(None, validation_alias=AliasChoices("VAPORA_KUBECONFIG", "KUBECONFIG"))
     context: str | None = None
+    namespace: str = ""  # of what is served; empty is all
     nats_url: str | None = None
     gpu_settings: Annotated[Path | None, AfterValidator(partial(_check_file, parse_gpu_settings))] = None
     ml_vocabulary: Annotated[Path | None, AfterValidator(partial(_check_file, parse_vocabulary))] = None

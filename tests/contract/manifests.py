@@ -32,7 +32,7 @@ def render_objects(folder: Path) -> list[Json]:
 
 def load_objects(text: str) -> list[Json]:
     """The objects in a text of YAML documents."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
 
 
 def find(objects: list[Json], kind: str, name: str) -> Json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import yaml
 from tests.cluster.binaries import locate_tool
 from tests.contract.manifests import (
     OVERLAYS,
@@ -25,6 +26,8 @@ from tests.contract.rbac import Call, allowed, list_grants, missing
 
 from vapora.adapters.kube_kinds import RESOURCES
 from vapora.api.kinds import GROUP, KINDS
+from vapora.cli.uninstall import INSTALLED as INSTALLED_KINDS
+from vapora.cli.uninstall import PART as PART_SELECTOR
 from vapora.core.gpu.job import GpuSettings
 from vapora.core.gpu.settings import parse_gpu_settings
 from vapora.settings import Settings
@@ -33,11 +36,15 @@ KUBERNETES = "1.36"
 RENDERED = {
     "default": OVERLAYS / "default",
     "dev": OVERLAYS / "dev",
+    "production": OVERLAYS / "production",
     "the author's component": ROOT / "kustomize" / "components" / "author",
     "the access of the example": ROOT / "examples" / "vapora-wrksp" / "access",
 }
+EVERY = [RENDERED[name] for name in ("default", "dev", "production")]
 INSTALLED = render_objects(OVERLAYS / "default")
+PRODUCTION = render_objects(OVERLAYS / "production")
 IMAGE = re.compile(r"^[a-z0-9./-]+:v?[0-9][\w.-]*$")
+PART = PART_SELECTOR.split("=")
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
 
 
@@ -55,18 +62,19 @@ def test_every_object_is_valid(folder: Path) -> None:
             kubernetes_validate.validate(obj, KUBERNETES, strict=True)
 
 
-@pytest.mark.parametrize("folder", [OVERLAYS / "default", OVERLAYS / "dev"], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", EVERY, ids=lambda path: path.name)
 def test_every_image_is_pinned_by_a_tag(folder: Path) -> None:
     images = [c["image"] for pod in list_pod_templates(render_objects(folder)) for c in pod["containers"]]
     assert images
     assert [image for image in images if not IMAGE.match(image)] == []
 
 
-@pytest.mark.parametrize("folder", [OVERLAYS / "default", OVERLAYS / "dev"], ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", EVERY, ids=lambda path: path.name)
 def test_every_pod_is_restricted(folder: Path) -> None:
     for pod in list_pod_templates(render_objects(folder)):
         security = pod["securityContext"]
-        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 1000)
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] in {1000, 999}  # the image of PostgreSQL has a user of its own
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["enableServiceLinks"] is False
         for container in pod["containers"]:
@@ -91,17 +99,94 @@ def test_the_operator_runs_once_as_its_graph_has_one_writer() -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_in_production_one_operator_works_and_another_stands_by_elsewhere() -> None:
+    spec = find(PRODUCTION, "Deployment", "vapora-operator")["spec"]
+    assert (spec["replicas"], spec["strategy"]["type"]) == (2, "RollingUpdate")
+    spread = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert [row["topologyKey"] for row in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    budget = find(PRODUCTION, "PodDisruptionBudget", "vapora-operator")["spec"]
+    assert budget["selector"] == spec["selector"] == {"matchLabels": spread[0]["labelSelector"]["matchLabels"]}
+    assert budget["maxUnavailable"] < spec["replicas"]
+
+
+def test_no_pod_needs_a_claim_that_is_not_there_and_none_is_there_that_no_pod_needs() -> None:
+    for folder in EVERY:
+        objects = render_objects(folder)
+        volumes = [volume for pod in list_pod_templates(objects) for volume in pod.get("volumes", [])]
+        needed = {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+        assert needed == {o["metadata"]["name"] for o in objects if o["kind"] == "PersistentVolumeClaim"}, folder
+
+
 @pytest.mark.parametrize(
-    ("kind", "name", "volume"), [("Deployment", "vapora-operator", "graph"), ("StatefulSet", "vapora-nats", "data")]
+    ("objects", "kind", "name", "volume"),
+    [
+        (INSTALLED, "Deployment", "vapora-operator", "graph"),
+        (INSTALLED, "StatefulSet", "vapora-nats", "data"),
+        (PRODUCTION, "StatefulSet", "vapora-nats", "data"),
+        (PRODUCTION, "StatefulSet", "vapora-postgres", "data"),
+    ],
+    ids=["the graph", "the broker's streams", "the broker's in production", "the graph in production"],
 )
-def test_what_must_outlive_a_pod_is_on_a_claim(kind: str, name: str, volume: str) -> None:
-    volumes = {row["name"]: row for row in find(INSTALLED, kind, name)["spec"]["template"]["spec"]["volumes"]}
+def test_what_must_outlive_a_pod_is_on_a_claim(objects: list[Json], kind: str, name: str, volume: str) -> None:
+    volumes = {row["name"]: row for row in find(objects, kind, name)["spec"]["template"]["spec"]["volumes"]}
     claim = volumes[volume]["persistentVolumeClaim"]["claimName"]
-    assert find(INSTALLED, "PersistentVolumeClaim", claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert find(objects, "PersistentVolumeClaim", claim)["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
-def test_every_variable_of_the_operator_is_a_setting_and_names_only_what_stands_before_it() -> None:
-    rows = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]["containers"][0]["env"]
+@pytest.mark.parametrize("folder", EVERY, ids=lambda path: path.name)
+def test_every_pod_is_shut_in_and_each_of_its_openings_is_named(folder: Path) -> None:
+    objects = render_objects(folder)
+    policies = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "NetworkPolicy"}
+    deny = policies.pop("vapora-default-deny")
+    assert (set(deny["policyTypes"]), deny.keys()) == ({"Ingress", "Egress"}, {"podSelector", "policyTypes"})
+    for obj in objects:
+        if obj["kind"] in {"Deployment", "StatefulSet"}:
+            labels = obj["spec"]["template"]["metadata"]["labels"].items()
+            assert deny["podSelector"]["matchLabels"].items() <= labels
+            assert policies[obj["metadata"]["name"]]["podSelector"]["matchLabels"].items() <= labels
+
+
+def test_the_operator_reaches_no_metadata_service_of_a_cloud() -> None:
+    rules = find(INSTALLED, "NetworkPolicy", "vapora-operator")["spec"]["egress"]
+    blocks = [peer["ipBlock"] for rule in rules for peer in rule.get("to", []) if "ipBlock" in peer]
+    assert {word for block in blocks for word in block["except"]} >= {"169.254.0.0/16", "fd00:ec2::254/128"}
+
+
+@pytest.mark.parametrize("folder", EVERY, ids=lambda path: path.name)
+def test_everything_installed_says_what_it_belongs_to(folder: Path) -> None:
+    """By it `vapora uninstall` finds what there is to remove."""
+    strangers = [o for o in render_objects(folder) if o["metadata"]["labels"].get(PART[0]) != PART[1]]
+    assert [name_object(o) for o in strangers] == []
+
+
+def test_uninstalling_knows_every_kind_that_is_installed() -> None:
+    kinds = {obj["kind"] for folder in RENDERED.values() for obj in render_objects(folder)}
+    known = {*INSTALLED_KINDS, "Namespace", "PersistentVolumeClaim", "CustomResourceDefinition", "Secret"}
+    assert kinds <= known
+
+
+def test_an_operator_may_serve_one_namespace_that_is_not_ours(tmp_path: Path) -> None:
+    folders = {
+        "resources": [OVERLAYS / "default"],
+        "components": [ROOT / "kustomize" / "components" / "namespaced"],
+    }
+    text = (folders["components"][0] / "kustomization.yaml").read_text()
+    transformer = re.search(r"^#   transformers:\n((?:#     .*\n)+)", text, re.MULTILINE)
+    lines = "".join(line.removeprefix("#   ") + "\n" for line in transformer[1].splitlines())
+    named = {key: [os.path.relpath(path, tmp_path) for path in paths] for key, paths in folders.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(named) + "transformers:\n" + lines)
+    objects = render_objects(tmp_path)
+    assert "vapora-system" not in render(tmp_path)
+    wide = [obj["roleRef"]["name"] for obj in objects if obj["kind"] == "ClusterRoleBinding"]
+    assert wide == ["vapora-operator-cluster"]
+    subjects = [s for o in objects if o["kind"].endswith("RoleBinding") for s in o["subjects"]]
+    assert {subject["namespace"] for subject in subjects} == {"team-a"}
+    assert "VAPORA_NAMESPACE" in render(tmp_path)
+
+
+@pytest.mark.parametrize("objects", [INSTALLED, PRODUCTION], ids=["default", "production"])
+def test_every_variable_of_the_operator_is_a_setting_and_names_only_what_stands_before_it(objects: list[Json]) -> None:
+    rows = find(objects, "Deployment", "vapora-operator")["spec"]["template"]["spec"]["containers"][0]["env"]
     names = [row["name"] for row in rows]
     ours = {name.removeprefix("VAPORA_").lower() for name in names if name.startswith("VAPORA_")}
     assert {"nats_url", "graph_url"} <= ours <= Settings.model_fields.keys()
@@ -187,7 +272,11 @@ def test_the_brokers_configuration_is_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-RULES = find(INSTALLED, "ClusterRole", "vapora-operator")["rules"]
+RULES = [
+    rule
+    for name in ("vapora-operator", "vapora-operator-cluster")
+    for rule in find(INSTALLED, "ClusterRole", name)["rules"]
+]
 OWN = ("workflows", "agentpools", "taskservs", "workflowtemplates", "providers")
 CALLS = {
     "our kinds are watched": [Call(v, GROUP, kind) for v in ("list", "watch") for kind in OWN],
@@ -252,6 +341,15 @@ def test_every_resource_that_the_operator_may_use_is_one_it_knows() -> None:
     assert {grant.resource for grant in list_grants(RULES)} <= known
 
 
+def test_where_it_serves_one_namespace_the_operator_sees_only_nodes_and_definitions_of_the_cluster() -> None:
+    grants = list_grants(find(INSTALLED, "ClusterRole", "vapora-operator-cluster")["rules"])
+    assert {f"{grant.verb} {grant.resource}" for grant in grants} == {
+        "get customresourcedefinitions",
+        "list nodes",
+        "create workflows",  # workflows/authorship
+    }
+
+
 def test_the_lease_may_be_taken_in_one_namespace_and_by_one_name() -> None:
     role = find(INSTALLED, "Role", "vapora-operator")
     assert role["metadata"]["namespace"] == "vapora-system"
@@ -306,3 +404,25 @@ def test_a_pod_security_label_is_the_same_wherever_the_namespace_is_written() ->
         load_objects((ROOT / "manifests/samples/fleet/namespaces.yaml").read_text()), "Namespace", "vapora-system"
     )
     assert sample["metadata"]["labels"] == find(INSTALLED, "Namespace", "vapora-system")["metadata"]["labels"]
+
+
+COMPOSE = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_what_compose_starts_is_pinned_and_restricted_and_has_its_files(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert IMAGE.match(service["image"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    files = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+    assert [file for file in files if not (ROOT / "compose" / file).is_file()] == []
+
+
+def test_compose_runs_the_image_and_the_settings_that_there_are() -> None:
+    operator, nats = (COMPOSE["services"][name] for name in ("operator", "nats"))
+    pod = find(INSTALLED, "Deployment", "vapora-operator")["spec"]["template"]["spec"]
+    assert operator["image"] == pod["containers"][0]["image"]
+    names = {name.removeprefix("VAPORA_").lower() for name in operator["environment"]}
+    assert names <= Settings.model_fields.keys()
+    [installed] = find(INSTALLED, "StatefulSet", "vapora-nats")["spec"]["template"]["spec"]["containers"]
+    assert nats["image"] == installed["image"]

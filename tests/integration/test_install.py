@@ -17,8 +17,9 @@ OPERATOR = "system:serviceaccount:vapora-system:vapora-operator"
 # What is deleted after the test: the definitions and the policy stay, others rely on them.
 OURS = (
     "namespace/vapora-system",
-    *(f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "approver", "admin")),
+    *(f"clusterrole/vapora-{name}" for name in ("operator", "operator-cluster", "view", "edit", "approver", "admin")),
     "clusterrolebinding/vapora-operator",
+    "clusterrolebinding/vapora-operator-cluster",
 )
 
 

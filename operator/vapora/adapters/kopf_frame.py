@@ -68,15 +68,21 @@ def build_settings() -> kopf.OperatorSettings:
 
 
 class KopfFrame:
-    """Reports every object of our kinds: its kind, the type of the event (None for the initial list), the object."""
+    """Reports every object of our kinds: its kind, the type of the event (None for the initial list), the object.
 
-    def __init__(self, credentials: Callable[[], Awaitable[Credentials]], report: Report) -> None:
+    With a namespace it reports those of that namespace only.
+    """
+
+    def __init__(
+        self, credentials: Callable[[], Awaitable[Credentials]], report: Report, *, namespace: str = ""
+    ) -> None:
         self._credentials = credentials
         self._report = report
+        self._where: dict[str, Any] = {"namespaces": [namespace]} if namespace else {"clusterwide": True}
 
     async def run(self) -> None:
         """Watches until SIGTERM or SIGINT comes, and returns then; raises what made Kopf stop otherwise."""
-        tasks = await kopf.spawn_tasks(registry=self._build_registry(), settings=build_settings(), clusterwide=True)
+        tasks = await kopf.spawn_tasks(registry=self._build_registry(), settings=build_settings(), **self._where)
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

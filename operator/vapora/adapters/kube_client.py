@@ -78,7 +78,10 @@ def build_error(status: int, payload: bytes, retry_after: str | None) -> ApiErro
 
 
 class KubernetesApi:
-    """Is KubeApi over one pooled client; a call is tried a few times where the server is busy or out of reach."""
+    """Is KubeApi over one pooled client; a call is tried a few times where the server is busy or out of reach.
+
+    Where it is bound to a namespace, it lists and watches there and not in the whole cluster.
+    """
 
     def __init__(
         self,
@@ -90,11 +93,13 @@ class KubernetesApi:
         tries: int = TRIES,
         watch_silence: float = WATCH_SILENCE,
         user_agent: str = "vapora-operator",
+        namespace: str = "",
     ) -> None:
         self._configuration = configuration
         self._client = RESTClientObject(configuration)
         self._user_agent = user_agent
         self._tries = tries
+        self._namespace = namespace
         self._clock = clock
         self._meter = meter
         self._jitter = jitter
@@ -168,7 +173,7 @@ class KubernetesApi:
     async def list(
         self, kind: str, *, selector: str = "", fields: str = "", namespace: str = "", metadata_only: bool = False
     ) -> AsyncIterator[JsonObject]:
-        """Yields every object of a kind that both selectors select, in one namespace or in all, page by page."""
+        """Yields every object of a kind that both selectors select, in one namespace or in all it sees, in pages."""
         pages = self.pages(kind, selector, fields=fields, namespace=namespace, metadata_only=metadata_only)
         async for page in pages:
             for item in page.items:
@@ -189,7 +194,7 @@ class KubernetesApi:
                     "list",
                     kind,
                     "GET",
-                    RESOURCES[kind].path(namespace),
+                    RESOURCES[kind].path(namespace or self._namespace),
                     tuple(query),
                     accept=_METADATA_LIST if metadata_only else _JSON,
                     timeout=_LIST_TIMEOUT,
@@ -213,7 +218,7 @@ class KubernetesApi:
             ("timeoutSeconds", str(WATCH_SECONDS)),
         ]
         query += [("labelSelector", selector)] if selector else []
-        path = RESOURCES[kind].path()
+        path = RESOURCES[kind].path(self._namespace)
         response = await self._send(Request("watch", kind, "GET", path, tuple(query), timeout=self._watch_timeout))
         try:
             rest = b""

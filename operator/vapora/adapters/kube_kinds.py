@@ -31,6 +31,8 @@ class Resource:
 
 RESOURCES = {
     **{kind.name: Resource(API_VERSION, kind.plural) for kind in KINDS},
+    "ClusterRole": Resource("rbac.authorization.k8s.io/v1", "clusterroles", is_namespaced=False),
+    "ClusterRoleBinding": Resource("rbac.authorization.k8s.io/v1", "clusterrolebindings", is_namespaced=False),
     "ConfigMap": Resource("v1", "configmaps"),
     "ControllerRevision": Resource("apps/v1", "controllerrevisions"),
     "CustomResourceDefinition": Resource("apiextensions.k8s.io/v1", "customresourcedefinitions", is_namespaced=False),
@@ -43,16 +45,32 @@ RESOURCES = {
     "Job": Resource("batch/v1", "jobs"),
     "Lease": Resource("coordination.k8s.io/v1", "leases"),
     "LocalQueue": Resource("kueue.x-k8s.io/v1beta1", "localqueues"),
+    "MutatingAdmissionPolicy": Resource(
+        "admissionregistration.k8s.io/v1", "mutatingadmissionpolicies", is_namespaced=False
+    ),
+    "MutatingAdmissionPolicyBinding": Resource(
+        "admissionregistration.k8s.io/v1", "mutatingadmissionpolicybindings", is_namespaced=False
+    ),
     "Namespace": Resource("v1", "namespaces", is_namespaced=False),
+    "NetworkPolicy": Resource("networking.k8s.io/v1", "networkpolicies"),
     "Node": Resource("v1", "nodes", is_namespaced=False),
     "PersistentVolumeClaim": Resource("v1", "persistentvolumeclaims"),
     "Pod": Resource("v1", "pods"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
     "ResourceQuota": Resource("v1", "resourcequotas"),
+    "Role": Resource("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": Resource("rbac.authorization.k8s.io/v1", "rolebindings"),
     "Secret": Resource("v1", "secrets"),
     "SelfSubjectReview": Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespaced=False),
     "Service": Resource("v1", "services"),
+    "ServiceAccount": Resource("v1", "serviceaccounts"),
     "StatefulSet": Resource("apps/v1", "statefulsets"),
+    "ValidatingAdmissionPolicy": Resource(
+        "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", is_namespaced=False
+    ),
+    "ValidatingAdmissionPolicyBinding": Resource(
+        "admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", is_namespaced=False
+    ),
     "Workload": Resource("kueue.x-k8s.io/v1beta1", "workloads"),
 }
 

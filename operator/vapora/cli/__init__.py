@@ -16,6 +16,7 @@ from vapora.cli.ml import ml
 from vapora.cli.operator import run_operator
 from vapora.cli.options import show_examples
 from vapora.cli.taskserv import taskserv
+from vapora.cli.uninstall import uninstall
 from vapora.cli.version import show_version
 from vapora.cli.workflow import workflow
 
@@ -38,4 +39,5 @@ main.add_typer(dashboard, name="dashboard")
 main.add_typer(logs, name="logs")
 main.command("version", epilog=show_examples("version -o json"))(show_version)
 main.add_typer(agent, name="agent")
+main.command("uninstall", epilog=show_examples("uninstall --dry-run", "uninstall --yes"))(uninstall)
 main.command("operator", epilog=show_examples("operator --kubeconfig ~/.kube/config --log-format human"))(run_operator)

@@ -33,8 +33,10 @@ class UserApi(KubernetesApi):
 
     def __init__(self, configuration: Configuration, *, namespace: str, name: str = "") -> None:
         self.metrics = Metrics(version("vapora-operator"))
-        super().__init__(configuration, SystemClock(), self.metrics, random.random, user_agent=FIELD_MANAGER)
-        self._namespace = namespace
+        clock = SystemClock()
+        super().__init__(
+            configuration, clock, self.metrics, random.random, user_agent=FIELD_MANAGER, namespace=namespace
+        )
         self._name = name
         self._discovery = Discovery(self, SystemClock())
 
@@ -112,10 +114,8 @@ class UserApi(KubernetesApi):
         return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=MERGE_PATCH))
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
-        if request.verb in {"list", "watch"}:
-            named = (("fieldSelector", f"metadata.name={self._name}"),) if self._name else ()
-            path = RESOURCES[request.kind].path(self._namespace)
-            request = replace(request, path=path, query=(*request.query, *named))
+        if self._name and request.verb in {"list", "watch"}:
+            request = replace(request, query=(*request.query, ("fieldSelector", f"metadata.name={self._name}")))
         return await super()._send(request)
 
 

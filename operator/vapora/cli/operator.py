@@ -24,6 +24,9 @@ def run_operator(
         str | None, typer.Option(help="The cluster to serve; else KUBECONFIG, else the Pod's own service account.")
     ] = None,
     context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Serve the objects of this namespace alone; else those of the whole cluster.")
+    ] = None,
     nats_url: Annotated[str | None, typer.Option(help="The NATS server that carries tasks to agents.")] = None,
     gpu_settings: Annotated[
         Path | None, typer.Option(help="A file with the profiles, queue and nodes of GPU Jobs: JSON.")

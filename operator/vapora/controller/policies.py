@@ -60,7 +60,10 @@ class PolicyProbe:
         if problem == self.problem:
             return
         self.problem = problem
-        log.info("approvals are proven" if problem is None else "approvals are not proven", extra={"problem": problem})
+        if problem is None:
+            log.info("approvals are proven")
+        else:
+            log.warning("approvals are not proven", extra={"problem": problem})
         self._on_change()
 
     def _build_forgery(self) -> JsonObject:

@@ -67,25 +67,26 @@ PROGRAMS = (
     ),
     Program("etcd", "tools", "go.etcd.io/etcd/server/v3", _STRIP, 35),
     Program("kwok", "tools", "sigs.k8s.io/kwok/cmd/kwok", _STRIP, 90),
+    Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", _STRIP, 140),
 )
 
 
-def build_binaries(cache: Path, names: Sequence[str], say: Callable[[str], None]) -> Path:
-    """Return the folder that holds the named programs, building those that are not there yet.
+def build_binaries(cache: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, Path]:
+    """Return the path of each of the named programs, building those that are not there yet.
 
     Two builders wait for each other; a program appears under its name only when it is whole.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "build.lock", say):
         go = ensure_go(cache, _wanted_go(), say)
-        folder = cache / _key(go_version(go))
-        folder.mkdir(exist_ok=True)
-        missing = [program for program in PROGRAMS if program.name in names and not (folder / program.name).exists()]
+        version = go_version(go)
+        found = {p: cache / _key(version, p.module) / p.name for p in PROGRAMS if p.name in names}
+        missing = [program for program, path in found.items() if not path.exists()]
         if missing:
             _check_room(cache, missing, say)
         for program in missing:
-            _build(go, program, folder, say)
-    return folder
+            _build(go, program, found[program], say)
+    return {program.name: path for program, path in found.items()}
 
 
 def _wanted_go() -> str:
@@ -93,12 +94,12 @@ def _wanted_go() -> str:
     return max(match.group(1) for match in directives if match)
 
 
-def _key(version: str) -> str:
+def _key(version: str, module: str) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_MODULES.glob("*/go.*")):
+    for path in sorted((_MODULES / module).glob("go.*")):
         digest.update(path.read_bytes())
-    digest.update(repr(PROGRAMS).encode())
-    return f"{KUBERNETES_VERSION}-{version}-{digest.hexdigest()[:12]}"
+    digest.update(repr([program for program in PROGRAMS if program.module == module]).encode())
+    return f"{module}-{version}-{digest.hexdigest()[:12]}"
 
 
 def _check_room(cache: Path, missing: Sequence[Program], say: Callable[[str], None]) -> None:
@@ -121,8 +122,9 @@ def _available_memory() -> int | None:
     return None
 
 
-def _build(go: Path, program: Program, folder: Path, say: Callable[[str], None]) -> None:
-    partial = folder / f".{program.name}.partial"
+def _build(go: Path, program: Program, path: Path, say: Callable[[str], None]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{program.name}.partial")
     command = [str(go), "build", "-trimpath", "-ldflags", program.linker_flags, "-o", str(partial), program.package]
     # Without a terminal there is no use in a line a second.
     interval = 1.0 if sys.stderr.isatty() else 30.0
@@ -146,7 +148,7 @@ def _build(go: Path, program: Program, folder: Path, say: Callable[[str], None])
                 raise
     if build.returncode != 0:
         raise RuntimeError(f"go build {program.package} failed:\n{output}")
-    partial.rename(folder / program.name)
+    partial.rename(path)
     _progress(f"  {program.name}: built in {time.monotonic() - started:.0f} s", say, last=True)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.cluster.binaries.build import build_binaries
@@ -23,20 +23,24 @@ class Binaries:
     kwok: Path
 
     @classmethod
-    def within(cls, folders: dict[str, Path]) -> "Binaries":
-        """Take each program from its folder."""
-        return cls(*(folders[name] / name for name in NAMES))
+    def of(cls, paths: Mapping[str, Path]) -> "Binaries":
+        """Take each program from its path."""
+        return cls(*(paths[name] for name in NAMES))
 
 
 def ensure_binaries(say: Callable[[str], None] | None = None) -> Binaries:
     """Return the programs, building on first use what `KUBEBUILDER_ASSETS` does not hold."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    given = {name: Path(assets) for name in NAMES if (Path(assets) / name).exists()} if assets else {}
+    given = {name: Path(assets) / name for name in NAMES if (Path(assets) / name).exists()} if assets else {}
     missing = [name for name in NAMES if name not in given]
-    if not missing:
-        return Binaries.within(given)
-    built = build_binaries(cache_folder(), missing, say or _say)
-    return Binaries.within({**given, **dict.fromkeys(missing, built)})
+    built = build_binaries(cache_folder(), missing, say or _say) if missing else {}
+    return Binaries.of({**given, **built})
+
+
+def ensure_helm() -> Path:
+    """Return Helm: the one on PATH, or one that is built on first use."""
+    on_path = shutil.which("helm")
+    return Path(on_path) if on_path else build_binaries(cache_folder(), ["helm"], _say)["helm"]
 
 
 def cache_folder() -> Path:
