@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vapora.core import naming
+from vapora.core.gpu.admission import find_wait
 from vapora.core.plan import Key
 
 ANNOTATION_APPLIED = f"{naming.GROUP}/applied"  # digest of the manifest that we applied last
@@ -370,24 +371,9 @@ def project_kueue(manifest: Mapping[str, object]) -> KueueView:
     status = child(manifest, "status")
     reserved, evicted = _condition(status, "QuotaReserved"), _condition(status, "Evicted")
     is_evicted = evicted.get("status") == "True"
-    wait, message = _find_queue_wait(status, reserved)
-    return KueueView(
-        meta=meta,
-        wait=wait,
-        eviction=text(evicted, "reason") or "Evicted" if is_evicted else "",
-        message=text(evicted, "message") if is_evicted else message,
-    )
-
-
-def _find_queue_wait(status: Mapping[str, object], reserved: Mapping[str, object]) -> tuple[str, str]:
-    """Returns why a Workload is not admitted, in Kueue's words: for want of quota, or for a check after it has that."""
-    if reserved.get("status") != "True":
-        return text(reserved, "reason") or "Pending", text(reserved, "message")
-    if _condition(status, "Admitted").get("status") == "True":
-        return "", ""
-    awaited = [check for check in rows(status, "admissionChecks") if check.get("state") != "Ready"]
-    told = (f"{text(check, 'name')} is {text(check, 'state')}: {text(check, 'message')}" for check in awaited)
-    return ("AdmissionCheck", "; ".join(part.removesuffix(": ") for part in told)) if awaited else ("", "")
+    wait, message = find_wait(reserved, _condition(status, "Admitted"), rows(status, "admissionChecks"))
+    eviction = text(evicted, "reason") or "Evicted" if is_evicted else ""
+    return KueueView(meta, wait, eviction, text(evicted, "message") if is_evicted else message)
 
 
 ChildView = PodView | JobView | WorkloadView | WorkflowView | RevisionView | RouteView | KueueView | PlainView

@@ -55,7 +55,7 @@ def read_metric(metrics: list[str], name: str) -> float:
 
 
 def test_training_has_its_profile_its_evidence_and_its_result(objects: Objects, operator: OperatorProcess):
-    ends = {"message": '{"accuracy": 0.91}', "duration": "1s"}
+    ends = {"message": '{"accuracy": 0.91}'}
     objects.workflow("learn", run("train", ends=ends, description=TRAINING, outputs=["accuracy"]))
     row = objects.finished("learn")["status"]["steps"]["train"]
     assert row["outputs"] == {"accuracy": 0.91}
@@ -71,7 +71,18 @@ def test_training_has_its_profile_its_evidence_and_its_result(objects: Objects, 
     metrics = operator.metrics()
     assert 'vapora_ml_detections_total{ml_class="gpuRequired",source="description"} 1.0' in metrics
     assert 'vapora_gpu_jobs_total{outcome="success"} 1.0' in metrics
-    assert "vapora_gpu_queue_wait_seconds_count 1.0" in metrics
+
+
+def test_a_job_that_was_seen_to_run_is_counted_with_what_it_waited_and_used(
+    objects: Objects, operator: OperatorProcess
+):
+    objects.workflow("counted", run("train", ends=FOREVER, description=TRAINING))
+    await_step(objects, "counted", "train", state="Running")
+    objects.patch("Workflow", "counted", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
+    objects.finished("counted")
+    metrics = operator.metrics()
+    assert read_metric(metrics, "vapora_gpu_queue_wait_seconds_count") >= 1
+    assert read_metric(metrics, 'vapora_gpu_jobs_total{outcome="cancelled"}') >= 1
     assert all(read_metric(metrics, f'vapora_gpu_seconds_total{{kind="{kind}"}}') > 0 for kind in ("requested", "used"))
 
 
