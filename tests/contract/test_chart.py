@@ -15,7 +15,7 @@ CHART = ROOT / "charts" / "vapora"
 KUBERNETES = "1.36"
 VALUES = sorted(path.name for path in CHART.glob("values*.yaml"))
 SAME = {"values.yaml": "default", "values-dev.yaml": "dev", "values-prod.yaml": "production"}
-HASHED = re.compile(r"^(vapora-nats)-[a-z0-9]{10}$")
+HASHED = re.compile(r"^(vapora-nats|vapora-gpu)-[a-z0-9]{10}$")
 
 
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
@@ -48,10 +48,11 @@ def _normalize(obj: Json) -> Json:
 
 
 def _normalize_node(node: Json) -> Json:
-    """Patches of kustomize change the order of volumes, which means nothing."""
+    """Patches of kustomize change the order of volumes, mounts and variables; none of ours rests on one behind it."""
     hidden = {key: HASHED.sub(r"\1-HASH", value) if isinstance(value, str) else value for key, value in node.items()}
-    if isinstance(hidden.get("volumes"), list):
-        hidden["volumes"] = sorted(hidden["volumes"], key=lambda volume: volume["name"])
+    for key in {"volumes", "volumeMounts", "env"} & hidden.keys():
+        if isinstance(hidden[key], list):
+            hidden[key] = sorted(hidden[key], key=lambda one: one["name"])
     return hidden
 
 

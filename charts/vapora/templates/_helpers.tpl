@@ -31,6 +31,14 @@ app.kubernetes.io/part-of: vapora
 vapora-nats-{{ .Files.Get "objects/nats.conf" | sha256sum | trunc 10 }}
 {{- end }}
 
+{{- define "vapora.gpuSettings" -}}
+{{- if .Values.gpu }}{{ toPrettyJson .Values.gpu }}{{ else }}{{ .Files.Get "objects/gpu.json" }}{{ end }}
+{{- end }}
+
+{{- define "vapora.gpuConfig" -}}
+vapora-gpu-{{ include "vapora.gpuSettings" . | sha256sum | trunc 10 }}
+{{- end }}
+
 {{- define "vapora.claim" -}}
 apiVersion: v1
 kind: PersistentVolumeClaim

@@ -81,7 +81,7 @@ class UserApi(KubernetesApi):
         groups = info.get("groups")
         return text(info, "username"), frozenset(groups) if isinstance(groups, list) else frozenset()
 
-    async def read_log(
+    async def follow_log(
         self, key: Key, container: str, *, since: str, tail: int | None, is_followed: bool
     ) -> AsyncGenerator[str]:
         """Yields the lines of a container's log, each behind its time; from `since` on (RFC 3339), where that is given.

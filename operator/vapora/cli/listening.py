@@ -75,7 +75,7 @@ class _Listener:
 
     async def _print_new(self, key: Key, place: tuple[str, str], title: str) -> None:
         last = self.lasts.get(place, "")
-        lines = self.api.read_log(key, place[1], since=last, tail=self.tail, is_followed=self.is_followed)
+        lines = self.api.follow_log(key, place[1], since=last, tail=self.tail, is_followed=self.is_followed)
         async for line in lines:
             stamp, _, said = line.partition(" ")
             if stamp > last:
