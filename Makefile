@@ -33,14 +33,16 @@ lint: setup ## Style, formatting, types, layers
 	lint-imports --config pyproject.toml
 
 .PHONY: generate
-generate: setup ## Write what is generated: CRDs, API reference, install.yaml
+generate: setup ## Write what is generated: CRDs, references of API and metrics, install.yaml
 	python -m vapora.api.generate
+	python -m vapora.adapters.metric_docs
 	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
 	   kubectl kustomize kustomize/overlays/default; } > manifests/install.yaml
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
+	python -m vapora.adapters.metric_docs --check
 	@{ echo '# Rendered from kustomize/overlays/default by `make generate`. Do not edit.'; \
 	   kubectl kustomize kustomize/overlays/default; } | diff -u manifests/install.yaml - \
 	   || { echo 'manifests/install.yaml is not current: run make generate'; exit 1; }

@@ -20,6 +20,7 @@ from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.api.kinds import KINDS
 from vapora.composition import Callers, Fleet
+from vapora.controller.census import Census
 from vapora.controller.collect import Collector
 from vapora.controller.definitions import find_obstacle
 from vapora.controller.events import EventRecorder
@@ -92,6 +93,7 @@ class Operator:
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
+        metrics.observe_domain(Census(store, clock).count, by_pool=settings.pool_metrics)
 
     def _build_fleet(
         self, api: KubernetesApi, gate: ProviderGate, graph: KnowledgeGraph | None, triggers: TriggerReader
@@ -110,6 +112,7 @@ class Operator:
             api,
             queue,
             meter=self._metrics,
+            tracer=None,
             broker=self._broker,
             graph=graph,
             performer=performer,
@@ -128,6 +131,7 @@ class Operator:
             is_alive=self.find_fault,
             is_ready=self.find_hindrance,
             metrics=self._metrics.render,
+            queue=self._queue.describe,
         ):
             try:
                 async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,11 +31,13 @@ from vapora.controller.bystanders import Bystanders
 from vapora.controller.capacities import Capacities
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
+from vapora.controller.domain_meter import DomainMeter
 from vapora.controller.expectations import Expectations
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
+from vapora.controller.milestones import Herald, Tracer
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
@@ -76,6 +79,10 @@ log = logging.getLogger(__name__)
 _DRAIN_PAUSE_SECONDS = 0.05
 _AWAY_PAUSE_SECONDS = 2.0
 _DRAIN_SECONDS = 3 * RESULTS_ACK_WAIT_SECONDS  # what a process that died has read comes again after one
+
+
+class FleetMeter(Meter, DomainMeter, Protocol):
+    """Counts what the engine does, and what becomes of runs and pools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,8 @@ class Fleet:
         api: KubeApi,
         queue: WorkQueue,
         *,
-        meter: Meter,
+        meter: FleetMeter,
+        tracer: Tracer | None,
         broker: TaskBroker | None,
         graph: KnowledgeGraph | None,
         performer: Performer,
@@ -150,6 +158,7 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
+        self._meter, self._tracer = meter, tracer
         self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
         self._expectations = Expectations(graph, kit.clock)
         self._recorder = self._build_recorder(graph, meter)
@@ -159,10 +168,10 @@ class Fleet:
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
         self._outstanding = Outstanding()
-        self._depths = Depths(broker, kit.store, queue.add, kit.clock)
+        self._depths = Depths(broker, kit.store, queue.add, kit.clock, meter)
         self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
         self._pools = PoolViews(kit.store, self._depths)
-        self._triggers = Triggers(triggers, queue.add, kit.clock, jitter)
+        self._triggers = Triggers(triggers, queue.add, kit.clock, jitter, meter)
         self._autoscalers = Autoscalers(api, kit.store, queue.add, kit.clock)
         self._backlog = Backlog(self._pools.list, self._outstanding.count, queue.add, kit.clock)
         self._tasks, _ = load_task_types()
@@ -181,7 +190,7 @@ class Fleet:
         self._workflows = self._build_workflows(api, meter, collector)
         self._nats_url = settings.nats_url
 
-    def _build_workflows(self, api: KubeApi, meter: Meter, collector: Collector) -> WorkflowReconciler:
+    def _build_workflows(self, api: KubeApi, meter: FleetMeter, collector: Collector) -> WorkflowReconciler:
         kit, keeper = self._kit, Keeper(api, self._kit.executor)
         return WorkflowReconciler(
             kit,
@@ -202,6 +211,7 @@ class Fleet:
             requests=RequestTimes(meter, kit.clock),
             capacities=self._capacities,
             gpu_times=GpuTimes(meter, kit.clock),
+            herald=Herald(meter, self._tracer),
             policy_problem=lambda: self._policies.problem,
             wake=self._queue.add,
             beside=asyncio.to_thread,
@@ -230,7 +240,7 @@ class Fleet:
                 "WorkflowTemplate": TemplateReconciler(
                     TemplateObserver(store, asyncio.to_thread), self._templates, self._kit
                 ),
-                "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
+                "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._meter, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
                 "Provider": ProviderReconciler(inventories, self._gate, self._kit),
                 "Pod": orphans,

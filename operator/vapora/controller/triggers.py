@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.durations import parse_duration
+from vapora.controller.domain_meter import DomainMeter
 from vapora.controller.ports import Clock, TriggerReader
 from vapora.core.agentpool.broker import QueueDepth
-from vapora.core.agentpool.depth import Unknown
+from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.readings import Reading
 from vapora.core.agentpool.triggers import Probe, TriggerUnreadable, find_account, list_probes
 from vapora.core.calls import Account
@@ -41,9 +42,15 @@ class Triggers:
     """Keeps the newest reading of each trigger, and has each pool looked at of which one changed."""
 
     def __init__(
-        self, reader: TriggerReader, enqueue: Callable[[Key], None], clock: Clock, jitter: Callable[[], float]
+        self,
+        reader: TriggerReader,
+        enqueue: Callable[[Key], None],
+        clock: Clock,
+        jitter: Callable[[], float],
+        meter: DomainMeter,
     ) -> None:
         self._reader = reader
+        self._meter = meter
         self._enqueue = enqueue
         self._clock = clock
         self._jitter = jitter
@@ -93,9 +100,16 @@ class Triggers:
             self._enqueue(key)
 
     async def _read(self, account: Account, probe: Probe) -> QueueDepth:
+        async with self._free:
+            started = self._clock.monotonic()
+            depth = await self._try_to_read(account, probe)
+        is_known = isinstance(depth.queued, Known)
+        self._meter.trigger_read(probe.type, self._clock.monotonic() - started, is_known=is_known)
+        return depth
+
+    async def _try_to_read(self, account: Account, probe: Probe) -> QueueDepth:
         try:
-            async with self._free:
-                return await self._reader.read(account, probe)
+            return await self._reader.read(account, probe)
         except TriggerUnreadable as problem:
             unknown = Unknown(str(problem))
         except Exception as defect:  # noqa: BLE001  # a defect of one reading must not stop the others, nor end the term
