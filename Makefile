@@ -52,7 +52,7 @@ test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
 	pytest tests/learning -n 0
 	pytest tests/simulation -n 2
-	pytest tests/integration -n 2 --dist loadfile
+	pytest tests/integration -n 2 --dist loadfile --every-metric
 	pytest tests/chaos -n 2 --dist loadfile
 
 .PHONY: chaos-full

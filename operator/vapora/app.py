@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from vapora.adapters.kube_config import Credentials, load_configuration, read_cr
 from vapora.adapters.kube_informer import KubeInformer
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
+from vapora.adapters.otlp import build_tracer
 from vapora.api.kinds import KINDS
 from vapora.composition import Callers, Fleet
 from vapora.controller.census import Census
@@ -29,6 +31,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
+from vapora.controller.milestones import Tracer
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
 from vapora.controller.ports import KnowledgeGraph, TriggerReader
@@ -68,10 +71,11 @@ class Operator:
         callers: Callers,
         graph: KnowledgeGraph | None,
         metrics: Metrics,
+        tracer: Tracer | None,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
         self._settings = settings
-        self._metrics = metrics
+        self._metrics, self._tracer = metrics, tracer
         self._clock = clock = SystemClock()
         self._store = store = Store()
         self._queue = queue = WorkQueue(clock, random.random)
@@ -112,7 +116,7 @@ class Operator:
             api,
             queue,
             meter=self._metrics,
-            tracer=None,
+            tracer=self._tracer,
             broker=self._broker,
             graph=graph,
             performer=performer,
@@ -217,9 +221,12 @@ async def run_operator(settings: Settings) -> None:
         password = settings.graph_password.get_secret_value() if settings.graph_password else None
         graph = build_graph(settings.graph_url, password) if settings.graph_url else None
         callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
+        tracer = build_tracer(os.environ, "vapora-operator", version("vapora-operator"))
         try:
             await Operator(
-                settings, api, lease_api, callers, graph, metrics, lambda: read_credentials(configuration)
+                settings, api, lease_api, callers, graph, metrics, tracer, lambda: read_credentials(configuration)
             ).run()
         finally:
             await callers.close()
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
