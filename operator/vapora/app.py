@@ -43,6 +43,7 @@ from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
 from vapora.core.plan import Key
+from vapora.core.views import child, text
 from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,12 @@ class Operator:
         self._fleet = self._build_fleet(api, gate, graph, callers.triggers)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
-            queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
+            queue,
+            self._controllers.reconcilers,
+            clock=clock,
+            meter=metrics,
+            workers=settings.workers,
+            find_uid=self._find_uid,
         )
         self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take)
         self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
@@ -161,6 +167,9 @@ class Operator:
         if not self._resync.is_synced:
             return "our own kinds are not listed yet"
         return None if self._informers.is_synced else "the children are not listed yet"
+
+    def _find_uid(self, key: Key) -> str:
+        return text(child(self._store.get(key) or {}, "metadata"), "uid")
 
     def _wake(self, uid: str) -> None:
         """Has one of our objects looked at, if it is still there."""

@@ -38,6 +38,7 @@ class Herald:
         self._count(found)
         if self._tracer is not None and (found.run or found.steps or found.tries):
             self._tracer.take(build_spans(run.identity, found))
+        _log(run.identity, found)
         if run.status.phase is not run.written.phase:
             _log_turn(run.identity, run.status.phase, run.status.reason)
 
@@ -72,8 +73,26 @@ def _seconds(started: datetime, finished: datetime) -> float:
     return max((finished - started).total_seconds(), 0.0)
 
 
+def _log(identity: Identity, found: Milestones) -> None:
+    """Tells of each try and step that ended, where somebody wants to know as much."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    for done in (ended.execution for ended in found.tries):
+        told = {"step": done.step, "item": done.item, "attempt": done.try_, "outcome": done.outcome}
+        log.debug("an attempt ended", extra={**_name(identity), **told, "reason": done.reason})
+    for step in found.steps:
+        log.debug("a step ended", extra={**_name(identity), "step": step.name, "outcome": step.outcome})
+
+
 def _log_turn(identity: Identity, phase: Phase, reason: str) -> None:
     if log.isEnabledFor(logging.INFO):
-        extra = {"workflow": identity.name, "namespace": identity.namespace, "phase": str(phase)}
-        extra |= {"trace_id": build_trace_id(identity.uid)} | ({"reason": reason} if reason else {})
+        extra = {**_name(identity), "phase": str(phase)} | ({"reason": reason} if reason else {})
         log.info("the workflow turned", extra=extra)
+
+
+def _name(identity: Identity) -> dict[str, object]:
+    return {
+        "workflow": identity.name,
+        "namespace": identity.namespace,
+        "trace_id": build_trace_id(identity.uid),
+    }

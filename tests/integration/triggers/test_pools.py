@@ -92,7 +92,7 @@ def test_a_trigger_that_cannot_be_read_is_named_and_moves_nothing_while_others_g
     assert "s3cr3t" not in here.kubectl("get", "agentpools,events", "-o", "json")
     gate.set()
     site.answers("/slow", (200, {"waiting": 0}))
-    here.await_said("AgentPool", "slow", "MetricsAvailable", "True MetricsRead")
+    here.await_said("AgentPool", "slow", "MetricsAvailable", "True MetricsRead", within=60)  # it may rest for 30 s
     here.await_status("AgentPool", "slow", desiredReplicas=1)
 
 

@@ -88,7 +88,10 @@ def find_milestones(
     if isinstance(definition, SpecProblem):
         return Milestones(_find_run_end(created_at, before, after))
     began = after.restarted_at or created_at
-    changed = [(name, before.step(name), step) for name, step in after.steps.items() if step is not before.step(name)]
+    known = before.steps
+    changed = [
+        (name, known.get(name, WAITING), step) for name, step in after.steps.items() if step is not known.get(name)
+    ]
     return Milestones(
         run=_find_run_end(created_at, before, after),
         steps=tuple(_find_step_ends(definition, changed)),
