@@ -11,11 +11,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from examples.demo import wave
+from examples.demo import choice, wave
 from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
 from examples.demo.messages import Messages
 from examples.demo.screen import Screen
@@ -26,6 +26,7 @@ from examples.demo.watching import Watcher
 from tests.cluster import FLEET_NODES, GPU, EmbeddedCluster, Supervisor, wait_until
 
 from vapora.adapters.sqlite_graph import SqliteGraph
+from vapora.core.learning.execution import Execution
 
 ROOT = Path(__file__).parents[2]
 BACKLOG = "examples/demo/backlog"
@@ -58,7 +59,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
         "A real Kubernetes API server, scheduler, controller manager and etcd, and a real NATS server.\n"
         "Simulated: the nodes, and so the containers. The agents of pools are real: local processes on the SDK."
     )
-    images = {**AGENT_IMAGES, **wave.AGENT_IMAGES, **IMAGES}
+    images = {**AGENT_IMAGES, **wave.AGENT_IMAGES, **choice.AGENT_IMAGES, **IMAGES}
     machines = EmbeddedCluster(nodes=(*FLEET_NODES, GPU), agent_images=images)
     with machines as cluster, Supervisor("vapora-demo-") as processes, Messages() as messages:
         graph = processes.folder / "graph.db"
@@ -73,6 +74,7 @@ def run(screen: Screen, *, broken: str | None, ready_within: float) -> None:
             approve(screen, cluster)
             retry(screen, cluster)
             roll_back(screen, cluster)
+            choice.choose(screen, cluster)
             screen.heading("What there is now")
             kubectl(screen, cluster, "get", "workflow,agentpool,taskserv", "-A")
             learned(screen, graph)
@@ -163,22 +165,26 @@ def learned(screen: Screen, graph: Path) -> None:
     """Says what the knowledge graph has recorded."""
     screen.heading("What the knowledge graph has learned")
 
-    async def read() -> tuple[int, list]:
+    pools = [f"{AGENTS}/{name}" for name in ("developer", *choice.POOLS)]
+
+    async def read() -> tuple[int, Mapping[str, Sequence[Execution]]]:
         store = SqliteGraph(graph)
         await store.open()
         try:
-            return await store.count(), list(await store.get_agent_executions(f"{AGENTS}/developer", 100))
+            return await store.count(), await store.get_executions_of_agents(pools, 100)
         finally:
             await store.close()
 
     wait_until(lambda: asyncio.run(read())[0] >= 42, "every try is recorded", within=10)
     count, tasks = asyncio.run(read())
-    seconds = sum(execution.latency.total_seconds() for execution in tasks) / len(tasks)
-    outcomes = Counter(execution.outcome for execution in tasks)
-    screen.note(
-        f"{count} executions; of {AGENTS}/developer at work of type {tasks[0].task_type!r}: "
-        f"{outcomes['success']} of {len(tasks)} succeeded, {seconds:.1f} s each from assignment to answer."
-    )
+    screen.note(f"{count} executions, among them:")
+    for pool, executions in tasks.items():
+        seconds = sum(execution.latency.total_seconds() for execution in executions) / len(executions)
+        outcomes = Counter(execution.outcome for execution in executions)
+        screen.note(
+            f"  {pool} at work of type {executions[0].task_type!r}: {outcomes['success']} of {len(executions)} "
+            f"succeeded, {seconds:.1f} s each from assignment to answer"
+        )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 
 from vapora.adapters.clock import SystemClock
@@ -17,6 +18,8 @@ from vapora.adapters.kopf_frame import KopfFrame
 from vapora.adapters.kube_client import TRIES, KubernetesApi
 from vapora.adapters.kube_config import Credentials, load_configuration, read_credentials
 from vapora.adapters.kube_informer import KubeInformer
+from vapora.adapters.learning_metrics import LearningMetrics
+from vapora.adapters.metered_graph import MeteredGraph
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
 from vapora.adapters.otlp import build_tracer
@@ -73,10 +76,11 @@ class Operator:
         graph: KnowledgeGraph | None,
         metrics: Metrics,
         tracer: Tracer | None,
+        learning_metrics: LearningMetrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
         self._settings = settings
-        self._metrics, self._tracer = metrics, tracer
+        self._metrics, self._learning_metrics, self._tracer = metrics, learning_metrics, tracer
         self._clock = clock = SystemClock()
         self._store = store = Store()
         self._queue = queue = WorkQueue(clock, random.random)
@@ -104,6 +108,7 @@ class Operator:
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
         metrics.observe_domain(Census(store, clock).count, by_pool=settings.pool_metrics)
+        self._fleet.observe(learning_metrics)
 
     def _build_fleet(
         self, api: KubernetesApi, gate: ProviderGate, graph: KnowledgeGraph | None, triggers: TriggerReader
@@ -123,6 +128,7 @@ class Operator:
             queue,
             meter=self._metrics,
             tracer=self._tracer,
+            learning_meter=self._learning_metrics,
             broker=self._broker,
             graph=graph,
             performer=performer,
@@ -228,13 +234,17 @@ async def run_operator(settings: Settings) -> None:
         if obstacle := await find_obstacle(api):
             raise CannotStart(obstacle)
         password = settings.graph_password.get_secret_value() if settings.graph_password else None
-        graph = build_graph(settings.graph_url, password) if settings.graph_url else None
+        url = settings.graph_url
+        learning_metrics = LearningMetrics(metrics.registry)
+        graph = MeteredGraph(build_graph(url, password), learning_metrics, SystemClock()) if url else None
         callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
         tracer = build_tracer(os.environ, "vapora-operator", version("vapora-operator"))
         try:
-            await Operator(
-                settings, api, lease_api, callers, graph, metrics, tracer, lambda: read_credentials(configuration)
-            ).run()
+            credentials = partial(read_credentials, configuration)
+            operator = Operator(
+                settings, api, lease_api, callers, graph, metrics, tracer, learning_metrics, credentials
+            )
+            await operator.run()
         finally:
             await callers.close()
             if tracer is not None:

@@ -18,6 +18,7 @@ from vapora.adapters.graph_caller import GraphCaller
 from vapora.adapters.http_caller import HttpCaller
 from vapora.adapters.kube_caller import KubeCaller
 from vapora.adapters.kube_client import KubernetesApi
+from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.mail_caller import MailCaller
 from vapora.adapters.nats_streams import RESULTS_ACK_WAIT_SECONDS
 from vapora.adapters.resolver import Resolver
@@ -37,6 +38,7 @@ from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
+from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.milestones import Herald, Tracer
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
@@ -149,6 +151,7 @@ class Fleet:
         *,
         meter: FleetMeter,
         tracer: Tracer | None,
+        learning_meter: LearningMeter,
         broker: TaskBroker | None,
         graph: KnowledgeGraph | None,
         performer: Performer,
@@ -163,10 +166,11 @@ class Fleet:
         self._expectations = Expectations(graph, kit.clock)
         self._recorder = self._build_recorder(graph, meter)
         kept = {"days": settings.graph_keep_days, "executions": settings.graph_keep_executions}
-        self._retention = Retention(graph, kit.clock, **kept) if graph else None
+        self._learning_meter = learning_meter
+        self._retention = Retention(graph, kit.clock, learning_meter, **kept) if graph else None
         self._performer, self._gate = performer, gate
         self._inbox = Inbox()
-        self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter)
+        self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter, kit.clock)
         self._outstanding = Outstanding()
         self._depths = Depths(broker, kit.store, queue.add, kit.clock, meter)
         self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
@@ -213,6 +217,7 @@ class Fleet:
             gpu_times=GpuTimes(meter, kit.clock),
             herald=Herald(meter, self._tracer),
             policy_problem=lambda: self._policies.problem,
+            learning_meter=self._learning_meter,
             wake=self._queue.add,
             beside=asyncio.to_thread,
         )
@@ -278,6 +283,16 @@ class Fleet:
             await self._broker.connect()
         if self._graph is not None:
             await self._graph.open()
+
+    def observe(self, metrics: LearningMetrics) -> None:
+        """Shows at each scrape how recording and learning stand, where there is a knowledge graph."""
+        if (graph := self._graph) is not None and (recorder := self._recorder) and (learning := self._learning):
+            metrics.observe(
+                waiting=lambda: recorder.pending,
+                lag=lambda: recorder.lag,
+                connections=lambda: graph.connections,
+                trends=lambda: learning.trends,
+            )
 
     async def drain_results(self) -> None:
         """Waits a while until the answers that wait have come in: what was answered must not be asked again."""

@@ -41,7 +41,10 @@ READERS = {
 }
 ALL = [(path, obj) for path, obj in (*list_samples(), *list_documented()) if obj["apiVersion"] == API_VERSION]
 DEMO_OBJECTS = [
-    (DEMO / name, obj) for name in ("backlog", "wave") for obj in render_objects(DEMO / name) if obj["kind"] in READERS
+    (DEMO / name, obj)
+    for name in ("backlog", "wave", "choice")
+    for obj in render_objects(DEMO / name)
+    if obj["kind"] in READERS
 ]
 FLEET = render_objects(SAMPLES / "fleet")
 

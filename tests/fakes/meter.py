@@ -76,5 +76,14 @@ class FakeMeter:
     def trigger_read(self, kind: str, seconds: float, *, is_known: bool) -> None:
         self.seen["trigger", kind, "known" if is_known else "unknown"] += 1
 
+    def assigned(self, reason: str, *, is_from_memory: bool) -> None:
+        self.seen["assigned", reason, "from memory" if is_from_memory else "read"] += 1
+
+    def graph_queried(self, query: str, seconds: float, *, is_answered: bool) -> None:
+        self.seen["queried", query, "answered" if is_answered else "unavailable"] += 1
+
+    def graph_measured(self, size: int) -> None:
+        self.seen["measured",] += 1
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

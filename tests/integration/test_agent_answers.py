@@ -144,6 +144,36 @@ async def test_an_answer_that_cannot_be_used_fails_its_step_and_no_other(here: O
     assert here.step("good", "task")["outputs"] == {"text": "well"}
 
 
+CLAIMS = b'"quality": 7, "costCents": -3, "tokens": {"prompt": -1}, "finishedAt": "9999-12-31T23:59:59-12:00"'
+
+
+async def test_an_answer_counts_although_what_is_said_of_it_cannot_be(
+    here: Objects, client: Client, operator: OperatorProcess
+) -> None:
+    before = read_clamped(operator)
+    here.workflow("run", task(outputs=["text"], retry={"maxAttempts": 2, "initialDelay": "100ms"}))
+    for outcome in (b'"failure"', b'"success", "output": {"text": "well"}'):
+        (message,) = await take(client, here, 1)
+        name = read_id(message).encode()
+        await answer(client, here, name.decode(), b'{"id": "%s", "outcome": %s, %s}' % (name, outcome, CLAIMS))
+        await acknowledge(client, message)
+    here.await_status("Workflow", "run", phase="Succeeded")
+    step = here.step("run", "task")
+    assert (step["outputs"], step["tries"]) == ({"text": "well"}, 2)
+    assert step["finishedAt"] < "9999"
+    assert read_clamped(operator) == {field: before.get(field, 0.0) + 2 for field in FIELDS}
+
+
+FIELDS = ("quality", "tokens", "cost_cents", "finished")
+
+
+def read_clamped(operator: OperatorProcess) -> dict[str, float]:
+    """Count the values that could not be, by field."""
+    found = {line.split()[0]: float(line.split()[1]) for line in operator.metrics() if not line.startswith("#")}
+    counts = {field: found.get(f'vapora_executions_clamped_total{{field="{field}"}}') for field in FIELDS}
+    return {field: count for field, count in counts.items() if count is not None}
+
+
 async def test_an_answer_to_no_task_is_dropped_and_counted_and_the_right_one_still_counts(
     here: Objects, client: Client, operator: OperatorProcess
 ) -> None:

@@ -32,6 +32,10 @@ class GraphPort:
     def problem(self) -> str | None:
         return None
 
+    @property
+    def connections(self) -> int:
+        return 1
+
     async def record(self, executions: Sequence[Execution]) -> None:
         graph = self._graph
         await asyncio.sleep(graph.chance.random() * 0.02)
@@ -89,6 +93,9 @@ class GraphPort:
 
     async def import_(self, lines: AsyncIterable[str]) -> int:
         return len([line async for line in lines])
+
+    async def measure(self) -> int | None:
+        return None
 
     async def count(self) -> int:
         return len(self._graph.rows)

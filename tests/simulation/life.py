@@ -23,6 +23,7 @@ from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
+from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
 from vapora.controller.ports import ApiError, JsonObject
@@ -165,7 +166,7 @@ class ApiPort:
                 yield obj
 
 
-class _Meter(FleetMeter):
+class _Meter(FleetMeter, LearningMeter):
     """Hears everything; nobody asks it."""
 
 
@@ -230,6 +231,7 @@ class Life:
             queue,
             meter=meter,
             tracer=None,
+            learning_meter=meter,
             broker=broker,
             graph=graph,
             performer=performer,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _EFFECTS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _WORK = (0.1, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14400, 86400)
@@ -104,6 +106,27 @@ _POOLS = (
     Metric("agent_duration_seconds", "histogram", "How long a task of an agent took.", (), _WORK),
 )
 _LEARNING = (
+    Metric("assignments_total", "counter", "Tasks given to a pool, by what decided.", ("reason",)),
+    Metric("exploration_total", "counter", "Tasks given to the pool of which least was known."),
+    Metric(
+        "expertise_trend",
+        "gauge",
+        "Kinds of work at which pools get better, worse or neither, of each pool the ten most frequent.",
+        ("direction",),
+    ),
+    Metric("graph_hits_total", "counter", "Tasks given by history that was in memory."),
+    Metric("graph_queries_total", "counter", "What the knowledge graph was asked.", ("query", "result")),
+    Metric(
+        "graph_query_seconds",
+        "histogram",
+        "How long the knowledge graph took to answer, or to keep executions.",
+        ("query",),
+        _FAST,
+    ),
+    Metric("graph_outbox_depth", "gauge", "Executions that wait to be recorded."),
+    Metric("graph_outbox_lag_seconds", "gauge", "How long the oldest of them waits."),
+    Metric("graph_connections", "gauge", "Connections to the knowledge graph."),
+    Metric("graph_size_bytes", "gauge", "What the knowledge graph has on disk, looked at once an hour."),
     Metric("executions_clamped_total", "counter", "Values of executions that cannot be and were bounded.", ("field",)),
 )
 _GPU = (
@@ -131,3 +154,21 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
 }
 METRICS: Mapping[str, Metric] = {metric.name: metric for group in GROUPS.values() for metric in group}
 POOL_LABELS = ("namespace", "pool")
+
+
+def build_counter(name: str, registry: CollectorRegistry) -> Counter:
+    """Builds a counter as it is declared."""
+    metric = METRICS[name]
+    return Counter(metric.series, metric.meaning, metric.labels, registry=registry)
+
+
+def build_gauge(name: str, registry: CollectorRegistry) -> Gauge:
+    """Builds a gauge as it is declared."""
+    metric = METRICS[name]
+    return Gauge(metric.series, metric.meaning, metric.labels, registry=registry)
+
+
+def build_histogram(name: str, registry: CollectorRegistry) -> Histogram:
+    """Builds a histogram as it is declared."""
+    metric = METRICS[name]
+    return Histogram(metric.series, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry)

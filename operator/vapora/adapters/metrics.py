@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from operator import attrgetter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from vapora.adapters.metric_table import METRICS, POOL_LABELS
+from vapora.adapters.metric_table import METRICS, POOL_LABELS, build_counter, build_gauge, build_histogram
 from vapora.controller.domain_meter import Counts, PoolCount
 
 
@@ -23,7 +23,7 @@ class Metrics:
         Info("vapora", METRICS["info"].meaning, registry=self.registry).info({"version": version})
         self._reconciled = self._counter("reconcile_total")
         self._durations = self._histogram("reconcile_duration_seconds")
-        self._waits = self._distribution("workqueue_wait_seconds")
+        self._waits = build_histogram("workqueue_wait_seconds", self.registry)
         self._requeued = self._counter("workqueue_retries_total")
         self._watch_events = self._counter("watch_events_total")
         self._requests = self._counter("api_requests_total")
@@ -34,13 +34,13 @@ class Metrics:
         self._detections = self._counter("ml_detections_total")
         self._gpu_jobs = self._counter("gpu_jobs_total")
         self._gpu_seconds = self._counter("gpu_seconds_total")
-        self._gpu_waits = self._distribution("gpu_queue_wait_seconds")
+        self._gpu_waits = build_histogram("gpu_queue_wait_seconds", self.registry)
         self._clamped = self._counter("executions_clamped_total")
-        self._leader = self._gauge("leader")
+        self._leader = build_gauge("leader", self.registry)
         self._runs = self._histogram("workflow_duration_seconds")
         self._steps = self._counter("steps_total")
         self._step_seconds = self._histogram("step_duration_seconds")
-        self._step_waits = self._distribution("step_wait_seconds")
+        self._step_waits = build_histogram("step_wait_seconds", self.registry)
         self._retries = self._counter("retries_total")
         self._rollbacks = self._counter("rollbacks_total")
         self._approval_waits = self._histogram("approval_wait_seconds")
@@ -49,12 +49,12 @@ class Metrics:
         self._readings = self._histogram("scaler_latency_seconds")
         self._misreadings = self._counter("scaler_errors_total")
         self._tasks = self._counter("agent_invocations_total")
-        self._task_seconds = self._distribution("agent_duration_seconds")
+        self._task_seconds = build_histogram("agent_duration_seconds", self.registry)
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
         """Reads the queue's depth and the store's size at each scrape."""
-        self._gauge("workqueue_depth").set_function(depth)
-        self._gauge("store_objects").set_function(objects)
+        build_gauge("workqueue_depth", self.registry).set_function(depth)
+        build_gauge("store_objects", self.registry).set_function(objects)
 
     def observe_domain(self, count: Callable[[], Counts], *, by_pool: bool) -> None:
         """Has what there is counted at each scrape; `by_pool` names each pool, else all are added up."""
@@ -170,19 +170,10 @@ class Metrics:
 
     def _counter(self, name: str) -> Callable[..., Counter]:
         """Returns what finds the counter of given labels; its own search takes four times as long as counting."""
-        metric = METRICS[name]
-        return cache(Counter(metric.series, metric.meaning, metric.labels, registry=self.registry).labels)
+        return cache(build_counter(name, self.registry).labels)
 
     def _histogram(self, name: str) -> Callable[..., Histogram]:
-        return cache(self._distribution(name).labels)
-
-    def _distribution(self, name: str) -> Histogram:
-        metric = METRICS[name]
-        return Histogram(metric.series, metric.meaning, metric.labels, buckets=metric.buckets, registry=self.registry)
-
-    def _gauge(self, name: str) -> Gauge:
-        metric = METRICS[name]
-        return Gauge(metric.series, metric.meaning, metric.labels, registry=self.registry)
+        return cache(build_histogram(name, self.registry).labels)
 
 
 _POOL_NUMBERS: Mapping[str, Callable[[PoolCount], int]] = {
@@ -206,19 +197,19 @@ class _Census(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yields the gauges as they are now."""
         counts = self._count()
-        yield _build_gauge("workflows", {(phase,): number for phase, number in counts.workflows.items()})
-        yield _build_gauge("steps", {(state,): number for state, number in counts.steps.items()})
-        yield _build_gauge("workflow_idle_seconds", {(): counts.idle_seconds})
-        yield _build_gauge("pools_saturated", {(): counts.saturated})
+        yield _fill_gauge("workflows", {(phase,): number for phase, number in counts.workflows.items()})
+        yield _fill_gauge("steps", {(state,): number for state, number in counts.steps.items()})
+        yield _fill_gauge("workflow_idle_seconds", {(): counts.idle_seconds})
+        yield _fill_gauge("pools_saturated", {(): counts.saturated})
         for pool_name, read in _POOL_NUMBERS.items():
             by_pool: dict[tuple[str, ...], float] = {(pool.namespace, pool.pool): read(pool) for pool in counts.pools}
             if self._by_pool:
-                yield _build_gauge(pool_name, by_pool, POOL_LABELS)
+                yield _fill_gauge(pool_name, by_pool, POOL_LABELS)
             else:
-                yield _build_gauge(pool_name, {(): sum(by_pool.values())})
+                yield _fill_gauge(pool_name, {(): sum(by_pool.values())})
 
 
-def _build_gauge(
+def _fill_gauge(
     name: str, values: Mapping[tuple[str, ...], float], labels: tuple[str, ...] | None = None
 ) -> GaugeMetricFamily:
     metric = METRICS[name]

@@ -15,12 +15,13 @@ import asyncpg
 from vapora.adapters.graph_url import describe_address
 from vapora.adapters.group_commit import CLOSED, GroupCommit
 from vapora.adapters.sql_graph import Change, SqlGraph
-from vapora.adapters.sql_rows import Row
-from vapora.adapters.sql_statements import read_migrations
+from vapora.adapters.sql_rows import Row, read_number
+from vapora.adapters.sql_statements import LATEST_OF_POOLS, LATEST_OF_TASK_TYPE, read_migrations
 from vapora.core.learning.execution import GraphUnavailable
 
 SCHEMA = "vapora_graph"
 _READERS = 4
+_SIZE = "SELECT pg_total_relation_size('executions') + pg_total_relation_size('days')"
 _SECONDS = 10.0  # for one statement, and to connect
 _TRIES = 5
 _LOCK = int.from_bytes(b"graph")  # any number that is the same for all operators
@@ -51,6 +52,8 @@ class _Pool(Protocol):
 
     def terminate(self) -> None: ...
 
+    def get_size(self) -> int: ...
+
 
 class PostgresGraph(SqlGraph):
     """Is KnowledgeGraph over one database: one connection writes what came together, others read.
@@ -69,6 +72,15 @@ class PostgresGraph(SqlGraph):
         """Says why the store cannot be used; None while it can."""
         return self._writer.problem
 
+    @property
+    def connections(self) -> int:
+        """Is how many connections to the server are open."""
+        return self._pool.get_size() if self._pool is not None else 0
+
+    async def measure(self) -> int | None:
+        """Returns the bytes of the tables and their indexes."""
+        return read_number((await self._read(_SIZE))[0][0])
+
     async def open(self) -> None:
         """Opens the store; one that cannot be reached shows in `problem` and is tried again. An open one stays so."""
         await self._writer.start()
@@ -81,7 +93,12 @@ class PostgresGraph(SqlGraph):
     async def _change(self, changes: Sequence[Change]) -> None:
         await self._writer.write(changes, sum(len(rows) for _, rows in changes))
 
-    async def _read(self, statement: str, values: Row = ()) -> Sequence[Row]:
+    async def _read_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> Sequence[Row]:
+        if task_type is None:
+            return await self._read(LATEST_OF_POOLS, (limit, pools))
+        return await self._read(LATEST_OF_TASK_TYPE, (limit, pools, task_type))
+
+    async def _read(self, statement: str, values: Sequence[object] = ()) -> Sequence[Row]:
         if self._pool is None:
             raise GraphUnavailable(self.problem or CLOSED)
         try:
@@ -131,6 +148,7 @@ class PostgresGraph(SqlGraph):
                 timeout=_SECONDS,
                 command_timeout=_SECONDS,
                 server_settings=settings,
+                reset=_keep_session,
             )
             async with pool.acquire(timeout=_SECONDS) as connection:
                 await _migrate(connection)
@@ -153,6 +171,10 @@ class PostgresGraph(SqlGraph):
     def _describe(self, problem: BaseException) -> GraphUnavailable:
         words = " ".join(str(problem).split()) or f"no answer in {_SECONDS:.0f} s"
         return GraphUnavailable(f"{describe_address(self._url)}: {words}")
+
+
+async def _keep_session(_: _Connection) -> None:
+    """Leaves out what asyncpg asks of the server whenever a connection was used: nothing here changes a session."""
 
 
 async def _migrate(connection: _Connection) -> None:

@@ -24,7 +24,6 @@ from vapora.core.learning.execution import DAY, DailyAggregate, Execution, Known
 
 PRUNED_AT_ONCE = 2000
 _PAGE = 1000
-_MOST_POOLS = 400  # in one statement; SQLite takes 500 parts
 
 Change = tuple[str, Sequence[Row]]
 """A statement and the parameters of each time it is carried out."""
@@ -41,6 +40,10 @@ class SqlGraph(ABC):
     async def _change(self, changes: Sequence[Change]) -> None:
         """Makes changes durable in one transaction, perhaps with others'; raises GraphUnavailable."""
 
+    @abstractmethod
+    async def _read_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> Sequence[Row]:
+        """Returns the latest executions of each pool, of one task type or of all; raises GraphUnavailable."""
+
     async def record(self, executions: Sequence[Execution]) -> None:
         """Keeps executions by id, durably when it returns; what a repeated one does not say any more stays."""
         if executions:
@@ -54,7 +57,7 @@ class SqlGraph(ABC):
         self, pools: Sequence[str], task_type: str, limit: int
     ) -> Mapping[str, Sequence[Execution]]:
         """Returns the same for many pools by one query; each pool has its entry."""
-        return await self._read_latest(pools, (limit, task_type), has_task_type=True)
+        return await self._list_latest(pools, task_type, limit)
 
     async def get_agent_executions(self, pool: str, limit: int) -> Sequence[Execution]:
         """Returns the pool's latest executions, newest first."""
@@ -62,7 +65,7 @@ class SqlGraph(ABC):
 
     async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
         """Returns the same for many pools by one query; each pool has its entry."""
-        return await self._read_latest(pools, (limit,), has_task_type=False)
+        return await self._list_latest(pools, None, limit)
 
     async def get_daily_aggregates(
         self, pool: str | None, task_type: str | None, since: date
@@ -126,16 +129,11 @@ class SqlGraph(ABC):
         """Keeps what `export` gave and returns how many lines; raises ValueError that names a line which is none."""
         return await import_lines(lines, self.record, self._put_days)
 
-    async def _read_latest(
-        self, pools: Sequence[str], values: Row, *, has_task_type: bool
-    ) -> dict[str, list[Execution]]:
+    async def _list_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> dict[str, list[Execution]]:
         found: dict[str, list[Execution]] = {pool: [] for pool in pools}
-        names = list(found)
-        for first in range(0, len(names), _MOST_POOLS):
-            part = names[first : first + _MOST_POOLS]
-            for row in await self._read(sql.select_latest(len(part), has_task_type=has_task_type), (*values, *part)):
-                execution = read_execution(row)
-                found[execution.pool].append(execution)
+        for row in await self._read_latest(list(found), task_type, limit):
+            execution = read_execution(row)
+            found[execution.pool].append(execution)
         return found
 
     async def _read_page(self, after: str) -> Sequence[Execution]:

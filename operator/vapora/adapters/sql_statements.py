@@ -109,8 +109,17 @@ PUT_DAY = (
 )
 
 
+# The same for PostgreSQL, which would plan so many parts for longer than it takes to answer: ?1 is the limit, ?2 the
+# pools, ?3 the task type.
+LATEST_OF_POOLS, LATEST_OF_TASK_TYPE = (
+    "SELECT latest.* FROM unnest(?2::text[]) AS wanted (name) CROSS JOIN LATERAL "
+    f"({_SELECT} WHERE pool = wanted.name AND pool <> ''{of_type} {_LATEST} ?1) AS latest"
+    for of_type in ("", " AND task_type = ?3")
+)
+
+
 def select_latest(pools: int, *, has_task_type: bool) -> str:
-    """Returns the statement for many pools: ?1 is the limit, ?2 the task type if there is one, then the pools."""
+    """Returns SQLite's statement for many pools: ?1 is the limit, ?2 the task type if there is one, then the pools."""
     first = 3 if has_task_type else 2
     of_type = " AND task_type = ?2" if has_task_type else ""
     parts = (

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vapora.adapters.sql_graph import Change, SqlGraph
-from vapora.adapters.sql_rows import Row
+from vapora.adapters.sql_rows import Row, read_number
+from vapora.adapters.sql_statements import select_latest
 from vapora.adapters.sqlite_readers import SqliteReaders
 from vapora.adapters.sqlite_writer import SqliteWriter
 from vapora.core.learning.execution import GraphUnavailable
 
 _READER_THREADS = 2
+_MOST_POOLS = 400  # in one statement, which may have 500 parts
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 
 
 class SqliteGraph(SqlGraph):
@@ -33,6 +36,15 @@ class SqliteGraph(SqlGraph):
         """Says why the store cannot be used; None while it can."""
         return self._writer.problem
 
+    @property
+    def connections(self) -> int:
+        """Is how many connections to the file are open."""
+        return self._writer.is_open + self._readers.connections
+
+    async def measure(self) -> int | None:
+        """Returns the bytes of the file."""
+        return read_number((await self._read(_SIZE))[0][0])
+
     async def open(self) -> None:
         """Opens the store; one that cannot be opened shows in `problem` and is tried again. An open one stays so."""
         if self._executor is None:
@@ -48,6 +60,15 @@ class SqliteGraph(SqlGraph):
 
     async def _change(self, changes: Sequence[Change]) -> None:
         await self._writer.write(changes)
+
+    async def _read_latest(self, pools: Sequence[str], task_type: str | None, limit: int) -> Sequence[Row]:
+        values = (limit,) if task_type is None else (limit, task_type)
+        found: list[Row] = []
+        for first in range(0, len(pools), _MOST_POOLS):
+            part = pools[first : first + _MOST_POOLS]
+            statement = select_latest(len(part), has_task_type=task_type is not None)
+            found += await self._read(statement, (*values, *part))
+        return found
 
     async def _read(self, statement: str, values: Row = ()) -> Sequence[Row]:
         if self._executor is None or self.problem is not None:

@@ -41,6 +41,11 @@ class SqliteReaders:
         self._give(connection)
         return rows
 
+    @property
+    def connections(self) -> int:
+        """Is how many connections are open."""
+        return self._busy + len(self._idle)
+
     def open(self) -> None:
         """Lets readers in."""
         with self._changed:

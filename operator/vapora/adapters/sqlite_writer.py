@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 
 from vapora.adapters.sql_graph import Change
@@ -41,12 +42,8 @@ class _Write:
         """Is how many rows it changes, about."""
         return sum(len(rows) for _, rows in self.changes)
 
-    def finish(self, problem: GraphUnavailable | None) -> None:
-        """Tells the caller, from this thread, how it ended; a caller that is gone needs no answer."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self._settle, problem)
-
-    def _settle(self, problem: GraphUnavailable | None) -> None:
+    def settle(self, problem: GraphUnavailable | None) -> None:
+        """Tells the caller, in its own thread, how it ended; a caller that is gone needs no answer."""
         if self.done.done():
             return
         if problem is None:
@@ -75,6 +72,11 @@ class SqliteWriter:
         """Is true between start and stop."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def is_open(self) -> bool:
+        """Is true while the file can be written."""
+        return self._connection is not None
+
     def start(self) -> None:
         """Starts the thread, and waits for the first attempt to open the file."""
         if self.is_running:
@@ -93,7 +95,7 @@ class SqliteWriter:
         with contextlib.suppress(queue.Empty):
             while True:  # what came after the end
                 if late := self._queue.get_nowait():
-                    late.finish(GraphUnavailable(_CLOSED))
+                    _finish([late], GraphUnavailable(_CLOSED))
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Returns once the changes, all or none of them, are durable; raises GraphUnavailable."""
@@ -130,18 +132,26 @@ class SqliteWriter:
             return [], True
         if first is None:
             return [], False
-        writes, rows = [first], first.size
-        deadline = time.monotonic() + WINDOW_SECONDS
+        writes = [first]
+        is_wanted, has_room = self._drain(writes)
+        if is_wanted and has_room:
+            time.sleep(WINDOW_SECONDS)  # to be woken by each that comes meanwhile would cost more than to write it
+            is_wanted, _ = self._drain(writes)
+        return writes, is_wanted
+
+    def _drain(self, writes: list[_Write]) -> tuple[bool, bool]:
+        """Adds what waits; says False once nothing will come any more, and whether there is room for more."""
+        rows = sum(write.size for write in writes)
         while rows < BATCH_ROWS:
             try:
-                more = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                more = self._queue.get_nowait()
             except queue.Empty:
-                break
+                return True, True
             if more is None:
-                return writes, False
+                return False, False
             writes.append(more)
             rows += more.size
-        return writes, True
+        return True, False
 
     def _patience(self) -> float:
         if self._connection is None:
@@ -211,19 +221,31 @@ class SqliteWriter:
                     problem = GraphUnavailable(f"{self._path}: the file is gone or was replaced")
             if problem is not None:
                 self._fail(problem)
-        for write in writes:
-            write.finish(problem)
+        _finish(writes, problem)
 
     def _carry_out(self, connection: sqlite3.Connection, writes: Sequence[_Write]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement, rows in chain.from_iterable(write.changes for write in writes):
-                connection.executemany(statement, rows)
+            changes = chain.from_iterable(write.changes for write in writes)
+            for statement, alike in groupby(changes, key=itemgetter(0)):
+                connection.executemany(statement, chain.from_iterable(rows for _, rows in alike))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _finish(writes: Sequence[_Write], problem: GraphUnavailable | None) -> None:
+    """Tells callers how it ended; each loop is woken once."""
+    for loop in {write.loop for write in writes}:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_settle, [write for write in writes if write.loop is loop], problem)
+
+
+def _settle(writes: Sequence[_Write], problem: GraphUnavailable | None) -> None:
+    for write in writes:
+        write.settle(problem)
 
 
 def _identify(path: Path) -> FileIdentity | None:

@@ -55,6 +55,15 @@ class SurrealGraph:
         """Says why the store cannot be used; None while it can."""
         return self._writer.problem
 
+    @property
+    def connections(self) -> int:
+        """Is 1 while the database can be used: each request stands for itself."""
+        return int(self.problem is None)
+
+    async def measure(self) -> int | None:
+        """Returns None: SurrealDB does not say."""
+        return None
+
     async def open(self) -> None:
         """Opens the store; one that cannot be reached shows in `problem` and is tried again. An open one stays so."""
         await self._writer.start()

@@ -113,6 +113,8 @@ class FailedItem(StatusModel):
     """Why it failed."""
     message: Message | None = None
     """Why it failed, as a sentence."""
+    known_cause: Message | None = None
+    """How often this failure was seen before, and what solved it last."""
 
 
 class ItemsStatus(StatusModel):
@@ -146,6 +148,10 @@ class ItemsStatus(StatusModel):
     """Items that run or wait for their next try."""
     open: dict[str, OpenItems] = Field(default_factory=dict, max_length=10_000)
     """Ended items of whose last effect the outcome is not known, by the first of those that stand alike."""
+    pools: tuple[StatusLine, ...] = Field(
+        default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """The pools that items were given to, where another step has to be done by none of them."""
     open_refs: tuple[StatusLine, ...] = Field(
         default=(), max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )

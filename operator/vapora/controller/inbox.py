@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
-from vapora.controller.ports import Meter
+from vapora.controller.ports import Clock, Meter
 from vapora.controller.store import Store
 from vapora.core.agentpool.broker import Delivery
 from vapora.core.plan import Key
@@ -18,18 +18,19 @@ log = logging.getLogger(__name__)
 class Letterbox:
     """Sorts what comes from agents: to the inbox, or away and counted where nobody can wait for it."""
 
-    def __init__(self, store: Store, inbox: Inbox, enqueue: Callable[[Key], None], meter: Meter) -> None:
+    def __init__(self, store: Store, inbox: Inbox, enqueue: Callable[[Key], None], meter: Meter, clock: Clock) -> None:
         self._store = store
         self._inbox = inbox
         self._enqueue = enqueue
         self._meter = meter
+        self._clock = clock
 
     async def take(self, delivery: Delivery) -> None:
         """Keeps a result for its workflow; one that is of no workflow of the agent's namespace is dropped."""
         key = self._store.key_of(delivery.id.partition("/")[0])
         if key is not None and key.namespace == delivery.namespace:
             self._inbox.put(delivery)
-            for field in find_impossible(delivery.result):
+            for field in find_impossible(delivery.result, self._clock.now()):
                 self._meter.execution_clamped(field)
             self._enqueue(key)
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 
@@ -105,6 +105,11 @@ class Learning:
         for execution in executions:
             if self._histories.note(execution):
                 self._changed[execution.pool] = None
+
+    @property
+    def trends(self) -> Mapping[str, int]:
+        """Counts the kinds of work at which pools get better, worse or neither, as their statuses show it."""
+        return Counter(known.trend.direction for shown in self._shown.values() for known in shown.expertise.values())
 
     def find_shown(self, pool: Key) -> LearningProfile | None:
         """Returns what the status of a pool is to show; None where nothing is known yet, which is then looked up."""

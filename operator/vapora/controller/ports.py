@@ -199,6 +199,11 @@ class KnowledgeGraph(Protocol):
         """Says why the store cannot be used; None while it can."""
         ...
 
+    @property
+    def connections(self) -> int:
+        """Is how many connections to the store are open."""
+        ...
+
     async def record(self, executions: Sequence[Execution]) -> None:
         """Keeps executions by id, durably when it returns; what a repeated one does not say any more stays."""
         ...
@@ -244,6 +249,10 @@ class KnowledgeGraph(Protocol):
 
     async def count(self) -> int:
         """Returns how many executions are kept."""
+        ...
+
+    async def measure(self) -> int | None:
+        """Returns the bytes that it has on disk; None where the store does not say."""
         ...
 
     async def prune(self, before: datetime, keep: int) -> int:

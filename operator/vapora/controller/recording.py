@@ -65,6 +65,7 @@ class Recorder:
         self._meter = meter
         self._limit = limit
         self._outbox: OrderedDict[Key, dict[str, Execution]] = OrderedDict()
+        self._since: dict[Key, float] = {}
         self._count = 0
         self._durable: OrderedDict[str, None] = OrderedDict()
         self._waiters: dict[Key, set[asyncio.Future[None]]] = {}
@@ -84,6 +85,12 @@ class Recorder:
     def pending(self) -> int:
         """Is how many executions wait for the store."""
         return self._count
+
+    @property
+    def lag(self) -> float:
+        """Is for how many seconds the oldest of them waits; 0 where none does."""
+        oldest = next(iter(self._outbox), None)
+        return 0.0 if oldest is None else self._clock.monotonic() - self._since[oldest]
 
     def is_durable(self, execution_id: str) -> bool:
         """Whether the store has said, to this process, that it has the execution."""
@@ -118,12 +125,16 @@ class Recorder:
         it is known to be down.
         """
         known: dict[str, str] = {}
+        causes: dict[tuple[str, str], KnownCause | None] = {}
         if self.problem is not None:
             return known
         with contextlib.suppress(GraphUnavailable, TimeoutError):
             async with asyncio.timeout(wait):
                 for row in failed:
-                    cause = await self._store.find_known_cause(row.error_signature, row.namespace)
+                    error = (row.error_signature, row.namespace)
+                    if error not in causes:  # which many items may share
+                        causes[error] = await self._store.find_known_cause(*error)
+                    cause = causes[error]
                     known[row.id] = describe_known_cause(cause, row) if cause is not None else ""
         return known
 
@@ -158,6 +169,7 @@ class Recorder:
     def _put(self, execution: Execution) -> None:
         execution = self._clamp(execution)
         rows = self._outbox.setdefault(_key_of(execution), {})
+        self._since.setdefault(_key_of(execution), self._clock.monotonic())
         self._count += execution.id not in rows
         rows[execution.id] = execution
         self._durable.pop(execution.id, None)
@@ -197,7 +209,7 @@ class Recorder:
             self._count -= 1
             self._remember(execution.id)
             if not rows:
-                del self._outbox[key]
+                del self._outbox[key], self._since[key]
                 done.append(key)
         if not self._outbox:
             self._has_work.clear()

@@ -17,6 +17,7 @@ from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
+from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.milestones import Herald
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
@@ -80,6 +81,7 @@ class WorkflowReconciler:
         gpu_times: GpuTimes,
         herald: Herald,
         policy_problem: Callable[[], str | None],
+        learning_meter: LearningMeter,
         wake: Callable[[Key], None],
         beside: Beside = at_once,
     ) -> None:
@@ -99,8 +101,7 @@ class WorkflowReconciler:
         self._keeper, self._places, self._runs = keeper, places, runs
         self._expiry = Expiry(kit, api)
         self._requests, self._gpu_times, self._herald = requests, gpu_times, herald
-        self._capacities = capacities
-        self._beside = beside
+        self._capacities, self._beside, self._learning_meter = capacities, beside, learning_meter
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
@@ -245,21 +246,20 @@ class WorkflowReconciler:
     async def _carry_out(self, run: Run, observed: Observed, now: datetime) -> tuple[WorkflowPlan, dict[str, Problem]]:
         """Does what the plan says; where something is refused, plans again with that, and does what is new in it."""
         problems: dict[str, Problem] = {}
-        done: list[Action] = []
+        done, has_read = list[Action](), False
         while True:
             beside = self._choose(observed.definition)
             decided = await beside(partial(plan_workflow, observed, now))
             if decided.lacks and self._learning is not None:
-                learned = await self._learning.look_up(run.identity.namespace, decided.lacks)
+                has_read, learned = True, await self._learning.look_up(run.identity.namespace, decided.lacks)
                 observed = replace(observed, learned=learned)
                 decided = await beside(partial(plan_workflow, observed, now))
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
-            if not wanted:
-                return decided, problems
-            found = await self._kit.executor.execute(wanted)
-            if not found:
+            if not (found := await self._kit.executor.execute(wanted) if wanted else []):
+                for choice in decided.choices:
+                    self._learning_meter.assigned(choice.basis, is_from_memory=not has_read)
                 return decided, problems
             if any(isinstance(problem.action, Look) and problem.is_permanent for problem in found):
                 await self._check_loss(observed.workflow, run)

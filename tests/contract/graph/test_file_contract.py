@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import sqlite3
-import stat
-import subprocess
-from pathlib import Path
 
 import pytest
+from tests.contract.graph.disks import read_only, record_while_filling, small_disk
 from tests.contract.graph.stores import Store
 from tests.unit.learning.builders import an_execution
 
@@ -165,52 +162,3 @@ async def test_a_full_disk_is_a_problem_until_there_is_room(store, tmp_path):
             fill.unlink()
             await until_it_records(graph, an_execution(2))
             assert await graph.count() >= 2
-
-
-@contextlib.contextmanager
-def read_only(folder: Path):
-    """Makes a folder that cannot be written; yields what changes that. The superuser needs a mount for it."""
-    folder.mkdir()
-    if os.geteuid() != 0:
-        folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
-        try:
-            yield lambda: folder.chmod(stat.S_IRWXU)
-        finally:
-            folder.chmod(stat.S_IRWXU)
-        return
-    with mounted(folder, "ro,size=16m"):
-        yield lambda: subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path):
-    """Makes a folder on a disk of its own, of 1 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("a full disk needs the right to mount one")
-    folder.mkdir()
-    with mounted(folder, "size=1m"):
-        yield folder
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, options: str):
-    mount = shutil.which("mount")
-    done = mount and subprocess.run([mount, "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=False)
-    if not done or done.returncode:
-        pytest.skip("this machine does not let a test mount a disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-async def record_while_filling(graph, file):
-    for number in range(2, 200):
-        fill_up(file)
-        await graph.record([an_execution(row, uid=f"u{number}") for row in range(100)])
-
-
-def fill_up(file: Path) -> None:
-    with contextlib.suppress(OSError), file.open("ab", buffering=0) as handle:
-        while True:
-            handle.write(b"x" * 4096)

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 from surrealdb import AsyncSurreal
 from tests.cluster.postgres import PASSWORD
+from tests.contract.graph.disks import record_while_filling, small_tablespace
 from tests.contract.graph.stores import Store, make_database
 from tests.fakes.tcp_proxy import TcpProxy
 from tests.unit.learning.builders import an_execution
@@ -92,6 +93,23 @@ async def test_a_database_that_cannot_be_written_is_a_problem_until_it_can(url):
     await until_it_records(graph, an_execution(2))
     assert await graph.count() == 2
     await graph.close()
+
+
+async def test_a_database_whose_disk_is_full_is_a_problem_until_there_is_room(postgres_server):
+    with small_tablespace(mebibytes=24) as space:
+        maintenance = f"{postgres_server}/postgres"
+        await ask(maintenance, f"CREATE TABLESPACE small LOCATION '{space}'")
+        await ask(maintenance, "CREATE DATABASE graph_full TABLESPACE small")
+        graph = build_graph(f"{postgres_server}/graph_full", PASSWORD)
+        await graph.open()
+        await graph.record([an_execution(1)])
+        with pytest.raises(GraphUnavailable, match="No space left"):
+            await record_while_filling(graph, fill := space.with_name("fill"))
+        fill.unlink()
+        await until_it_records(graph, an_execution(2))
+        assert await graph.count() >= 2
+        await graph.close()
+        await ask(maintenance, "DROP DATABASE graph_full", "DROP TABLESPACE small")
 
 
 async def test_two_operators_may_open_an_empty_database_at_once(url):

@@ -5,15 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from tests.fakes.meter import FakeMeter
 from tests.unit.learning.builders import NOW, an_execution
 
+from vapora.adapters.clock import SystemClock
+from vapora.controller.recording import Recorder
 from vapora.core.learning.execution import MAX_COUNT, GraphUnavailable
 
 ROOT = Path(__file__).parents[3]
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -121,6 +125,30 @@ async def test_claims_out_of_bounds_are_clamped(graph):
     assert (kept.quality, kept.tokens, kept.cost_cents) == (1.0, MAX_COUNT, 0)
 
 
+CLAIMS = {
+    "a time in the future": {"finished": datetime.max.replace(tzinfo=UTC)},
+    "a time before there were computers": {"started": datetime.min.replace(tzinfo=UTC), "finished": LONG_AGO},
+    "a negative cost": {"cost_cents": -(10**30)},
+    "a quality of 7": {"quality": 7.0},
+    "text that no database takes": {"message": "a\0\ud800", "model": "m" * 10_000},
+}
+
+
+@pytest.mark.parametrize("claimed", CLAIMS.values(), ids=CLAIMS.keys())
+async def test_what_cannot_be_is_recorded_as_what_can_and_counted(graph, claimed):
+    meter, clock = FakeMeter(), SystemClock()
+    recorder = Recorder(graph, wake=lambda _: None, clock=clock, meter=meter)
+    running = asyncio.create_task(recorder.run())
+    assert await recorder.record([an_execution(**claimed)], wait=10.0)
+    running.cancel()
+    (kept,) = await read_all(graph)
+    assert datetime(1970, 1, 1, tzinfo=UTC) <= kept.started <= kept.finished <= clock.now()
+    assert (kept.cost_cents, kept.quality in {None, 1.0}) == (0, True)
+    assert {("clamped", field) for field in claimed} <= meter.seen.keys()
+    assert await graph.sum_spend(kept.pool, LONG_AGO) == 0
+    assert len(await graph.get_daily_aggregates(None, None, LONG_AGO.date())) == 1
+
+
 async def test_many_callers_at_once_are_all_recorded(graph):
     await asyncio.gather(*(graph.record([an_execution(number, uid="many")]) for number in range(1500)))
     assert await graph.count() == 1500
@@ -137,6 +165,12 @@ async def test_what_is_recorded_is_read_while_others_write(graph):
         assert len(await read_all(graph)) == 1
     await writing
     assert len(await read_all(graph, "shop/busy")) == 100
+
+
+async def test_a_store_says_how_large_it_is_if_it_knows(graph, store):
+    await graph.record([an_execution()])
+    size = await graph.measure()
+    assert size is None if store.name == "surreal" else size > 4096
 
 
 async def test_a_reopened_store_has_everything(store, tmp_path):
@@ -164,8 +198,10 @@ async def test_a_store_may_be_opened_again_while_open_and_after_it_was_closed(st
 async def test_a_closed_store_refuses(store, tmp_path):
     graph = store.make(tmp_path)
     await graph.open()
+    assert graph.connections >= 1
     await graph.close()
     assert graph.problem
+    assert graph.connections == 0
     with pytest.raises(GraphUnavailable):
         await graph.record([an_execution()])
 

@@ -20,6 +20,7 @@ from tests.contract.observability.queries import (
     read_query,
 )
 
+from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.metric_docs import build_page
 from vapora.adapters.metric_table import METRICS
 from vapora.adapters.metrics import Metrics
@@ -30,25 +31,12 @@ QUERIES = list(list_queries())
 NAMES = [f"{where} {place}" for place, (where, _) in enumerate(QUERIES)]
 OF_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 # Asked for already, and declared with the parts that count them.
-COMING = {
-    "vapora_assignments_total",
-    "vapora_budget_spent_ratio",
-    "vapora_cost_cents_total",
-    "vapora_expertise_trend",
-    "vapora_exploration_total",
-    "vapora_graph_connections",
-    "vapora_graph_hits_total",
-    "vapora_graph_outbox_depth",
-    "vapora_graph_outbox_lag_seconds",
-    "vapora_graph_queries_total",
-    "vapora_graph_size_bytes",
-    "vapora_tokens_total",
-}
+COMING = {"vapora_budget_spent_ratio", "vapora_cost_cents_total", "vapora_tokens_total"}
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool: make setup-system")
 # What a label may say: all of it is one of a few words.
 LABELS = {
-    "action", "cause", "class", "code", "component", "decision", "event", "field", "kind", "ml_class", "outcome",
-    "phase", "reason", "result", "source", "state", "type", "verb", "version",
+    "action", "cause", "class", "code", "component", "decision", "direction", "event", "field", "kind", "ml_class",
+    "outcome", "phase", "query", "reason", "result", "source", "state", "type", "verb", "version",
 }  # fmt: skip
 
 
@@ -61,6 +49,8 @@ def test_every_declared_metric_is_served_as_it_is_declared() -> None:
     metrics = Metrics("1")
     metrics.observe_engine(depth=lambda: 0, objects=lambda: 0)
     metrics.observe_domain(lambda: Counts({}, {}, 0.0, (), 0), by_pool=False)
+    learning = LearningMetrics(metrics.registry)
+    learning.observe(waiting=lambda: 0, lag=lambda: 0.0, connections=lambda: 0, trends=dict)
     served = {(family.name, family.type) for family in metrics.registry.collect() if family.name.startswith("vapora")}
     declared = {(metric.series.removesuffix("_total"), metric.kind) for metric in METRICS.values()}
     assert served == declared - {("vapora_info", "info")} | {("vapora", "info")}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from vapora.adapters.kube_client import build_error
 from vapora.adapters.kube_kinds import RESOURCES, object_path
+from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.logs import HumanFormatter, JsonFormatter, configure_logging
 from vapora.adapters.metrics import Metrics
 from vapora.controller.looking import Look, looking_at
@@ -90,6 +91,31 @@ def test_metrics_count_by_kind_and_never_by_name():
         "vapora_workqueue_depth 7.0",
         "vapora_store_objects 8.0",
         'vapora_info{version="1.2.3"} 1.0',
+    ):
+        assert line in text
+
+
+def test_metrics_tell_how_tasks_were_given_and_how_the_knowledge_graph_stands():
+    metrics = Metrics("1.2.3")
+    learning = LearningMetrics(metrics.registry)
+    learning.observe(waiting=lambda: 3, lag=lambda: 1.5, connections=lambda: 0, trends=lambda: {"Declining": 2})
+    learning.assigned("score", is_from_memory=True)
+    learning.assigned("exploration", is_from_memory=False)
+    learning.graph_queried("latest", 0.002, is_answered=False)
+    learning.graph_measured(4096)
+    text = metrics.render().decode()
+    for line in (
+        'vapora_assignments_total{reason="score"} 1.0',
+        "vapora_exploration_total 1.0",
+        "vapora_graph_hits_total 1.0",
+        'vapora_graph_queries_total{query="latest",result="unavailable"} 1.0',
+        'vapora_graph_query_seconds_count{query="latest"} 1.0',
+        "vapora_graph_size_bytes 4096.0",
+        "vapora_graph_outbox_depth 3.0",
+        "vapora_graph_outbox_lag_seconds 1.5",
+        "vapora_graph_connections 0.0",
+        'vapora_expertise_trend{direction="Declining"} 2.0',
+        'vapora_expertise_trend{direction="Stable"} 0.0',
     ):
         assert line in text
 

@@ -212,6 +212,7 @@ class Operator:
             gpu_times=GpuTimes(self.meter, cluster.clock),
             herald=Herald(self.meter, cluster),
             policy_problem=lambda: None,
+            learning_meter=self.meter,
             wake=self.queue.add,
         )
 

@@ -30,6 +30,7 @@ async def test_the_pool_that_did_it_best_gets_the_task_although_another_has_more
         await cluster.until(lambda: cluster.broker.tasks)
         assigned = cluster.step("t")["assignment"]
         assert (assigned["pool"], assigned["runnerUp"], assigned["executions"]) == ("juniors", "developers", 20)
+        assert cluster.operator.meter.seen["assigned", "score", "read"] == 1
         cluster.answer(task_of(cluster, "t"))
         await cluster.until(lambda: cluster.phase == "Succeeded")
 
@@ -64,6 +65,7 @@ async def test_while_the_graph_is_away_the_least_loaded_pool_gets_the_task() -> 
         assigned = cluster.step("t")["assignment"]
         assert (assigned["pool"], "score" in assigned) == ("developers", False)
         assert assigned["reason"].endswith("the history cannot be read")
+        assert cluster.operator.meter.seen["assigned", "unread", "read"] == 1
 
 
 @in_virtual_time
@@ -80,6 +82,8 @@ async def test_a_run_learns_from_the_one_before_it() -> None:
         await cluster.until(lambda: len(cluster.broker.tasks) == 2)
         second = cluster.step("two")["assignment"]
         assert (second["pool"], second["runnerUp"]) == ("juniors", "developers")
+        assert cluster.operator.meter.seen["assigned", "load", "read"] == 1
+        assert cluster.operator.meter.seen["assigned", "score", "from memory"] == 1
 
 
 @in_virtual_time

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from tests.unit.controller.builders import Engine, build_workflow, workflow_key
 
@@ -14,7 +16,7 @@ class World(Engine):
         self.inbox = Inbox()
         self.woken: list[Key] = []
         self.acked: list[str] = []
-        self.letterbox = Letterbox(self.store, self.inbox, self.woken.append, self.meter)
+        self.letterbox = Letterbox(self.store, self.inbox, self.woken.append, self.meter, self.clock)
         self.uid = self.add(build_workflow("w", steps=[]))["metadata"]["uid"]
 
     async def take(self, task: str, namespace: str, **claims: object) -> None:
@@ -51,6 +53,9 @@ async def test_dropped_and_counted(task: str, namespace: str, cause: str) -> Non
 
 async def test_claims_that_cannot_be_are_counted() -> None:
     world = World()
-    await world.take(f"{world.uid}/s/0/1", "default", quality=7, costCents=-3, tokens={"prompt": 2, "completion": -1})
-    await world.take(f"{world.uid}/s/0/2", "default", quality=1, costCents=3, tokens={"prompt": 2})
-    assert world.meter.seen == {("clamped", field): 1 for field in ("quality", "tokens", "cost_cents")}
+    tokens, tomorrow = {"prompt": 2, "completion": -1}, (world.clock.now() + timedelta(days=1)).isoformat()
+    wrong = {"quality": 7, "costCents": -3, "tokens": tokens, "finishedAt": tomorrow}
+    await world.take(f"{world.uid}/s/0/1", "default", **wrong)
+    ended = world.clock.now().isoformat()
+    await world.take(f"{world.uid}/s/0/2", "default", quality=1, costCents=3, tokens={"prompt": 2}, finishedAt=ended)
+    assert world.meter.seen == {("clamped", field): 1 for field in ("quality", "tokens", "cost_cents", "finished")}

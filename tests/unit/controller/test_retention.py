@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 
+from tests.fakes.meter import FakeMeter
 from tests.fakes.virtual_time import VirtualClock, in_virtual_time
 
 from vapora.controller.retention import Retention
@@ -25,12 +26,19 @@ class Graph:
         self.old -= gone
         return gone
 
+    async def measure(self) -> int | None:
+        return 4096
+
+
+def build_retention(graph: Graph, clock: VirtualClock, meter: FakeMeter | None = None) -> Retention:
+    return Retention(graph, clock, meter or FakeMeter(), days=90, executions=1000)  # type: ignore[arg-type]  # all it needs
+
 
 @in_virtual_time
 async def test_all_that_is_too_old_is_let_go() -> None:
     graph, clock = Graph(250), VirtualClock()
     started = clock.now()
-    assert await Retention(graph, clock, days=90, executions=1000).prune() == 250  # type: ignore[arg-type]  # all it needs
+    assert await build_retention(graph, clock).prune() == 250
     assert graph.old == 0
     assert {keep for _, keep in graph.asked} == {1000}
     assert graph.asked[0][0] == started - timedelta(days=90)
@@ -40,9 +48,11 @@ async def test_all_that_is_too_old_is_let_go() -> None:
 async def test_a_store_that_is_away_is_asked_again() -> None:
     graph, clock = Graph(10), VirtualClock()
     graph.is_away = True
-    running = asyncio.create_task(Retention(graph, clock, days=90, executions=1000).run())  # type: ignore[arg-type]  # as above
+    meter = FakeMeter()
+    running = asyncio.create_task(build_retention(graph, clock, meter).run())
     await clock.sleep(10)
     graph.is_away = False
     await clock.sleep(3600)
     running.cancel()
     assert graph.old == 0
+    assert meter.seen["measured",] == 1

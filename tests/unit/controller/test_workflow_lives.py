@@ -270,6 +270,19 @@ async def test_a_failure_that_is_known_says_so_until_the_next_try() -> None:
 
 
 @in_virtual_time
+async def test_an_item_that_failed_for_good_says_what_is_known_of_its_error() -> None:
+    async with Cluster().operated() as cluster:
+        wide = {"forEach": {"items": [1, 2], "maxParallel": 1, "failureTolerance": 2}, "retry": ONCE}
+        cluster.submit(run_step("a", **wide))
+        for _ in range(2):
+            await cluster.end_pod("a", 28, "disk 3 is full")
+        await cluster.until(lambda: cluster.phase == "Succeeded")
+        first, second = cluster.step("a")["items"]["failed"]
+        assert "knownCause" not in first
+        assert second["knownCause"].startswith("seen once before, first on ")
+
+
+@in_virtual_time
 async def test_a_graph_that_is_slow_to_explain_a_failure_holds_nothing_up() -> None:
     async with Cluster().operated() as cluster:
         cluster.graph.seconds = 30.0

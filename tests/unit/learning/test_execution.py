@@ -1,6 +1,6 @@
 """What is recorded of a try."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.unit.learning.builders import NOW, an_execution
@@ -32,6 +32,12 @@ CLAMPED = {
     "a quality that is no number is unknown": ({"quality": float("nan")}, {"quality": None}),
     "a negative cost is none": ({"cost_cents": -5}, {"cost_cents": 0}),
     "more tokens than a store can keep": ({"tokens": 10**30}, {"tokens": MAX_COUNT}),
+    "a cost that no account holds": ({"cost_cents": 10**30}, {"cost_cents": MAX_COUNT}),
+    "what ended before there were computers": (
+        {"started": datetime.min.replace(tzinfo=UTC), "finished": datetime.min.replace(tzinfo=UTC)},
+        {"started": datetime(1970, 1, 1, tzinfo=UTC), "finished": datetime(1970, 1, 1, tzinfo=UTC)},
+    ),
+    "what began after it ended": ({"started": NOW + timedelta(days=1)}, {"started": NOW, "finished": NOW}),
     "what is in bounds stays": ({"quality": 0.5, "tokens": 3, "cost_cents": 9}, {"quality": 0.5, "cost_cents": 9}),
 }
 

@@ -19,6 +19,7 @@ from vapora.core.workflow.definition import read_definition
 from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
 from vapora.core.workflow.results import AgentResult, Answered
 from vapora.core.workflow.status import Identity, State, StepStatus, Unit, WorkflowStatus
+from vapora.core.workflow.tracing import build_traceparent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 IDENTITY = Identity("default", "wf", UID)
@@ -88,6 +89,11 @@ def test_a_failure_says_what_was_written_of_it_or_else_what_its_child_says() -> 
     unit = replace(RUNNING, tries=1, state=State.FAILED, reason="TimedOut", message="it took too long")
     written = execution_of_child(IDENTITY, view, WorkflowStatus(steps={"a": StepStatus(unit)}), NOW)
     assert (written.reason, written.message, written.exit_code) == ("TimedOut", "it took too long", None)
+
+
+def test_a_task_is_recorded_with_the_trace_that_its_agent_was_told() -> None:
+    found = execution_of_answer(IDENTITY, Answered("t", "a", naming.NO_ITEM, 2, RUNNING, AgentResult("success")), NOW)
+    assert build_traceparent(UID, "a", None, 1).split("-")[1] == found.trace_id
 
 
 def test_an_answer_that_is_a_failure_says_the_agents_words() -> None:

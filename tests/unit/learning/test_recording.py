@@ -74,10 +74,13 @@ async def test_what_waits_for_the_store_is_held_until_it_is_durable():
     store.gate.clear()
     async with recording(store) as (recorder, _):
         assert not recorder.holds(execution)
+        assert recorder.lag == 0.0
         await recorder.record([execution], wait=0.0)
         assert recorder.holds(execution)
+        assert recorder.lag > 0.0
         store.gate.set()
         await until(lambda: recorder.is_durable(execution.id))
+        assert recorder.lag == 0.0
         assert not recorder.holds(execution)
 
 

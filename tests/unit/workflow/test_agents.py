@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.unit.workflow.world import DETECTOR, World, agent_step, pool, run_step
 
@@ -181,6 +181,14 @@ def test_a_definite_failure_of_a_task_is_tried_again_under_a_new_key() -> None:
     world.settle()
     world.answer("t", outcome="failure", code="ValueError", message="bad input")
     assert [task.rsplit("/", 1)[1] for task in world.published] == ["1", "2"]
+
+
+def test_an_agent_whose_clock_is_ahead_does_not_put_the_next_try_off() -> None:
+    world = World({"steps": [agent_step("t", retry={"initialDelay": "5s"})]}, pools=(pool("p"),))
+    world.settle()
+    world.answer("t", outcome="failure", finished_at=datetime.max.replace(tzinfo=UTC))
+    unit = world.step("t").unit
+    assert (unit.finished_at, unit.next_attempt_at) == (world.now, world.now + timedelta(seconds=5))
 
 
 def test_a_task_that_timed_out_is_asked_for_again_under_the_same_key() -> None:

@@ -123,13 +123,42 @@ def test_a_review_waits_where_only_the_author_could_do_it() -> None:
     )
 
 
+def test_who_did_one_of_many_items_may_not_review_them() -> None:
+    wide = {"items": [1, 2, 3], "maxParallel": 1}
+    world = World(
+        {"steps": [agent_step("code", forEach=wide), reviewer("review", "code", dependsOn=["code"])]}, pools=POOLS
+    )
+    for item, best in enumerate(("first", "second", "second")):
+        learn(world, **{name: 0.9 if name == best else 0.1 for name in ("first", "second", "third")})
+        world.settle()
+        world.restart()
+        world.answer("code", item)
+    learn(world, first=0.9, second=0.9, third=0.1)
+    world.settle()
+    assert world.published_status()["steps"]["code"]["items"]["pools"] == ["first", "second"]
+    assert assignment(world, "review")["pool"] == "third"
+
+
+def test_items_go_to_none_that_reviews_them_side_by_side() -> None:
+    world = World(
+        {"steps": [reviewer("review", "code"), agent_step("code", forEach={"items": [1, 2, 3]})]}, pools=POOLS
+    )
+    learn(world, first=0.9, second=0.5, third=0.5)
+    world.settle()
+    assert assignment(world, "review")["pool"] == "first"
+    active = world.published_status()["steps"]["code"]["items"]["active"]
+    assert {row["assignment"]["pool"] for row in active} <= {"second", "third"}
+
+
+def test_a_status_says_which_pools_had_items_only_where_another_step_must_know() -> None:
+    world = World({"steps": [agent_step("code", forEach={"items": [1]})]}, pools=POOLS)
+    world.settle()
+    assert "pools" not in world.published_status()["steps"]["code"]["items"]
+
+
 REFUSED = {
     "a step that is not there": ([reviewer("r", "coed")], "'coed' is no other step"),
     "itself": ([run_step("a"), reviewer("r", "r")], "'r' is no other step; there are a"),
-    "a step with items": (
-        [agent_step("f", forEach={"items": [1]}), reviewer("r", "f")],
-        "step 'f' has forEach, so several pools may do it",
-    ),
 }
 
 

@@ -91,8 +91,9 @@ def items(draw: st.DrawFn, step: str) -> Items:
         if kind:
             ranges[kind] = ranges[kind].add(index)
     active = {index: draw(units(step, index)) for index in ranges.pop("active")}
-    failures = tuple(ItemFailure(index, draw(REASONS), draw(WORDS)) for index in ranges["failed"])
-    return Items(total=total, failures=failures, active=active, **ranges)
+    failures = tuple(ItemFailure(index, draw(REASONS), draw(WORDS), draw(WORDS)) for index in ranges["failed"])
+    pools = draw(st.sampled_from([(), ("developers", "juniors")]))
+    return Items(total=total, failures=failures, active=active, pools=pools, **ranges)
 
 
 @st.composite

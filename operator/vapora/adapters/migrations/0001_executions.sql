@@ -31,10 +31,11 @@ CREATE TABLE executions (
     deployed TEXT NOT NULL
 );
 
--- What a decision reads: the latest of a pool, and of a pool and task type. Most executions have no pool.
+-- What a decision reads: the latest of a pool, and of a pool and task type; and what a pool spent, which needs nothing
+-- but the index. Most executions have no pool.
 CREATE INDEX executions_by_task_type ON executions (pool, task_type, finished) WHERE pool <> '';
 
-CREATE INDEX executions_by_pool ON executions (pool, finished) WHERE pool <> '';
+CREATE INDEX executions_by_pool ON executions (pool, finished, cost_cents) WHERE pool <> '';
 
 CREATE INDEX executions_by_error ON executions (error_signature, finished) WHERE error_signature <> '';
 

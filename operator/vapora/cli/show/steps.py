@@ -196,7 +196,8 @@ def _tell_items(items: Mapping[str, object]) -> Iterator[str]:
     failed, active = rows(items, "failed"), rows(items, "active")
     count = len(parse_ranges(text(items, "failedIndices")))
     for item in failed[:_TOLD_ITEMS]:
-        yield f"item {number(item, 'i')} failed: {text(item, 'reason')}: {text(item, 'message')}"
+        said = f"item {number(item, 'i')} failed: {text(item, 'reason')}: {text(item, 'message')}"
+        yield f"{said} ({known})" if (known := text(item, "knownCause")) else said
     if count > min(len(failed), _TOLD_ITEMS):
         yield f"{count} items failed: {text(items, 'failedIndices')}"
     if waiting := Counter(text(item, "reason") for item in active if text(item, "state") == "Retrying"):

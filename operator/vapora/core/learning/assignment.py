@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from vapora.core.learning.profile import Learned
 from vapora.core.learning.ranking import Candidate, Ranked, rank_agents_with_recency
 from vapora.core.learning.scoring import Score, compute_load
 
 _DIGITS = 4  # of a score in a status
+
+Basis = Literal["only", "score", "exploration", "load", "unread"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Asking:
 class Assignment:
     """Is the choice of a pool by name, explained; `score` is None where load decided.
 
-    `lacks` has the pools, by name, whose history at the task type was not looked up and might change the choice.
+    `basis` says what decided, and is not kept: that there was but one pool, the score, the wish to explore, or the
+    load, for want of history or because it could not be read. `lacks` has the pools, by name, whose history at the task
+    type was not looked up and might change the choice.
     """
 
     pool: str
@@ -73,6 +78,7 @@ class Assignment:
     runner_up: str | None = None
     runner_up_score: float | None = None
     lacks: tuple[str, ...] = ()
+    basis: Basis = field(default="load", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +141,20 @@ def _choose_learned(request: Request, candidates: Sequence[Candidate], learned: 
     if lacks or not any(rank.is_known for rank in ranked):
         found = _choose_least_loaded(request, candidates, is_full=all(map(_is_full, candidates)))
         why = "the history cannot be read" if lacks else f"nothing is known yet of {task_type}"
-        return Assignment(found.pool, f"{found.reason}; {why}", runner_up=found.runner_up, lacks=lacks)
+        return replace(found, reason=f"{found.reason}; {why}", lacks=lacks, basis="unread" if lacks else "load")
     best, runner_up = ranked[0], ranked[1]
     if not asking.is_critical and explores(asking.key, learned.epsilon):
         unknown = min(ranked, key=lambda rank: (rank.expertise.evidence, rank.order))
         if unknown is not best:
             best, runner_up = unknown, best
+    is_trial = best is not ranked[0]
     return Assignment(
         pool=best.name,
-        reason=_explain_score(task_type, best, runner_up, is_trial=best is not ranked[0]),
+        reason=_explain_score(task_type, best, runner_up, is_trial=is_trial),
         score=_round(best.score),
         runner_up=runner_up.name,
         runner_up_score=round(runner_up.score.total, _DIGITS),
+        basis="exploration" if is_trial else "score",
     )
 
 
@@ -154,7 +162,9 @@ def _choose_least_loaded(request: Request, candidates: Sequence[Candidate], *, i
     ranked = sorted(candidates, key=_order_by_load)
     best, runner_up = ranked[0], ranked[1] if len(ranked) > 1 else None
     reason = _explain_load(request, best, runner_up, is_full=is_full)
-    return Assignment(best.name, reason, runner_up=runner_up.name if runner_up else None)
+    if runner_up is None:
+        return Assignment(best.name, reason, basis="only")
+    return Assignment(best.name, reason, runner_up=runner_up.name)
 
 
 def _is_full(candidate: Candidate) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 SUCCESS, FAILURE, CANCELLED = "success", "failure", "cancelled"
 MAX_COUNT = 10**12  # of one execution; sums of millions still fit what every store and JSON keep exactly
 MAX_TEXT = 512  # characters
 DAY = timedelta(days=1)
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # before which nothing ended
 
 
 class GraphUnavailable(Exception):
@@ -111,8 +112,8 @@ class KnownCause:
 def clamp(execution: Execution) -> Execution:
     """Brings what agents say of themselves into the bounds that every store keeps.
 
-    Counts are at least 0, quality lies in 0..1, text is short and such as can be written as UTF-8, without NUL, and
-    nothing ends before it started. An execution within bounds comes back as it is.
+    Counts are at least 0, quality lies in 0..1, text is short and such as can be written as UTF-8, without NUL, nothing
+    ends before it started, nor before 1970. An execution within bounds comes back as it is.
     """
     changes: dict[str, object] = {}
     quality = execution.quality
@@ -122,8 +123,10 @@ def clamp(execution: Execution) -> Execution:
         count = getattr(execution, name)
         if not 0 <= count <= MAX_COUNT:
             changes[name] = min(max(count, 0), MAX_COUNT)
-    if execution.started > execution.finished:
-        changes["started"] = execution.finished
+    finished = max(execution.finished, _FIRST)
+    started = min(max(execution.started, _FIRST), finished)
+    changes |= {"finished": finished} if finished != execution.finished else {}
+    changes |= {"started": started} if started != execution.started else {}
     for name in _TEXTS:
         said = getattr(execution, name)
         kept = said if said.isascii() else said.encode("utf-8", "replace").decode()

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from vapora.core.learning.execution import CANCELLED, DailyAggregate, Execution
 
@@ -15,6 +15,7 @@ _MIN_DAYS = 3
 _SLOPE = 0.01  # success rate a day
 
 Direction = Literal["Improving", "Stable", "Declining"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 Day = tuple[int, float]
 """The number of a day, counted from any day, and its success rate."""
 

@@ -227,8 +227,8 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
 
 
 def _when_ended(draft: Draft, unit: Unit, at: datetime | None) -> datetime:
-    """Returns when a try ended; the kubelet tells whole seconds, which may lie before the start."""
-    return max(at, unit.started_at or at) if at is not None else draft.now
+    """Returns when a try ended; kubelets tell whole seconds, perhaps before its start, and clocks may be ahead."""
+    return min(max(at, unit.started_at or at), draft.now) if at is not None else draft.now
 
 
 def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:

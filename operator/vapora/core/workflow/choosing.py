@@ -36,10 +36,22 @@ def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Un
         return choice
     draft.lacks.update((name, request.task_type) for name in choice.lacks)
     draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
+    draft.choices.append(choice)
     return replace(trying, pool=choice.pool, choice=replace(choice, lacks=()), task_type=request.task_type)
+
+
+def remember_pool(draft: Draft, place: Place, pool: str) -> None:
+    """Keeps which pools the items of a step are given to, where another step must not be done by one of them."""
+    status = draft.status(place[0])
+    if draft.step(place[0]).rivals and (items := status.items) is not None and pool not in items.pools:
+        draft.set_status(place[0], replace(status, items=replace(items, pools=tuple(sorted({*items.pools, pool})))))
 
 
 def _find_authors(draft: Draft, rivals: Sequence[str]) -> Mapping[str, str]:
     """Returns the pools that did, or do, the work of which a step is independent, each with the step."""
-    found = ((draft.steps.get(name), name) for name in rivals)
-    return {row.unit.pool: name for row, name in found if row is not None and row.unit.pool}
+    found: dict[str, str] = {}
+    for name in rivals:
+        if (row := draft.steps.get(name)) is not None:
+            pools = (row.unit.pool,) if row.items is None else row.items.pools
+            found |= {pool: name for pool in pools if pool}
+    return found

@@ -119,17 +119,20 @@ def encode_items(items: Items, limits: Limits) -> Json:
         "failedIndices": str(items.failed),
         "cancelled": str(items.cancelled),
         "again": str(items.again),
-        "failed": [
-            {"i": failure.index, "reason": failure.reason, "message": limits.cut(failure.message)}
-            for failure in items.failures[: limits.failures]
-        ],
+        "failed": [_encode_failure(failure, limits) for failure in items.failures[: limits.failures]],
         "active": [_encode_active(index, unit, limits) for index, unit in sorted(items.active.items())],
         "memories": {str(index): dict(memory) for index, memory in sorted(items.memories.items())},
         "open": _encode_open(items),
+        "pools": list(items.pools),
     }
     return {
         name: value for name, value in row.items() if value not in ("", [], {}) and (name, value) != ("formerTries", 0)
     }
+
+
+def _encode_failure(failure: ItemFailure, limits: Limits) -> Json:
+    row: Json = {"i": failure.index, "reason": failure.reason, "message": limits.cut(failure.message)}
+    return row | ({"knownCause": limits.cut(failure.known_cause)} if failure.known_cause else {})
 
 
 def _encode_active(index: int, unit: Unit, limits: Limits) -> Json:
@@ -327,13 +330,19 @@ def _decode_items(identity: Identity, name: str, row: Mapping[str, object]) -> I
         cancelled=parse_ranges(text(row, "cancelled")),
         again=parse_ranges(text(row, "again")),
         failures=tuple(
-            ItemFailure(number(entry, "i"), text(entry, "reason"), text(entry, "message"))
+            ItemFailure(number(entry, "i"), text(entry, "reason"), text(entry, "message"), text(entry, "knownCause"))
             for entry in rows(row, "failed")
         ),
         active={number(entry, "i"): _decode_active(identity, name, entry) for entry in rows(row, "active")},
         memories=memories,
         open=_decode_open(row, memories),
+        pools=_decode_pools(row),
     )
+
+
+def _decode_pools(row: Mapping[str, object]) -> tuple[str, ...]:
+    pools = row.get("pools")
+    return tuple(str(name) for name in pools) if isinstance(pools, list) else ()
 
 
 def _decode_active(identity: Identity, name: str, entry: Mapping[str, object]) -> Unit:

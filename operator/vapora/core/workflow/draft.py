@@ -9,6 +9,7 @@ from datetime import datetime
 from vapora.core.conditions import timestamp
 from vapora.core.expressions import Expression
 from vapora.core.interpolation import Scope
+from vapora.core.learning.assignment import Assignment
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
@@ -57,6 +58,7 @@ class Draft:
     executions: list[Execution] = field(default_factory=list)
     decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people in this run, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
+    choices: list[Assignment] = field(default_factory=list)  # made in this plan
     lacks: set[tuple[str, str]] = field(default_factory=set)  # pools, and the task types to look up of each
     outcome: tuple[Phase, str, str] | None = None
     durable_first: bool = False

@@ -20,6 +20,7 @@ from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.release import child_execution_id, read_labels
 from vapora.core.workflow.results import AgentResult, Answered
 from vapora.core.workflow.status import Identity, Stage, State, Unit, WorkflowStatus
+from vapora.core.workflow.tracing import build_trace_id
 
 _MOST_NAMES = 50  # that an execution names of one kind
 
@@ -159,6 +160,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         model=answer.model,
         provider=answer.provider,
         cost_cents=answer.cost_cents,
+        trace_id=build_trace_id(identity.uid),
         runner_up=_name_runner_up(identity, unit),
     )
     is_written = unit.reason == reason and unit.state in {State.FAILED, State.RETRYING}
@@ -209,6 +211,7 @@ def record(
         model=answer.model,
         provider=answer.provider,
         cost_cents=answer.cost_cents,
+        trace_id=build_trace_id(identity.uid) if body else "",
         depends_on=_list_needs(draft.graph, place[0]) if draft.standing.stage is Stage.STEPS else (),
         runner_up=_name_runner_up(identity, unit),
         produced=tuple(islice(produced, _MOST_NAMES)),

@@ -11,18 +11,16 @@ from vapora.core.workflow.graph import InvalidSpec
 def find_rivals(steps: Sequence[Step]) -> Mapping[str, tuple[str, ...]]:
     """Returns the steps that each is independent of; of two it is enough that one says so.
 
-    Raises InvalidSpec for a step that is not there, is the step itself, or has items, which several pools may do.
+    Raises InvalidSpec for a step that is not there or is the step itself.
     """
-    known = {step.name: step for step in steps}
+    known = {step.name for step in steps}
     found: dict[str, dict[str, None]] = {}
     for step in steps:
         for name in step.agent.independent_of if step.agent else ():
             where = f"spec.steps[{step.name}].agent.independentOf"
             if name not in known or name == step.name:
-                others = ", ".join(other for other in known if other != step.name)
+                others = ", ".join(other.name for other in steps if other is not step)
                 raise InvalidSpec(f"{where}: {name!r} is no other step; there are {others or 'none'}")
-            if known[name].for_each is not None:
-                raise InvalidSpec(f"{where}: step {name!r} has forEach, so several pools may do it; name a plain step")
             found.setdefault(step.name, {})[name] = None
             found.setdefault(name, {})[step.name] = None
     return {name: tuple(others) for name, others in found.items()}

@@ -19,7 +19,7 @@ from vapora.core.supported import describe_validation
 from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import add_child, build_child
-from vapora.core.workflow.choosing import choose_pool
+from vapora.core.workflow.choosing import choose_pool, remember_pool
 from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, find_capacity, has_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
@@ -237,6 +237,7 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
         if isinstance(choice, NoPool):
             return NotYet("NoMatchingPool", choice.reason)
         trying = choice
+    remember_pool(draft, place, trying.pool)
     draft.put_unit(place, replace(_times(draft, place, trying), until=None))
     draft.durable_first = True
     return None

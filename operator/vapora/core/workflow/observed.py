@@ -10,7 +10,7 @@ from vapora.core.calls import Answer
 from vapora.core.gpu.capacity import Capacity
 from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.job import GpuSettings
-from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.assignment import Assignment, PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.learning.profile import Learned
 from vapora.core.plan import Key, Plan, Problem
@@ -106,6 +106,7 @@ class WorkflowPlan:
     status: WorkflowStatus
     frontier: Frontier
     executions: tuple[Execution, ...] = ()
+    choices: tuple[Assignment, ...] = ()
     durable_first: bool = False
     lacks: frozenset[tuple[str, str]] = frozenset()
     looked_at: int = 0  # units and gates evaluated: the cost of the plan

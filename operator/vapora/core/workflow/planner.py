@@ -308,6 +308,7 @@ def _conclude(draft: Draft) -> WorkflowPlan:
         status,
         frontier,
         tuple(draft.executions),
+        tuple(draft.choices),
         durable_first=draft.durable_first and not is_over,
         lacks=frozenset(draft.lacks),
         looked_at=draft.looked_at,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeGuard
 
 from vapora.core import naming
+from vapora.core.learning.execution import MAX_COUNT
 from vapora.core.views import child, text
 from vapora.core.workflow.status import State, Unit, WorkflowStatus
 
 _OUTCOMES = frozenset({"success", "failure", "cancelled"})
+_CLOCKS_DIFFER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,15 @@ def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentRes
     )
 
 
-def find_impossible(raw: Mapping[str, object] | None) -> list[str]:
+def find_impossible(raw: Mapping[str, object] | None, now: datetime) -> list[str]:
     """Returns the fields of a TaskResult whose values cannot be and were read as what can, by an Execution's names."""
     raw = raw or {}
-    quality, tokens, cents = raw.get("quality"), child(raw, "tokens"), raw.get("costCents")
+    quality, ended = raw.get("quality"), _read_time(raw.get("finishedAt"))
     found = {
         "quality": quality is not None and not (_is_number(quality) and 0.0 <= quality <= 1.0),
-        "tokens": any(_is_number(count) and count < 0 for count in tokens.values()),
-        "cost_cents": _is_number(cents) and cents < 0,
+        "tokens": any(not _is_count(count) for count in child(raw, "tokens").values()),
+        "cost_cents": not _is_count(raw.get("costCents")),
+        "finished": ended is not None and ended > now + _CLOCKS_DIFFER,
     }
     return [field for field, is_impossible in found.items() if is_impossible]
 
@@ -82,10 +85,14 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _is_count(value: object) -> bool:
+    return value is None or (_is_number(value) and 0 <= value <= MAX_COUNT)
+
+
 def _read_count(raw: Mapping[str, object], name: str) -> int:
     """Reads a count; agents may tell fractions, as of cents."""
     value = raw.get(name)
-    return max(0, round(value)) if _is_number(value) else 0
+    return min(max(0, round(value)), MAX_COUNT) if _is_number(value) else 0
 
 
 def _read_time(value: object) -> datetime | None:

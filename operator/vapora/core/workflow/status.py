@@ -173,6 +173,7 @@ class ItemFailure:
     index: int
     reason: str
     message: str
+    known_cause: str = ""  # what the knowledge graph knows of the failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class Items:
 
     `again` are those that start anew, before any that have not started; `former` are the most tries that an item had
     in an earlier run; `memories` what undoing needs, `open` ended items that go on with their effect, whose outcome is
-    not known, where they start anew; both by item.
+    not known, where they start anew; both by item. `pools` had items, as far as another step must know.
     """
 
     total: int
@@ -194,6 +195,7 @@ class Items:
     active: Mapping[int, Unit] = field(default_factory=dict)
     memories: Mapping[int, Mapping[str, object]] = field(default_factory=dict)
     open: Mapping[int, Unit] = field(default_factory=dict)
+    pools: tuple[str, ...] = ()
 
     @property
     def ended(self) -> int:
