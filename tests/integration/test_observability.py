@@ -38,15 +38,20 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def operator(
-    cluster: Cluster, nats: NatsServer, collector: Collector, request: pytest.FixtureRequest
+    cluster: Cluster,
+    nats: NatsServer,
+    collector: Collector,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
     install_definitions(cluster)
     with pytest.MonkeyPatch.context() as environment, operators_of(cluster, request) as fleet:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         environment.setenv("NO_PROXY", "127.0.0.1")
-        flags = ("--nats-url", nats.url, "--pool-metrics", "--outbound-allowed", "127.0.0.1/32")
-        yield fleet.start("operator", *flags)
+        graph = f"sqlite:///{tmp_path_factory.mktemp('graph') / 'graph.db'}"
+        flags = ("--pool-metrics", "--outbound-allowed", "127.0.0.1/32")
+        yield fleet.start("operator", "--nats-url", nats.url, "--graph-url", graph, *flags)
 
 
 @pytest.fixture(scope="module")
