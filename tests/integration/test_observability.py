@@ -50,7 +50,7 @@ def operator(
         environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         environment.setenv("NO_PROXY", "127.0.0.1")
         graph = f"sqlite:///{tmp_path_factory.mktemp('graph') / 'graph.db'}"
-        flags = ("--pool-metrics", "--outbound-allowed", "127.0.0.1/32")
+        flags = ("--learning-epsilon", "1", "--pool-metrics", "--outbound-allowed", "127.0.0.1/32")
         yield fleet.start("operator", "--nats-url", nats.url, "--graph-url", graph, *flags)
 
 
@@ -65,12 +65,15 @@ def here(cluster: Cluster, operator: OperatorProcess) -> Iterator[Objects]:
 @pytest.fixture(scope="module")
 def finished(here: Objects, operator: OperatorProcess, collector: Collector) -> Json:
     """A workflow that has run, with what was to be seen meanwhile seen."""
-    here.create("AgentPool", "developer", build_pool(scaling={"min": 1, "max": 1, "interval": "1s"}))
+    for pool in ("developer", "explorer"):
+        here.create("AgentPool", pool, build_pool(scaling={"min": 1, "max": 1, "interval": "1s"}))
+        here.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"agentpool/{pool}")
     asked = {"role": "worker", "title": "work", "input": {"seconds": 1}}
     here.workflow(
         "sample",
         run("first", ends={"exit-code": "1"}, retry={"maxAttempts": 2, "initialDelay": "1s"}, onFailure="continue"),
         *({"name": f"ask-{number}", "agent": asked} for number in range(4)),
+        {"name": "ask-again", "agent": asked, "dependsOn": ["ask-0"]},
         {"name": "call", "http": {"method": "POST", "url": f"{collector.url}/hook", "body": {}}},
     )
     seen = set[str]()
@@ -99,7 +102,7 @@ def test_every_step_and_attempt_is_a_span_of_the_trace_that_the_status_names(
     spans = [span for span in collector.spans if span.trace_id == trace]
     names = {span.span_id: span.name for span in spans}
     parents = {(span.name, names.get(span.parent_id, "")) for span in spans}
-    steps = ["first", "call", *(f"ask-{number}" for number in range(4))]
+    steps = ["first", "call", "ask-again", *(f"ask-{number}" for number in range(4))]
     assert parents == {
         ("workflow", ""),
         *((f"step {step}", "workflow") for step in steps),
