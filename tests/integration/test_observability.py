@@ -153,6 +153,21 @@ def test_a_real_prometheus_answers_every_query(finished: Json, operator: Operato
                 assert answer, f"{where}: {query}"
 
 
+def await_moved(operator: OperatorProcess, series: str) -> None:
+    """Wait until a metric is not 0."""
+
+    def look() -> bool:
+        lines = [line for line in operator.metrics() if line.startswith(series)]
+        note_metrics(lines)
+        return any(float(line.rpartition(" ")[2]) for line in lines)
+
+    wait_until(look, f"{series} has moved", within=60, every=0.5)
+
+
+def test_how_pools_develop_is_counted(finished: Json, operator: OperatorProcess) -> None:
+    await_moved(operator, "vapora_expertise_trend{")
+
+
 def test_the_queue_can_be_looked_at_from_the_pod_itself(operator: OperatorProcess) -> None:
     dump = operator.get("/debug/queue").json()
     assert dump["open"] is True
