@@ -36,14 +36,16 @@ lint: setup ## Style, formatting, types, layers, the Dockerfile
 WRITE_CLI := typer vapora.cli utils docs --name vapora
 
 .PHONY: generate
-generate: setup ## Write what is generated: CRDs, references of the API and the command line, install.yaml, parts of the chart
+generate: setup ## Write what is generated: CRDs, references of API, metrics and command line, install.yaml, the chart
 	python -m vapora.api.generate
+	python -m vapora.adapters.metric_docs
 	@$(WRITE_CLI) > docs/cli.md
 	python charts/render.py
 
 .PHONY: verify
 verify: setup ## Check that what is generated is current
 	python -m vapora.api.generate --check
+	python -m vapora.adapters.metric_docs --check
 	@$(WRITE_CLI) | diff -u docs/cli.md - || { echo 'docs/cli.md is not current: run make generate'; exit 1; }
 	python charts/render.py --check
 
@@ -52,7 +54,7 @@ test: setup ## Pass all tests
 	pytest tests/unit tests/contract -n 2
 	pytest tests/learning -n 0
 	pytest tests/simulation -n 2
-	pytest tests/integration -n 2 --dist loadfile
+	pytest tests/integration -n 2 --dist loadfile --every-metric
 	pytest tests/chaos -n 2 --dist loadfile
 
 .PHONY: chaos-full

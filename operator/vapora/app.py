@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,8 +22,10 @@ from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.metered_graph import MeteredGraph
 from vapora.adapters.metrics import Metrics
 from vapora.adapters.nats_broker import NatsBroker
+from vapora.adapters.otlp import build_tracer
 from vapora.api.kinds import KINDS
 from vapora.composition import Callers, Fleet
+from vapora.controller.census import Census
 from vapora.controller.collect import Collector
 from vapora.controller.definitions import find_obstacle
 from vapora.controller.events import EventRecorder
@@ -31,6 +34,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.jumps import JumpWatch
 from vapora.controller.leader import Elector
+from vapora.controller.milestones import Tracer
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
 from vapora.controller.ports import KnowledgeGraph, TriggerReader
@@ -42,6 +46,7 @@ from vapora.controller.store import Store
 from vapora.controller.workqueue import WorkQueue
 from vapora.controller.writer import StatusWriter
 from vapora.core.plan import Key
+from vapora.core.views import child, text
 from vapora.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -70,11 +75,12 @@ class Operator:
         callers: Callers,
         graph: KnowledgeGraph | None,
         metrics: Metrics,
+        tracer: Tracer | None,
         learning_metrics: LearningMetrics,
         credentials: Callable[[], Awaitable[Credentials]],
     ) -> None:
         self._settings = settings
-        self._metrics, self._learning_metrics = metrics, learning_metrics
+        self._metrics, self._learning_metrics, self._tracer = metrics, learning_metrics, tracer
         self._clock = clock = SystemClock()
         self._store = store = Store()
         self._queue = queue = WorkQueue(clock, random.random)
@@ -87,7 +93,12 @@ class Operator:
         self._fleet = self._build_fleet(api, gate, graph, callers.triggers)
         self._controllers = self._fleet.build(api)
         self._runner = Runner(
-            queue, self._controllers.reconcilers, clock=clock, meter=metrics, workers=settings.workers
+            queue,
+            self._controllers.reconcilers,
+            clock=clock,
+            meter=metrics,
+            workers=settings.workers,
+            find_uid=self._find_uid,
         )
         self._frame = KopfFrame(credentials, Intake(store, queue, metrics).take, namespace=settings.namespace)
         self._informers = ChildInformers(KubeInformer(api, clock, metrics, random.random), store, queue, metrics)
@@ -96,6 +107,7 @@ class Operator:
         lease = Key("Lease", settings.lease_namespace, settings.lease_name)
         self._elector = Elector(lease_api, clock, metrics, lease=lease, identity=settings.identity)
         metrics.observe_engine(depth=lambda: queue.depth, objects=lambda: len(store))
+        metrics.observe_domain(Census(store, clock).count, by_pool=settings.pool_metrics)
         self._fleet.observe(learning_metrics)
 
     def _build_fleet(
@@ -115,6 +127,7 @@ class Operator:
             api,
             queue,
             meter=self._metrics,
+            tracer=self._tracer,
             learning_meter=self._learning_metrics,
             broker=self._broker,
             graph=graph,
@@ -134,6 +147,7 @@ class Operator:
             is_alive=self.find_fault,
             is_ready=self.find_hindrance,
             metrics=self._metrics.render,
+            queue=self._queue.describe,
         ):
             try:
                 async with asyncio.TaskGroup() as group:
@@ -159,6 +173,9 @@ class Operator:
         if not self._resync.is_synced:
             return "our own kinds are not listed yet"
         return None if self._informers.is_synced else "the children are not listed yet"
+
+    def _find_uid(self, key: Key) -> str:
+        return text(child(self._store.get(key) or {}, "metadata"), "uid")
 
     def _wake(self, uid: str) -> None:
         """Has one of our objects looked at, if it is still there."""
@@ -226,9 +243,14 @@ async def run_operator(settings: Settings) -> None:
         learning_metrics = LearningMetrics(metrics.registry)
         graph = MeteredGraph(build_graph(url, password), learning_metrics, SystemClock()) if url else None
         callers = Callers(settings, calls_api, paced_api, configuration.host, graph)
+        tracer = build_tracer(os.environ, "vapora-operator", version("vapora-operator"))
         try:
             credentials = partial(read_credentials, configuration)
-            operator = Operator(settings, api, lease_api, callers, graph, metrics, learning_metrics, credentials)
+            operator = Operator(
+                settings, api, lease_api, callers, graph, metrics, tracer, learning_metrics, credentials
+            )
             await operator.run()
         finally:
             await callers.close()
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -31,12 +32,14 @@ from vapora.controller.bystanders import Bystanders
 from vapora.controller.capacities import Capacities
 from vapora.controller.collect import Collector
 from vapora.controller.dependents import Dependents
+from vapora.controller.domain_meter import DomainMeter
 from vapora.controller.expectations import Expectations
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
 from vapora.controller.learning_meter import LearningMeter
+from vapora.controller.milestones import Herald, Tracer
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
@@ -78,6 +81,10 @@ log = logging.getLogger(__name__)
 _DRAIN_PAUSE_SECONDS = 0.05
 _AWAY_PAUSE_SECONDS = 2.0
 _DRAIN_SECONDS = 3 * RESULTS_ACK_WAIT_SECONDS  # what a process that died has read comes again after one
+
+
+class FleetMeter(Meter, DomainMeter, Protocol):
+    """Counts what the engine does, and what becomes of runs and pools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,8 @@ class Fleet:
         api: KubeApi,
         queue: WorkQueue,
         *,
-        meter: Meter,
+        meter: FleetMeter,
+        tracer: Tracer | None,
         learning_meter: LearningMeter,
         broker: TaskBroker | None,
         graph: KnowledgeGraph | None,
@@ -153,6 +161,7 @@ class Fleet:
         jitter: Callable[[], float],
     ) -> None:
         self._kit, self._queue, self._clock, self._broker, self._graph = kit, queue, kit.clock, broker, graph
+        self._meter, self._tracer = meter, tracer
         self._learning = Learning(graph, kit.clock, _read_rules(settings), queue.add) if graph else None
         self._expectations = Expectations(graph, kit.clock)
         self._recorder = self._build_recorder(graph, meter)
@@ -163,10 +172,10 @@ class Fleet:
         self._inbox = Inbox()
         self._letterbox = Letterbox(kit.store, self._inbox, queue.add, meter, kit.clock)
         self._outstanding = Outstanding()
-        self._depths = Depths(broker, kit.store, queue.add, kit.clock)
+        self._depths = Depths(broker, kit.store, queue.add, kit.clock, meter)
         self._agents = AgentReports(broker, kit.store, queue.add, kit.clock)
         self._pools = PoolViews(kit.store, self._depths)
-        self._triggers = Triggers(triggers, queue.add, kit.clock, jitter)
+        self._triggers = Triggers(triggers, queue.add, kit.clock, jitter, meter)
         self._autoscalers = Autoscalers(api, kit.store, queue.add, kit.clock)
         self._backlog = Backlog(self._pools.list, self._outstanding.count, queue.add, kit.clock)
         self._tasks, _ = load_task_types()
@@ -186,7 +195,7 @@ class Fleet:
         self._workflows = self._build_workflows(api, meter, collector)
         self._nats_url = settings.nats_url
 
-    def _build_workflows(self, api: KubeApi, meter: Meter, collector: Collector) -> WorkflowReconciler:
+    def _build_workflows(self, api: KubeApi, meter: FleetMeter, collector: Collector) -> WorkflowReconciler:
         kit, keeper = self._kit, Keeper(api, self._kit.executor)
         return WorkflowReconciler(
             kit,
@@ -207,6 +216,7 @@ class Fleet:
             requests=RequestTimes(meter, kit.clock),
             capacities=self._capacities,
             gpu_times=GpuTimes(meter, kit.clock),
+            herald=Herald(meter, self._tracer),
             policy_problem=lambda: self._policies.problem,
             learning_meter=self._learning_meter,
             wake=self._queue.add,
@@ -236,7 +246,7 @@ class Fleet:
                 "WorkflowTemplate": TemplateReconciler(
                     TemplateObserver(store, asyncio.to_thread), self._templates, self._kit
                 ),
-                "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._wake_waiting),
+                "AgentPool": PoolReconciler(pools, self._depths, self._kit, self._meter, self._wake_waiting),
                 "Taskserv": TaskservReconciler(services, dependents, self._kit, self._queue.add),
                 "Provider": ProviderReconciler(inventories, self._gate, self._kit),
                 "Pod": orphans,

@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     outbound_denied: Annotated[_Texts, AfterValidator(_check_networks)] = CLUSTER_NETWORKS
     http_host: str = "0.0.0.0"  # noqa: S104  # probes and Prometheus come from other hosts
     http_port: int = Field(8080, ge=0, le=65535)
+    pool_metrics: bool = False
     log_format: Literal["auto", "json", "human"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lease_namespace: str = Field(default_factory=_find_namespace)

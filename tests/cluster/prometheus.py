@@ -1,5 +1,6 @@
 """A real Prometheus server."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,17 @@ def find_prometheus() -> str | None:
 
 
 @contextmanager
-def serving_prometheus(program: str) -> Iterator[str]:
-    """Run a server that scrapes itself every second for as long as the block; it yields its address."""
+def serving_prometheus(program: str, *targets: str) -> Iterator[str]:
+    """Run a server that scrapes itself, and the targets, every second for as long as the block; yields its address."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     with Supervisor("vapora-prometheus-") as supervisor:
         settings = supervisor.folder / "prometheus.yml"
-        scraped = f"{{job_name: self, scrape_interval: 1s, static_configs: [{{targets: ['{address}']}}]}}"
-        settings.write_text(f"scrape_configs: [{scraped}]\n")
+        jobs = [
+            {"job_name": job, "scrape_interval": "1s", "honor_labels": True, "static_configs": [{"targets": scraped}]}
+            for job, scraped in (("self", [address]), ("vapora-operator", list(targets)))
+        ]
+        settings.write_text(json.dumps({"scrape_configs": jobs}))
         argv = [program, f"--config.file={settings}", f"--web.listen-address={address}"]
         process = supervisor.start("prometheus", [*argv, f"--storage.tsdb.path={supervisor.folder / 'data'}"])
 

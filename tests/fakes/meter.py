@@ -46,6 +46,36 @@ class FakeMeter:
     def execution_clamped(self, field: str) -> None:
         self.seen["clamped", field] += 1
 
+    def run_ended(self, phase: str, seconds: float) -> None:
+        self.seen["run", phase, str(round(seconds))] += 1
+
+    def step_started(self, waited: float) -> None:
+        self.seen["step waited", str(round(waited))] += 1
+
+    def step_ended(self, kind: str, outcome: str, seconds: float | None) -> None:
+        self.seen["step", kind, outcome, "untried" if seconds is None else str(round(seconds))] += 1
+
+    def try_failed(self, kind: str, failure_class: str, *, is_retried: bool) -> None:
+        self.seen["failed", kind, failure_class, "retried" if is_retried else "final"] += 1
+
+    def task_ended(self, outcome: str, seconds: float) -> None:
+        self.seen["task", outcome, str(round(seconds))] += 1
+
+    def rolled_back(self, outcome: str) -> None:
+        self.seen["rolled back", outcome] += 1
+
+    def approval_decided(self, decision: str) -> None:
+        self.seen["decided", decision] += 1
+
+    def approval_waited(self, decision: str, seconds: float) -> None:
+        self.seen["approval", decision, str(round(seconds))] += 1
+
+    def scaled(self, action: str, reason: str) -> None:
+        self.seen["scaled", action, reason] += 1
+
+    def trigger_read(self, kind: str, seconds: float, *, is_known: bool) -> None:
+        self.seen["trigger", kind, "known" if is_known else "unknown"] += 1
+
     def assigned(self, reason: str, *, is_from_memory: bool) -> None:
         self.seen["assigned", reason, "from memory" if is_from_memory else "read"] += 1
 

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ from tests.cluster.access import Cluster
 from tests.cluster.process import ManagedProcess, Supervisor
 from tests.cluster.waiting import wait_until
 from tests.fakes.meter import FakeMeter
+from tests.integration.moved import note_metrics
 
 from vapora.adapters.clock import SystemClock
 from vapora.adapters.kube_client import WATCH_SILENCE, KubernetesApi
@@ -93,7 +94,11 @@ class OperatorProcess:
 def operators(cluster: Cluster, lease_namespace: str) -> Iterator["Operators"]:
     """Starts operators that end with the block, as the account and roles that kustomize installs."""
     with Supervisor("vapora-operator-") as supervisor:
-        yield Operators(cluster, lease_namespace, supervisor, install_account(cluster, lease_namespace))
+        started = Operators(cluster, lease_namespace, supervisor, install_account(cluster, lease_namespace))
+        try:
+            yield started
+        finally:
+            started.note_metrics()
 
 
 @contextmanager
@@ -117,6 +122,14 @@ class Operators:
         self._lease_namespace = lease_namespace
         self._supervisor = supervisor
         self._kubeconfig = kubeconfig
+        self._launched: list[OperatorProcess] = []
+
+    def note_metrics(self) -> None:
+        """Remember what the metrics of those say that still run."""
+        for operator in self._launched:
+            if operator.process.is_running and operator.port is not None:
+                with suppress(httpx.TransportError):
+                    note_metrics(operator.metrics())
 
     def launch(
         self,
@@ -139,7 +152,8 @@ class Operators:
         env = {
             name: value for name, value in os.environ.items() if not name.startswith("VAPORA_") and name != "KUBECONFIG"
         }
-        return OperatorProcess(self._supervisor.start(name, command, env={**env, **(variables or {})}))
+        self._launched.append(OperatorProcess(self._supervisor.start(name, command, env={**env, **(variables or {})})))
+        return self._launched[-1]
 
     def start(
         self,

@@ -16,16 +16,17 @@ from tests.simulation.watches import Watches
 
 from vapora import composition
 from vapora.api.kinds import KINDS
-from vapora.composition import Fleet
+from vapora.composition import Fleet, FleetMeter
 from vapora.controller import agentpool, runs, workflowtemplate
 from vapora.controller.collect import Collector
 from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
+from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
-from vapora.controller.ports import ApiError, JsonObject, Meter
+from vapora.controller.ports import ApiError, JsonObject
 from vapora.controller.providergate import ProviderGate
 from vapora.controller.reconcile import Kit
 from vapora.controller.resync import Resync
@@ -170,7 +171,7 @@ class ApiPort:
                 yield obj
 
 
-class _Meter(Meter):
+class _Meter(FleetMeter, LearningMeter):
     """Hears everything; nobody asks it."""
 
 
@@ -234,6 +235,7 @@ class Life:
             api,
             queue,
             meter=meter,
+            tracer=None,
             learning_meter=meter,
             broker=broker,
             graph=graph,

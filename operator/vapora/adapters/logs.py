@@ -8,15 +8,31 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from vapora.controller.looking import looking_at
+from vapora.controller.store import RUN_KIND
 from vapora.core.plan import Key
+from vapora.core.workflow.tracing import build_trace_id
 
 Format = Literal["auto", "json", "human"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _QUIET = ("kopf", "aiohttp", "asyncio", "kubernetes", "httpx", "httpcore")  # libraries: warnings only
 
 
+def _describe_look() -> dict[str, object]:
+    """Says which reconcile the present code is a part of, if it is."""
+    look = looking_at.get()
+    if look is None:
+        return {}
+    named: dict[str, object] = {"reconcile": look.number, "kind": look.key.kind, "namespace": look.key.namespace}
+    named["workflow" if look.key.kind == RUN_KIND else "object"] = look.key.name
+    if look.key.kind == RUN_KIND and (uid := look.find_uid(look.key)):
+        named["trace_id"] = build_trace_id(uid)
+    return named
+
+
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    fields = _describe_look() | own
     return {name: str(value) if isinstance(value, Key) else value for name, value in fields.items()}
 
 
@@ -28,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line: timestamp, level, service, logger, message, then the record's own fields."""
+        """Returns the line: timestamp, level, service, logger, message, then what it is about and its own fields."""
         line: dict[str, object] = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

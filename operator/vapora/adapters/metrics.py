@@ -2,70 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from operator import attrgetter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-_DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+from vapora.adapters.metric_table import METRICS, POOL_LABELS, build_counter, build_gauge, build_histogram
+from vapora.controller.domain_meter import Counts, PoolCount
 
 
 class Metrics:
-    """Is Meter for Prometheus. No label ever holds the name of an object."""
+    """Is Meter and DomainMeter for Prometheus; what it knows of a metric stands in its declaration."""
 
     def __init__(self, version: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Info("vapora", "The operator.", registry=self.registry).info({"version": version})
-        self._reconciled = self._counter("reconcile", "Reconciles by outcome.", "kind", "result")
-        durations = Histogram(
-            "vapora_reconcile_duration_seconds",
-            "How long a reconcile took.",
-            ["kind"],
-            buckets=_DURATIONS,
-            registry=self.registry,
-        )
-        self._durations: Callable[..., Histogram] = cache(durations.labels)
-        self._waits = Histogram(
-            "vapora_workqueue_wait_seconds",
-            "How long a key waited for a worker.",
-            buckets=_DURATIONS,
-            registry=self.registry,
-        )
-        self._retries = self._counter("workqueue_retries", "Keys queued again after a backoff.", "kind")
-        self._watch_events = self._counter("watch_events", "Events that the watches brought.", "kind", "event")
-        self._requests = self._counter(
-            "api_requests", "Requests to the API server; code 0: no answer.", "verb", "kind", "code"
-        )
-        self._effects = Histogram(
-            "vapora_request_effect_seconds",
-            "How long a request about a workflow took from the first look at it to its effect.",
-            ["verb"],
-            buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
-            registry=self.registry,
-        )
-        self._dropped = self._counter("events_dropped", "Events that were not sent.", "cause")
-        self._results = self._counter("results_dropped", "Results of agents for which nobody waited.", "cause")
-        self._detections = self._counter("ml_detections", "Steps found to be machine learning.", "ml_class", "source")
-        self._gpu_jobs = self._counter("gpu_jobs", "GPU Jobs by how they ended.", "outcome")
-        self._gpu_seconds = self._counter(
-            "gpu_seconds", "GPUs times seconds: requested while the Job was there, used while it ran.", "kind"
-        )
-        self._gpu_waits = Histogram(
-            "vapora_gpu_queue_wait_seconds",
-            "How long GPU Jobs waited until they ran.",
-            buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
-            registry=self.registry,
-        )
-        self._clamped = self._counter(
-            "executions_clamped", "Values of executions that cannot be and were kept as what can.", "field"
-        )
-        self._leader = self._gauge("leader", "Whether this process leads.")
+        Info("vapora", METRICS["info"].meaning, registry=self.registry).info({"version": version})
+        self._reconciled = self._counter("reconcile_total")
+        self._durations = self._histogram("reconcile_duration_seconds")
+        self._waits = build_histogram("workqueue_wait_seconds", self.registry)
+        self._requeued = self._counter("workqueue_retries_total")
+        self._watch_events = self._counter("watch_events_total")
+        self._requests = self._counter("api_requests_total")
+        self._effects = self._histogram("request_effect_seconds")
+        self._dropped = self._counter("events_dropped_total")
+        self._results = self._counter("results_dropped_total")
+        self._errors = self._counter("errors_total")
+        self._detections = self._counter("ml_detections_total")
+        self._gpu_jobs = self._counter("gpu_jobs_total")
+        self._gpu_seconds = self._counter("gpu_seconds_total")
+        self._gpu_waits = build_histogram("gpu_queue_wait_seconds", self.registry)
+        self._clamped = self._counter("executions_clamped_total")
+        self._leader = build_gauge("leader", self.registry)
+        self._runs = self._histogram("workflow_duration_seconds")
+        self._steps = self._counter("steps_total")
+        self._step_seconds = self._histogram("step_duration_seconds")
+        self._step_waits = build_histogram("step_wait_seconds", self.registry)
+        self._retries = self._counter("retries_total")
+        self._rollbacks = self._counter("rollbacks_total")
+        self._approval_waits = self._histogram("approval_wait_seconds")
+        self._approvals = self._counter("hitl_approvals_total")
+        self._scalings = self._counter("scaling_decisions_total")
+        self._readings = self._histogram("scaler_latency_seconds")
+        self._misreadings = self._counter("scaler_errors_total")
+        self._tasks = self._counter("agent_invocations_total")
+        self._task_seconds = build_histogram("agent_duration_seconds", self.registry)
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
         """Reads the queue's depth and the store's size at each scrape."""
-        self._gauge("workqueue_depth", "Keys that wait for a worker.").set_function(depth)
-        self._gauge("store_objects", "Objects and children kept in memory.").set_function(objects)
+        build_gauge("workqueue_depth", self.registry).set_function(depth)
+        build_gauge("store_objects", self.registry).set_function(objects)
+
+    def observe_domain(self, count: Callable[[], Counts], *, by_pool: bool) -> None:
+        """Has what there is counted at each scrape; `by_pool` names each pool, else all are added up."""
+        self.registry.register(_Census(count, by_pool=by_pool))
 
     def render(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
@@ -75,6 +68,8 @@ class Metrics:
         """Counts one reconcile."""
         self._reconciled(kind, result).inc()
         self._durations(kind).observe(seconds)
+        if result == "error":
+            self._errors("defect", kind).inc()
 
     def waited(self, seconds: float) -> None:
         """Takes the time that a key waited for a worker."""
@@ -82,7 +77,7 @@ class Metrics:
 
     def retried(self, kind: str) -> None:
         """Counts a key that is queued again after a backoff."""
-        self._retries(kind).inc()
+        self._requeued(kind).inc()
 
     def watch_event(self, kind: str, event: str) -> None:
         """Counts an event of a watch."""
@@ -94,7 +89,7 @@ class Metrics:
 
     def took_effect(self, verb: str, seconds: float) -> None:
         """Takes the time from a request to its effect."""
-        self._effects.labels(verb).observe(seconds)
+        self._effects(verb).observe(seconds)
 
     def event_dropped(self, cause: str) -> None:
         """Counts an Event that was not sent."""
@@ -126,9 +121,99 @@ class Metrics:
         """Says whether this process leads."""
         self._leader.set(is_leader)
 
-    def _counter(self, name: str, description: str, *labels: str) -> Callable[..., Counter]:
-        """Returns what finds the counter of given labels; its own search takes four times as long as counting."""
-        return cache(Counter(f"vapora_{name}", description, labels, registry=self.registry).labels)
+    def run_ended(self, phase: str, seconds: float) -> None:
+        """Takes the end of a workflow."""
+        self._runs(phase).observe(seconds)
 
-    def _gauge(self, name: str, description: str) -> Gauge:
-        return Gauge(f"vapora_{name}", description, registry=self.registry)
+    def step_started(self, waited: float) -> None:
+        """Takes the time that a step waited."""
+        self._step_waits.observe(waited)
+
+    def step_ended(self, kind: str, outcome: str, seconds: float | None) -> None:
+        """Counts a step."""
+        self._steps(kind, outcome).inc()
+        if seconds is not None:
+            self._step_seconds(kind).observe(seconds)
+
+    def try_failed(self, kind: str, failure_class: str, *, is_retried: bool) -> None:
+        """Counts a failed try."""
+        self._errors(failure_class, kind).inc()
+        if is_retried:
+            self._retries(failure_class).inc()
+
+    def task_ended(self, outcome: str, seconds: float) -> None:
+        """Counts a task of an agent."""
+        self._tasks(outcome).inc()
+        self._task_seconds.observe(seconds)
+
+    def rolled_back(self, outcome: str) -> None:
+        """Counts a rollback."""
+        self._rollbacks(outcome).inc()
+
+    def approval_decided(self, decision: str) -> None:
+        """Counts one person's word."""
+        self._approvals(decision).inc()
+
+    def approval_waited(self, decision: str, seconds: float) -> None:
+        """Takes the time that an approval step waited."""
+        self._approval_waits(decision).observe(seconds)
+
+    def scaled(self, action: str, reason: str) -> None:
+        """Counts a change of a pool's size."""
+        self._scalings(action, reason).inc()
+
+    def trigger_read(self, kind: str, seconds: float, *, is_known: bool) -> None:
+        """Takes the time of one reading of a trigger."""
+        self._readings(kind).observe(seconds)
+        if not is_known:
+            self._misreadings(kind).inc()
+
+    def _counter(self, name: str) -> Callable[..., Counter]:
+        """Returns what finds the counter of given labels; its own search takes four times as long as counting."""
+        return cache(build_counter(name, self.registry).labels)
+
+    def _histogram(self, name: str) -> Callable[..., Histogram]:
+        return cache(build_histogram(name, self.registry).labels)
+
+
+_POOL_NUMBERS: Mapping[str, Callable[[PoolCount], int]] = {
+    "pool_replicas": attrgetter("replicas"),
+    "pool_queue": attrgetter("queue"),
+    "pool_busy": attrgetter("busy"),
+}
+
+
+class _Census(Collector):
+    """Gives Prometheus what is counted at the time of a scrape."""
+
+    def __init__(self, count: Callable[[], Counts], *, by_pool: bool) -> None:
+        self._count = count
+        self._by_pool = by_pool
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Names nothing beforehand: counting is for scrapes."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yields the gauges as they are now."""
+        counts = self._count()
+        yield _fill_gauge("workflows", {(phase,): number for phase, number in counts.workflows.items()})
+        yield _fill_gauge("steps", {(state,): number for state, number in counts.steps.items()})
+        yield _fill_gauge("workflow_idle_seconds", {(): counts.idle_seconds})
+        yield _fill_gauge("pools_saturated", {(): counts.saturated})
+        for pool_name, read in _POOL_NUMBERS.items():
+            by_pool: dict[tuple[str, ...], float] = {(pool.namespace, pool.pool): read(pool) for pool in counts.pools}
+            if self._by_pool:
+                yield _fill_gauge(pool_name, by_pool, POOL_LABELS)
+            else:
+                yield _fill_gauge(pool_name, {(): sum(by_pool.values())})
+
+
+def _fill_gauge(
+    name: str, values: Mapping[tuple[str, ...], float], labels: tuple[str, ...] | None = None
+) -> GaugeMetricFamily:
+    metric = METRICS[name]
+    family = GaugeMetricFamily(metric.series, metric.meaning, labels=metric.labels if labels is None else labels)
+    for found, value in values.items():
+        family.add_metric(found, value)
+    return family

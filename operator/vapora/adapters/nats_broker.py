@@ -116,12 +116,15 @@ class NatsBroker:
         where the broker takes no message of that size.
         """
         payload = json.dumps(task).encode()
+        headers = {MESSAGE_ID_HEADER: message_id}
+        if trace := task.get("traceparent"):
+            headers["traceparent"] = str(trace)  # for whoever reads headers only, as tracing libraries do
 
         async def publish(client: Client) -> None:
             if len(payload) + _HEADER_BYTES > client.max_payload:
                 raise TaskTooLarge(f"the task has {len(payload)} bytes; the broker takes {client.max_payload}")
             await client.jetstream(timeout=self._timeout).publish(
-                task_subject(namespace, pool), payload, stream=TASKS_STREAM, headers={MESSAGE_ID_HEADER: message_id}
+                task_subject(namespace, pool), payload, stream=TASKS_STREAM, headers=headers
             )
 
         await self._call(f"publish {message_id}", publish)

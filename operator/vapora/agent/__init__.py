@@ -18,6 +18,7 @@ from vapora.agent.contract import ProviderChoice, TaskError, TaskResult, Tokens
 from vapora.agent.launch import AgentNotFound, load_agent, run_agent
 from vapora.agent.settings import AgentSettings, SettingsError
 from vapora.agent.task import Result, Retryable, Task, TaskFailed
+from vapora.agent.tracking import tracked
 
 __all__ = [
     "Agent",
@@ -36,4 +37,5 @@ __all__ = [
     "build_http_agent",
     "load_agent",
     "run_agent",
+    "tracked",
 ]

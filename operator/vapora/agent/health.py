@@ -1,4 +1,4 @@
-"""An agent's HTTP endpoints: /health, /ready and /metrics."""
+"""An agent's HTTP endpoints: /health, /ready and /metrics, with what its program counts in the default registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from vapora.agent.worker import Worker
 
@@ -31,7 +31,7 @@ async def serve_health(worker: Worker, port: int) -> AsyncIterator[int]:
         return web.json_response(worker.describe_state(), status=200 if worker.is_ready else 503)
 
     async def metrics(_request: web.Request) -> web.Response:
-        body = generate_latest(worker.collect_metrics())
+        body = generate_latest(worker.collect_metrics()) + generate_latest(REGISTRY)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()

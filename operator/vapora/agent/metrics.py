@@ -8,25 +8,34 @@ from vapora.agent.contract import TaskResult
 
 _SECONDS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)
 
+_TASKS = ("vapora_agent_tasks_total", "counter", ("task_type", "outcome"), "Tasks that ended, by outcome.")
+_TASK_SECONDS = ("vapora_agent_task_seconds", "histogram", ("task_type",), "Time from a task's start to its end.")
+_IN_FLIGHT = ("vapora_agent_in_flight", "gauge", (), "Tasks that the agent holds.")
+_CONNECTED = ("vapora_agent_connected", "gauge", (), "1 while the broker is reached.")
+CALLS = ("vapora_agent_calls_total", "counter", ("function", "outcome"), "Calls of tracked functions.")
+CALL_SECONDS = ("vapora_agent_call_seconds", "histogram", ("function",), "How long calls of tracked functions took.")
+DECLARED: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    _TASKS,
+    _TASK_SECONDS,
+    _IN_FLIGHT,
+    _CONNECTED,
+    CALLS,
+    CALL_SECONDS,
+)
+
 
 class AgentMetrics:
     """Counts tasks by type and outcome. Task types that the agent has no handler for are counted as `other`."""
 
     def __init__(self, task_types: frozenset[str]) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self._task_types = task_types
-        self._tasks = Counter(
-            "vapora_agent_tasks", "Tasks that ended, by outcome.", ["task_type", "outcome"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "vapora_agent_task_seconds",
-            "Time from start to end.",
-            ["task_type"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.in_flight = Gauge("vapora_agent_in_flight", "Tasks that the agent holds.", registry=self.registry)
-        self.connected = Gauge("vapora_agent_connected", "1 while the broker is reached.", registry=self.registry)
+        name, _, labels, meaning = _TASKS
+        self._tasks = Counter(name, meaning, labels, registry=registry)
+        name, _, seconds_labels, meaning = _TASK_SECONDS
+        self._seconds = Histogram(name, meaning, seconds_labels, buckets=_SECONDS, registry=registry)
+        self.in_flight = Gauge(_IN_FLIGHT[0], _IN_FLIGHT[3], registry=registry)
+        self.connected = Gauge(_CONNECTED[0], _CONNECTED[3], registry=registry)
 
     def count(self, task_type: str, result: TaskResult) -> None:
         """Counts one task that ended."""

@@ -16,6 +16,7 @@ from vapora.agent.logs import working_on
 from vapora.agent.outputs import encode_output
 from vapora.agent.schemas import SchemaInvalid, find_mismatch
 from vapora.agent.task import Result, Task, TaskFailed
+from vapora.agent.tracing import continue_trace
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ async def _race(handler: Handler, attempt: Attempt) -> Result | TaskError | None
 
 async def _answer(handler: Handler, task: Task) -> Result | TaskError:
     working_on.set((task.id, task.traceparent or ""))
+    continue_trace(task.traceparent or "")
     left = None if task.deadline is None else (task.deadline - datetime.now(UTC)).total_seconds()
     too_late = TaskError(code="DeadlineExceeded", message=f"the task was not done by {task.deadline}")
     if left is not None and left <= 0:

@@ -68,6 +68,9 @@ def run_operator(
         str | None,
         typer.Option(help="Networks that steps may not call; else the private ones, where clusters are."),
     ] = None,
+    pool_metrics: Annotated[
+        bool | None, typer.Option("--pool-metrics", help="Name namespace and pool in the metrics of pools.")
+    ] = None,
     http_host: Annotated[str | None, typer.Option(help="The address of /livez, /readyz and /metrics.")] = None,
     http_port: Annotated[int | None, typer.Option(help="Their port; 0 takes a free one.")] = None,
     log_format: Annotated[

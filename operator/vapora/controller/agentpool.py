@@ -11,6 +11,7 @@ from vapora.api.agentpool import AgentPoolSpec
 from vapora.controller.agentreports import AgentReports
 from vapora.controller.autoscalers import Autoscalers
 from vapora.controller.backlog import Backlog
+from vapora.controller.domain_meter import DomainMeter
 from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
 from vapora.controller.reconcile import Kit, PlannedReconciler
@@ -24,6 +25,8 @@ from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.manifests import name_deployment
 from vapora.core.agentpool.observed import Observed, QueueState
 from vapora.core.agentpool.plan import plan_pool
+from vapora.core.agentpool.readings import NATS
+from vapora.core.agentpool.scaling import SCALE_DOWN, SCALE_UP
 from vapora.core.agentpool.supported import read_pool_spec
 from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.profile import LearningProfile
@@ -58,8 +61,16 @@ class Depths:
     all who look at pools.
     """
 
-    def __init__(self, broker: TaskBroker | None, store: Store, enqueue: Callable[[Key], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        broker: TaskBroker | None,
+        store: Store,
+        enqueue: Callable[[Key], None],
+        clock: Clock,
+        meter: DomainMeter,
+    ) -> None:
         self._broker = broker
+        self._meter = meter
         self._store = store
         self._enqueue = enqueue
         self._clock = clock
@@ -88,6 +99,7 @@ class Depths:
 
     async def read(self, broker: TaskBroker) -> None:
         """Reads all depths once."""
+        started = self._clock.monotonic()
         try:
             self._known, self._failure = await broker.read_depths(), None
         except BrokerUnavailable as refusal:
@@ -95,6 +107,7 @@ class Depths:
                 self.outages += 1
                 log.warning("the depths of the queues cannot be read", extra={"problem": str(refusal)})
             self._failure = _build_unknown(str(refusal))
+        self._meter.trigger_read(NATS, self._clock.monotonic() - started, is_known=self._failure is None)
         self._show()
 
     def _show(self) -> None:
@@ -242,12 +255,18 @@ class PoolReconciler:
     """
 
     def __init__(
-        self, observer: PoolObserver, depths: Depths, kit: Kit, on_turned: Callable[[Key], None] | None = None
+        self,
+        observer: PoolObserver,
+        depths: Depths,
+        kit: Kit,
+        meter: DomainMeter,
+        on_turned: Callable[[Key], None] | None = None,
     ) -> None:
         self._observer = observer
         self._depths = depths
         self._store = kit.store
         self._inner = PlannedReconciler(observer.observe, self._plan, kit)
+        self._meter = meter
         self._on_turned = on_turned
         self._attempted: dict[Key, QueueState] = {}
         self._views: dict[Key, PoolView] = {}
@@ -255,14 +274,23 @@ class PoolReconciler:
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one pool once."""
         seen = self._store.get(key)
+        sizes = child(seen or {}, "status", "lastDecision")
         self._attempted.pop(key, None)
         try:
             due = await self._inner.reconcile(key)  # raises where the queue could not be made or removed
         finally:
             self._tell_turn(key)
+            self._count_change(sizes, child(self._store.get(key) or {}, "status", "lastDecision"))
         if seen is not None and key in self._attempted:
             self._observer.note_queue(seen, self._attempted.pop(key))
         return due
+
+    def _count_change(self, before: Mapping[str, object], decision: Mapping[str, object]) -> None:
+        """Counts a change of size once it is written, by the type of the trigger that asked for it."""
+        action = text(decision, "action")
+        if action in {SCALE_UP, SCALE_DOWN} and decision != before:
+            trigger = text(decision, "trigger").partition("[")[0]
+            self._meter.scaled(action, trigger or "limits")
 
     def _tell_turn(self, key: Key) -> None:
         obj, before = self._store.get(key), self._views.pop(key, None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Protocol
 
+from vapora.controller.looking import Look, looking_at
 from vapora.controller.ports import ApiError, Clock, Conflict, Meter
 from vapora.controller.workqueue import WorkQueue
 from vapora.core.plan import Key
@@ -34,8 +36,17 @@ class Runner:
     """Runs the workers. Only a leader runs it; it ends when it is cancelled, and no reconcile is left running then."""
 
     def __init__(
-        self, queue: WorkQueue, reconcilers: Mapping[str, Reconciler], *, clock: Clock, meter: Meter, workers: int
+        self,
+        queue: WorkQueue,
+        reconcilers: Mapping[str, Reconciler],
+        *,
+        clock: Clock,
+        meter: Meter,
+        workers: int,
+        find_uid: Callable[[Key], str] = lambda _: "",
     ) -> None:
+        self._find_uid = find_uid
+        self._numbers = count(1)
         self._queue = queue
         self._reconcilers = reconcilers
         self._clock = clock
@@ -53,11 +64,15 @@ class Runner:
             key = await self._queue.get()
             self._meter.waited(self._queue.waited(key))
             started = self._clock.monotonic()
+            looking_at.set(Look(key, next(self._numbers), self._find_uid))
             try:
                 result = await self._look(key)
             finally:
                 self._queue.done(key)
-            self._meter.reconciled(key.kind, result, self._clock.monotonic() - started)
+            seconds = self._clock.monotonic() - started
+            self._meter.reconciled(key.kind, result, seconds)
+            log.debug("reconciled", extra={"result": result, "seconds": seconds})
+            looking_at.set(None)
 
     async def _look(self, key: Key) -> str:
         """Reconciles one key, queues it as the outcome asks, and names the outcome for the metric."""

@@ -64,6 +64,7 @@ class Run:
     must_look_at_all: bool = True
     must_tell_rows: bool = False  # what an earlier process wrote, and may not have recorded
     events: list[Event] = field(default_factory=list)
+    ended: list[Execution] = field(default_factory=list)  # the tries that ended since the last write
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did

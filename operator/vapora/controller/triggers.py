@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.durations import parse_duration
+from vapora.controller.breakers import Breakers
+from vapora.controller.domain_meter import DomainMeter
 from vapora.controller.ports import Clock, TriggerReader
 from vapora.core.agentpool.broker import QueueDepth
-from vapora.core.agentpool.depth import Unknown
+from vapora.core.agentpool.depth import Known, Unknown
 from vapora.core.agentpool.readings import Reading
 from vapora.core.agentpool.triggers import Probe, TriggerUnreadable, find_account, list_probes
 from vapora.core.calls import Account
@@ -41,14 +43,21 @@ class Triggers:
     """Keeps the newest reading of each trigger, and has each pool looked at of which one changed."""
 
     def __init__(
-        self, reader: TriggerReader, enqueue: Callable[[Key], None], clock: Clock, jitter: Callable[[], float]
+        self,
+        reader: TriggerReader,
+        enqueue: Callable[[Key], None],
+        clock: Clock,
+        jitter: Callable[[], float],
+        meter: DomainMeter,
     ) -> None:
         self._reader = reader
+        self._meter = meter
         self._enqueue = enqueue
         self._clock = clock
         self._jitter = jitter
         self._followed: dict[Key, _Followed] = {}
         self._free = asyncio.Semaphore(_AT_ONCE)
+        self._breakers = Breakers(clock)
 
     def follow(self, key: Key, spec: AgentPoolSpec) -> tuple[Reading, ...]:
         """Has the triggers of a pool read from now on; returns what is known of them."""
@@ -66,7 +75,10 @@ class Triggers:
 
     def forget(self, key: Key) -> None:
         """Reads nothing any more for a pool that is gone, or that follows nothing outside."""
-        self._followed.pop(key, None)
+        if self._followed.pop(key, None) is not None:
+            self._breakers.forget_unused(
+                frozenset(_name_system(row.account, probe) for row in self._followed.values() for probe in row.probes)
+            )
 
     async def run(self) -> None:
         """Reads until it is cancelled."""
@@ -93,9 +105,23 @@ class Triggers:
             self._enqueue(key)
 
     async def _read(self, account: Account, probe: Probe) -> QueueDepth:
-        try:
+        system = _name_system(account, probe)
+        if self._breakers.admit(system):
             async with self._free:
-                return await self._reader.read(account, probe)
+                started = self._clock.monotonic()
+                depth = await self._try_to_read(account, probe)
+            is_known = isinstance(depth.queued, Known)
+            self._meter.trigger_read(probe.type, self._clock.monotonic() - started, is_known=is_known)
+            if isinstance(depth.queued, Known):
+                self._breakers.succeeded(system)
+                return depth
+            self._breakers.failed(system, depth.queued.reason)
+        unknown = Unknown(self._breakers.describe(system))
+        return QueueDepth(unknown, unknown)
+
+    async def _try_to_read(self, account: Account, probe: Probe) -> QueueDepth:
+        try:
+            return await self._reader.read(account, probe)
         except TriggerUnreadable as problem:
             unknown = Unknown(str(problem))
         except Exception as defect:  # noqa: BLE001  # a defect of one reading must not stop the others, nor end the term
@@ -104,3 +130,8 @@ class Triggers:
             log.error("a trigger broke", extra={"type": probe.type, "error": type(defect).__name__, "trace": trace})  # noqa: TRY400
             unknown = Unknown(f"the reading broke with {type(defect).__name__}, which the operator's log tells")
         return QueueDepth(unknown, unknown)
+
+
+def _name_system(account: Account, probe: Probe) -> str:
+    """Names what a reading depends on: the query or Secret of one team is not the fault of another's."""
+    return " ".join((probe.type, probe.url, probe.subject, probe.secret, account.namespace))

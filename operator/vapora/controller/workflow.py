@@ -19,6 +19,7 @@ from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
 from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.lookups import Lookups
+from vapora.controller.milestones import Herald
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
 from vapora.controller.pools import Outstanding
@@ -79,6 +80,7 @@ class WorkflowReconciler:
         requests: RequestTimes,
         capacities: Capacities,
         gpu_times: GpuTimes,
+        herald: Herald,
         policy_problem: Callable[[], str | None],
         learning_meter: LearningMeter,
         wake: Callable[[Key], None],
@@ -97,15 +99,11 @@ class WorkflowReconciler:
         self._performer = performer
         self._policy_problem = policy_problem
         self._wake = wake
-        self._keeper = keeper
-        self._places = places
+        self._keeper, self._places, self._runs = keeper, places, runs
         self._expiry = Expiry(kit, api)
-        self._lookups = Lookups(api, learning)
-        self._runs = runs
-        self._requests = requests
-        self._capacities = capacities
-        self._gpu_times = gpu_times
-        self._beside, self._learning_meter = beside, learning_meter
+        self._lookups, self._herald = Lookups(api, learning), herald
+        self._requests, self._gpu_times = requests, gpu_times
+        self._capacities, self._beside, self._learning_meter = capacities, beside, learning_meter
         self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
@@ -175,6 +173,7 @@ class WorkflowReconciler:
             # What is there already is taken over before anything else starts, also where more must be read for it.
             run.must_look_at_all = bool(problems or decided.unread) or decided.wants_capacity
             run.events += decided.plan.events
+            run.ended += decided.executions
             if decided.wants_capacity:
                 self._capacities.note(key, run.identity.uid)
             await self._record(run, (*self._list_rows(run), *decided.executions), wait=find_patience(decided))
@@ -322,6 +321,7 @@ class WorkflowReconciler:
         found = child(self._kit.store.get(key) or {}, "status")
         run.rests_on = found if is_same(found, status) else None
         self._gpu_times.look(key, run.identity, run.written, run.status)
+        self._herald.tell(run, observed.created_at)
         run.written, run.published = run.status, basis
         self._places.note(key, build_contender(observed, run.status))
         self._performer.keep(run.identity.uid, find_asked(run.written, run.identity))

@@ -9,6 +9,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
+from operator import itemgetter
 
 from vapora.controller.ports import Clock
 from vapora.core.plan import Key
@@ -171,6 +173,24 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """Starts the backoff of a key anew."""
         self._failures.pop(key, None)
+
+    def describe(self, most: int = 1000) -> dict[str, object]:
+        """Returns what is in processing, what waits for a worker, and what for its time; of each the first ones."""
+        now = self._clock.monotonic()
+        ready = {key: entry for keys in self._ready.values() for key, entry in keys.items()} | self._again
+        delayed = heapq.nsmallest(most, self._due.items(), key=itemgetter(1))
+        return {
+            "open": self._is_open,
+            "processing": [str(key) for key in islice(self._processing, most)],
+            "waiting": [
+                {"key": str(key), "seconds": round(now - entry.since, 3), "priority": entry.priority.name.lower()}
+                for key, entry in islice(ready.items(), most)
+            ],
+            "delayed": [
+                {"key": str(key), "dueIn": round(due - now, 3), "failures": self.failures(key)} for key, due in delayed
+            ],
+            "counts": {"processing": len(self._processing), "waiting": self.depth, "delayed": self.delayed},
+        }
 
     def _pop(self) -> tuple[Key, float] | None:
         for ready in self._ready.values():

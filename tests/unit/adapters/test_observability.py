@@ -13,8 +13,10 @@ from vapora.adapters.kube_kinds import RESOURCES, object_path
 from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.logs import HumanFormatter, JsonFormatter, configure_logging
 from vapora.adapters.metrics import Metrics
+from vapora.controller.looking import Look, looking_at
 from vapora.controller.ports import AlreadyExists, ApiError, Conflict, Gone, NotFound
 from vapora.core.plan import Key
+from vapora.core.workflow.tracing import build_trace_id
 from vapora.settings import Settings
 
 
@@ -44,6 +46,18 @@ def test_a_value_that_json_does_not_know_is_written_as_text():
 
 def test_a_line_for_people_ends_with_its_fields():
     assert HumanFormatter().format(record("reconciled", kind="Workflow")).endswith("INFO    reconciled  kind=Workflow")
+
+
+def test_a_line_says_which_reconcile_it_is_a_part_of():
+    look = Look(Key("Workflow", "team", "nightly"), 7, lambda _: "uid")
+    token = looking_at.set(look)
+    try:
+        line = json.loads(JsonFormatter("x").format(record("m", problem="p")))
+    finally:
+        looking_at.reset(token)
+    told = {"reconcile": 7, "kind": "Workflow", "namespace": "team", "workflow": "nightly", "problem": "p"}
+    assert told.items() <= line.items()
+    assert line["trace_id"] == build_trace_id("uid")
 
 
 @pytest.fixture

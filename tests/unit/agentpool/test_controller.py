@@ -70,10 +70,10 @@ class World(Engine):
         self.asked: list[Key] = []
         executor = Executor(self.api, self.broker, self.store, perform=self.performed.append)
         kit = Kit(self.store, executor, self.writer, self.events, self.clock)
-        self.depths = Depths(self.broker, self.store, self.asked.append, self.clock)
+        self.depths = Depths(self.broker, self.store, self.asked.append, self.clock, self.meter)
         self.agents = AgentReports(self.broker, self.store, self.asked.append, self.clock)
         self.outside: dict[str, int | str] = {}
-        self.triggers = Triggers(_Outside(self), self.asked.append, self.clock, lambda: 0.5)
+        self.triggers = Triggers(_Outside(self), self.asked.append, self.clock, lambda: 0.5, self.meter)
         self.autoscalers = Autoscalers(self.api, self.store, self.asked.append, self.clock)
         self.backlog = Backlog(PoolViews(self.store, self.depths).list, lambda *_: 0, self.asked.append, self.clock)
         self.reconciler = self.build_reconciler(kit, self.depths, nats_url="nats://nats:4222")
@@ -88,7 +88,7 @@ class World(Engine):
             autoscalers=self.autoscalers,
             nats_url=nats_url,
         )
-        return PoolReconciler(observer, depths, kit, self.turned.append)
+        return PoolReconciler(observer, depths, kit, self.meter, self.turned.append)
 
     async def read_outside(self, account: Account, probe: Probe) -> QueueDepth:
         """Is TriggerReader: a text is why there is no number; what is not there takes for ever."""
@@ -242,7 +242,7 @@ async def test_a_pool_goes_only_after_its_queue() -> None:
 @in_virtual_time
 async def test_an_operator_without_a_broker_says_so() -> None:
     world = World()
-    depths = Depths(None, world.store, world.queue.add, world.clock)
+    depths = Depths(None, world.store, world.queue.add, world.clock, world.meter)
     kit = Kit(world.store, world.executor, world.writer, world.events, world.clock)
     world.reconciler = world.build_reconciler(kit, depths, nats_url=None)
     world.add_pool()

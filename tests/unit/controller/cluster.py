@@ -23,6 +23,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
+from vapora.controller.milestones import Herald
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
@@ -49,6 +50,7 @@ from vapora.core.learning.profile import LearningRules
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Surroundings
 from vapora.core.workflow.tasks import find_task_problem
+from vapora.core.workflow.tracing import Span
 
 DETECTOR = Detector(load_vocabulary())
 DEVELOPERS = PoolView("default", "developers", "developer", frozenset(), replicas=5, max_concurrent=2, in_flight=0)
@@ -208,6 +210,7 @@ class Operator:
             requests=RequestTimes(self.meter, cluster.clock),
             capacities=Capacities(cluster.api, self.store, cluster.clock, self.queue.add),
             gpu_times=GpuTimes(self.meter, cluster.clock),
+            herald=Herald(self.meter, cluster),
             policy_problem=lambda: None,
             learning_meter=self.meter,
             wake=self.queue.add,
@@ -252,10 +255,15 @@ class Cluster:
         self.kill_at: tuple[int, str] | None = None
         self.calls: list[Call] = []  # that were made, in order
         self.answer_call: Callable[[Call], Answer] = lambda call: Answer({"status": 200, "body": None, "text": ""})
+        self.spans: list[Span] = []  # of all operators, in the order in which they ended
         self.operator: Operator
         self._life: asyncio.Task[None]
         self.api.before = self._before
         self.api.after = self._after
+
+    def take(self, spans: Sequence[Span]) -> None:
+        """Keeps spans; is Tracer."""
+        self.spans += spans
 
     async def call(self, call: Call, account: Account) -> Answer:
         """Answers the calls of steps; is Caller."""

@@ -93,7 +93,7 @@ def test_a_failure_says_what_was_written_of_it_or_else_what_its_child_says() -> 
 
 def test_a_task_is_recorded_with_the_trace_that_its_agent_was_told() -> None:
     found = execution_of_answer(IDENTITY, Answered("t", "a", naming.NO_ITEM, 2, RUNNING, AgentResult("success")), NOW)
-    assert build_traceparent(UID, "any").split("-")[1] == found.trace_id
+    assert build_traceparent(UID, "a", None, 1).split("-")[1] == found.trace_id
 
 
 def test_an_answer_that_is_a_failure_says_the_agents_words() -> None:

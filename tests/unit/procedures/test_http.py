@@ -165,3 +165,12 @@ def test_after_a_crash_the_same_call_is_made_under_the_same_key() -> None:
     course = drive(call_http, situation(URL), lambda call: answered(200), crash_at=0)
     assert course.calls[0] == course.calls[1]
     assert [call.key for call in course.calls if isinstance(call, HttpCall)] == [f"{UID}/step/-1/1"] * 2
+
+
+def test_the_call_is_a_part_of_its_tries_span_unless_the_step_says_otherwise() -> None:
+    decided = call_http(situation(URL, traceparent="00-1-2-01"))
+    assert isinstance(decided, Ask)
+    assert decided.call.headers == {"traceparent": "00-1-2-01"}
+    own = call_http(situation({**URL, "headers": {"Traceparent": "00-3-4-01"}}, traceparent="00-1-2-01"))
+    assert isinstance(own, Ask)
+    assert own.call.headers == {"Traceparent": "00-3-4-01"}

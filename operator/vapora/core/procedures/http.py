@@ -17,6 +17,7 @@ from vapora.core.workflow.procedure import Ask, Failed, Finished, Json, Next, Si
 DEFAULT_TIMEOUT = 30.0  # seconds
 MAX_SHOWN_BYTES = 256  # of an answer, in a message
 MAX_KEPT_BYTES = 4096  # of an answer that is no JSON, in the result
+_TRACE = "traceparent"
 # Timeouts, locks, limits: the same call may do later, and may have had its effect.
 _PASSING = frozenset({408, 425, 429})
 
@@ -30,17 +31,19 @@ def call_http(situation: Situation) -> Next:
     if isinstance(body, Failed):
         return body
     if situation.answer is None:
-        return Ask(_build_call(body, situation.key))
+        return Ask(_build_call(body, situation))
     return judge_answer(situation.answer, body.expect, situation.variables)
 
 
-def _build_call(body: HttpBody, key: str) -> HttpCall:
+def _build_call(body: HttpBody, situation: Situation) -> HttpCall:
     refs = {header.name: header.secret_key_ref for header in body.headers_from}
+    has_own = any(name.lower() == _TRACE for name in (*body.headers, *refs))
+    trace = {} if has_own or not situation.traceparent else {_TRACE: situation.traceparent}
     return HttpCall(
         method=body.method,
         url=body.url,
-        key=key,
-        headers=body.headers,
+        key=situation.key,
+        headers={**body.headers, **trace},
         secret_headers={name: SecretRef(ref.name, ref.key) for name, ref in refs.items()},
         body=body.body,
         timeout=DEFAULT_TIMEOUT if body.timeout is None else parse_duration(body.timeout),

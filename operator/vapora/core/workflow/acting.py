@@ -8,6 +8,7 @@ from datetime import datetime
 
 from vapora.core.calls import Account, Answer, Call, Perform, Reading, is_reading
 from vapora.core.conditions import cut
+from vapora.core.naming import NO_ITEM
 from vapora.core.procedures.approval import build_approval
 from vapora.core.workflow.approvals import find_unverifiable
 from vapora.core.workflow.draft import Draft
@@ -18,6 +19,7 @@ from vapora.core.workflow.procedure import Ask, Failed, Finished, Next, Procedur
 from vapora.core.workflow.resolve import build_variables, resolve_body
 from vapora.core.workflow.standing import Broken, Done, Standing, Underway
 from vapora.core.workflow.status import Identity, State, Unit, WorkflowStatus
+from vapora.core.workflow.tracing import build_traceparent
 from vapora.core.workflow.tries import describe_timeout
 
 OUTCOME_UNKNOWN = "OutcomeUnknown"
@@ -95,6 +97,7 @@ def _describe(draft: Draft, place: Place, unit: Unit, answer: Answer | None) -> 
         undoes=draft.undone(place),
         decisions=draft.decisions.get(step.name, ()),
         variables=build_variables(draft, place),
+        traceparent=build_traceparent(identity.uid, step.name, None if place[1] == NO_ITEM else place[1], unit.tries),
     )
 
 

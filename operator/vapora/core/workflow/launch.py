@@ -280,5 +280,5 @@ def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Map
         "input": body.input,
         "outputSchema": body.output_schema,
         "deadline": unit.until.isoformat() if unit.until else None,
-        "traceparent": build_traceparent(identity.uid, task_id),
+        "traceparent": build_traceparent(identity.uid, step, None if place[1] == NO_ITEM else place[1], unit.tries),
     }

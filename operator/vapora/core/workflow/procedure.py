@@ -37,7 +37,7 @@ class Situation:
     `body` is the step's body as JSON with its references replaced. `memory` is what the last decision kept, durable
     before any call that changes something; `answer` is the answer to the call that was asked for last, None before the
     first and after a pause. `key` is the idempotency key of the effect. `undoes` is, where the procedure undoes a step,
-    the memory that step ended with.
+    the memory that step ended with. `traceparent` ties what is done to the try's span.
     """
 
     namespace: str
@@ -54,6 +54,7 @@ class Situation:
     undoes: Json | None = None
     decisions: tuple[Decision, ...] = ()
     variables: Variables = know_nothing
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

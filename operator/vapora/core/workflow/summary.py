@@ -15,6 +15,7 @@ from vapora.core.workflow.expiry import find_expiry
 from vapora.core.workflow.limits import Limits, find_limits
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
+from vapora.core.workflow.tracing import build_trace_id
 
 Json = dict[str, object]
 Encode = Callable[[str, StepStatus, Limits], Json]
@@ -62,6 +63,7 @@ def build_status(
     ended = before if status.phase.is_final and before.get("phase") == status.phase else {}  # what it says stands
     result: Json = {
         **_encode_course(status),
+        "traceId": build_trace_id(observed.identity.uid),
         "observedGeneration": observed.generation,
         "deadlineAt": encode_time(_find_deadline(observed, status)),
         "estimatedFinish": _estimate_finish(observed, status, now),
