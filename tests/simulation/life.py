@@ -23,6 +23,7 @@ from vapora.controller.events import EventRecorder
 from vapora.controller.executor import Executor
 from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
+from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.pacer import Pacer
 from vapora.controller.performer import Performer
 from vapora.controller.ports import ApiError, JsonObject, Meter
@@ -165,7 +166,7 @@ class ApiPort:
                 yield obj
 
 
-class _Meter(Meter):
+class _Meter(Meter, LearningMeter):
     """Hears everything; nobody asks it."""
 
 
