@@ -7,6 +7,7 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+_MODELS = 50  # that have time series of their own
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -60,6 +61,15 @@ class Metrics:
         self._clamped = self._counter(
             "executions_clamped", "Values of executions that cannot be and were kept as what can.", "field"
         )
+        self._budgets = Gauge(
+            "vapora_budget_spent_ratio",
+            "The highest share of a budget that any pool has spent.",
+            ["window"],
+            registry=self.registry,
+        )
+        self._tokens = self._counter("tokens", "Tokens that tasks took, as agents say.", "model", "type")
+        self._cents = self._counter("cost_cents", "What tasks have cost, in cents, as agents say.", "model")
+        self._models: set[str] = set()
         self._leader = self._gauge("leader", "Whether this process leads.")
 
     def observe_engine(self, *, depth: Callable[[], int], objects: Callable[[], int]) -> None:
@@ -121,6 +131,19 @@ class Metrics:
     def execution_clamped(self, field: str) -> None:
         """Counts a value of an execution that cannot be."""
         self._clamped(field).inc()
+
+    def budget_spent(self, window: str, ratio: float) -> None:
+        """Takes the highest share of a budget that any pool has spent."""
+        self._budgets.labels(window).set(ratio)
+
+    def task_answered(self, model: str, *, prompt: int, completion: int, cents: int) -> None:
+        """Counts what a task took of a model; agents may name any, so all beyond the first fifty count as one."""
+        if model not in self._models and len(self._models) >= _MODELS:
+            model = "other"
+        self._models.add(model)
+        self._tokens(model, "prompt").inc(prompt)
+        self._tokens(model, "completion").inc(completion)
+        self._cents(model).inc(cents)
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

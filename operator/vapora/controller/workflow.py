@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from vapora.controller.backlog import Backlog
+from vapora.controller.assigning import Assigning
 from vapora.controller.capacities import Capacities
 from vapora.controller.executor import name_of
 from vapora.controller.expectations import Expectations
@@ -16,10 +16,8 @@ from vapora.controller.explaining import explain_failures
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
-from vapora.controller.learning import Learning
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
-from vapora.controller.pools import Outstanding
 from vapora.controller.ports import Beside, Conflict, KubeApi, at_once
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder, find_patience
@@ -28,7 +26,6 @@ from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
 from vapora.controller.store import RUN_KIND
 from vapora.controller.writer import is_same
-from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem
@@ -54,7 +51,7 @@ _ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written wher
 
 
 class WorkflowReconciler:
-    """Reconciles Workflows. `surroundings` and `pools` are asked anew at each look."""
+    """Reconciles Workflows. `surroundings` are asked anew at each look."""
 
     def __init__(
         self,
@@ -64,11 +61,8 @@ class WorkflowReconciler:
         recorder: Recorder | None,
         inbox: Inbox,
         surroundings: Callable[[], Surroundings],
-        pools: Callable[[str], Sequence[PoolView]],
-        outstanding: Outstanding,
-        learning: Learning | None,
+        assigning: Assigning,
         expectations: Expectations,
-        backlog: Backlog,
         on_release: Callable[[Patch], None],
         performer: Performer,
         keeper: Keeper,
@@ -85,11 +79,8 @@ class WorkflowReconciler:
         self._recorder = recorder
         self._inbox = inbox
         self._surroundings = surroundings
-        self._pools = pools
-        self._outstanding = outstanding
-        self._learning = learning
+        self._assigning = assigning
         self._expectations = expectations
-        self._backlog = backlog
         self._on_release = on_release
         self._performer = performer
         self._policy_problem = policy_problem
@@ -102,7 +93,6 @@ class WorkflowReconciler:
         self._capacities = capacities
         self._gpu_times = gpu_times
         self._beside = beside
-        self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
         """Drops every memo: another leader may have written since."""
@@ -111,6 +101,12 @@ class WorkflowReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one workflow once; it may plan again after a write that had to come first."""
+        try:
+            return await self._look(key)
+        finally:
+            self._assigning.seen(key)
+
+    async def _look(self, key: Key) -> float | None:
         obj = self._kit.store.get(key)
         if obj is None:
             self._forget(key)
@@ -136,9 +132,7 @@ class WorkflowReconciler:
         self._requests.forget(key)
         self._capacities.forget(key)
         self._gpu_times.forget(key)
-        self.waiting_for_pool.discard(key)
-        self._outstanding.note(key, None)
-        self._backlog.forget_run(key)
+        self._assigning.forget(key)
         self._kit.writer.forget(key)
 
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
@@ -175,7 +169,7 @@ class WorkflowReconciler:
                 self._capacities.note(key, run.identity.uid)
             await self._record(run, (*self._list_rows(run), *decided.executions), wait=find_patience(decided))
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
-            self._note_tasks(key, run)
+            self._assigning.note(key, run)
             if written:
                 self._runs.keep(key, run)
                 await self._let_go(run)
@@ -201,8 +195,8 @@ class WorkflowReconciler:
         meta = child(obj or {}, "metadata")
         if obj is None or text(meta, "uid") != run.identity.uid:
             return None
-        finalizers = meta.get("finalizers")
-        uid = run.identity.uid
+        finalizers, uid = meta.get("finalizers"), run.identity.uid
+        offer = self._assigning.look(key, run.definition)
         changes = self._kit.store.take_changes(uid) | self._inbox.take_changes(uid) | self._performer.take_changes(uid)
         return Observed(
             identity=run.identity,
@@ -229,8 +223,9 @@ class WorkflowReconciler:
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
             results=dict(self._inbox.results(uid)),
-            pools=self._pools(run.identity.namespace) if needs_pools(run.definition) else (),
-            learned=self._learning.view(run.identity.namespace) if self._learning else None,
+            pools=offer.pools,
+            learned=offer.learned,
+            spending=offer.spending,
             estimates=self._expectations.estimate(run),
         )
 
@@ -247,12 +242,7 @@ class WorkflowReconciler:
         problems: dict[str, Problem] = {}
         done: list[Action] = []
         while True:
-            beside = self._choose(observed.definition)
-            decided = await beside(partial(plan_workflow, observed, now))
-            if decided.lacks and self._learning is not None:
-                learned = await self._learning.look_up(run.identity.namespace, decided.lacks)
-                observed = replace(observed, learned=learned)
-                decided = await beside(partial(plan_workflow, observed, now))
+            observed, decided = await self._decide(observed, now)
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -267,6 +257,20 @@ class WorkflowReconciler:
             problems.update({name_of(problem.action): problem for problem in found})
             children = run.complete(self._kit.store.children(run.identity.uid))  # those just made among them
             observed = replace(observed, problems=dict(problems), children=children)
+
+    async def _decide(self, observed: Observed, now: datetime) -> tuple[Observed, WorkflowPlan]:
+        """Plans with the history that it lacks, and anew where others have spent meanwhile what it counted on."""
+        beside, has_looked = self._choose(observed.definition), False
+        while True:
+            decided = await beside(partial(plan_workflow, observed, now))
+            if decided.lacks and not has_looked:
+                has_looked = True
+                learned = await self._assigning.look_up(observed.identity.namespace, decided.lacks)
+                observed = replace(observed, learned=learned)
+                continue
+            if (anew := self._assigning.book(observed, decided)) is None:
+                return observed, decided
+            observed, beside = anew, at_once  # so that nobody comes between
 
     async def _check_loss(self, key: Key, run: Run) -> None:
         """Raises Conflict where what is lost was let go long ago, and only the status decided on is older."""
@@ -387,12 +391,3 @@ class WorkflowReconciler:
 
     def _is_durable(self, known: str) -> bool:
         return self._recorder is None or self._recorder.is_durable(known)
-
-    def _note_tasks(self, key: Key, run: Run) -> None:
-        if isinstance(run.definition, SpecProblem) or not needs_pools(run.definition):
-            return
-        self._outstanding.note(key, run.status)
-        self._backlog.note_run(key, run.definition, run.status)
-        waits = bool(run.frontier.retrying)  # for a place or for a pool
-        waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
-        (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.durations import parse_duration
@@ -55,7 +56,7 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             command=template.command,
             args=template.args,
             env={**template.env, **given},
-            env_sources={"VAPORA_POD": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            env_sources={"VAPORA_POD": {"fieldRef": {"fieldPath": "metadata.name"}}, **_list_keys(spec)},
             env_from=template.env_from,
             resources=template.resources.model_dump(exclude_defaults=True),
             container=_CONTAINER,
@@ -64,3 +65,14 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             pod_template=template.pod_template,
         )
     )
+
+
+def _list_keys(spec: AgentPoolSpec) -> dict[str, Manifest]:
+    """Returns the keys of the providers, each as `VAPORA_PROVIDER_<NAME>_KEY`."""
+    return {
+        f"VAPORA_PROVIDER_{re.sub('[^A-Z0-9]', '_', provider.name.upper())}_KEY": {
+            "secretKeyRef": provider.secret.model_dump(by_alias=True)
+        }
+        for provider in spec.providers
+        if provider.secret is not None
+    }

@@ -47,6 +47,7 @@ _AGENT = (
     "description",
     "input",
     "outputSchema",
+    "maxCostCents",
     "independentOf",
 )
 _STEP = (
@@ -92,6 +93,7 @@ _SPEC = (
     "workspace",
     "concurrency",
     "ttlAfterFinished",
+    "maxCostCents",
 )
 _STEPS = [
     *_STEP,
