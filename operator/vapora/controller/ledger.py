@@ -106,7 +106,7 @@ class Ledger:
         self._unseen: set[Key] = set()  # runs of which an earlier process may have left costs unrecorded
         self._stirred: set[str] = set()
         self._problem: str | None = None
-        self._last_problem: str | None = None
+        self._last: tuple[object, ...] = ()
         self._retry_at = 0.0
 
     def begin(self) -> None:
@@ -184,9 +184,9 @@ class Ledger:
     def _find(self, pool: str, own: int = 0) -> Spending:
         if self._graph is None:
             return _NO_GRAPH
+        account = self._accounts[pool]
         if (problem := self._find_problem()) is not None:
             return SpendUnknown(problem)
-        account = self._accounts[pool]
         if account.read_at is None or self._unseen:
             return _UNCOUNTED
         return account.add_up(self._list_windows(), self._reserved[pool] - own)
@@ -249,8 +249,8 @@ class Ledger:
 
     def _tell(self) -> None:
         """Has pools looked at that have something new to show, and wakes who waits for money."""
-        if (problem := self._find_problem()) != self._last_problem:
-            self._last_problem = problem
+        if (turn := (self._find_problem(), self._list_windows())) != self._last:
+            self._last = turn
             self._stirred |= {name.partition("/")[0] for name in self._accounts}
         places, ratios = _NUMBERS_AT_ONCE, dict[str, float]()
         for name, account in list(self._accounts.items()):

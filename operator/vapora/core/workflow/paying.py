@@ -25,7 +25,7 @@ def find_overspent(body: AgentBody, trying: Unit) -> Failure | None:
     limit, cost = body.max_cost_cents, trying.cost_cents
     if limit is None or cost < max(limit, 1):
         return None
-    return Failure(Reason.CostLimitReached, f"its tries have cost {cost} cents; maxCostCents is {limit}")
+    return Failure(str(Reason.CostLimitReached), f"its tries have cost {cost} cents; maxCostCents is {limit}")
 
 
 def claim_of_pools(draft: Draft, request: Request, body: AgentBody, trying: Unit) -> Mapping[str, Claim | Denied]:
@@ -61,11 +61,12 @@ def explain_denial(draft: Draft, claims: Mapping[str, Claim | Denied], why: str)
         draft.wake_at(frees_at)
     for reason in (Reason.BudgetExhausted, Reason.BudgetUnknown):
         if reason in denied:
-            return NotYet(reason, why)
+            return NotYet(str(reason), why)
     if Reason.CostLimitReached not in denied:
         return None
     is_final = draft.purse is None or not draft.purse.reserved.total()
-    return Failure(Reason.CostLimitReached, why) if is_final else NotYet(Reason.CostLimitReached, why)
+    reached = str(Reason.CostLimitReached)
+    return Failure(reached, why) if is_final else NotYet(reached, why)
 
 
 def grant(draft: Draft, request: Request, pool: PoolView, found: Claim | Denied | None) -> Grant | None:
