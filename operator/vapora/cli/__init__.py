@@ -6,6 +6,7 @@ import typer
 
 from vapora.cli.agent import agents as agent
 from vapora.cli.agents import agents
+from vapora.cli.budget import budget
 from vapora.cli.graph import graph
 from vapora.cli.importing import import_, lint_
 from vapora.cli.ml import ml
@@ -16,6 +17,7 @@ main = typer.Typer(name="vapora", help="Runs fleets of AI agents on Kubernetes."
 main.command("operator")(run_operator)
 main.command("import")(import_)
 main.command("lint")(lint_)
+main.command("budget", epilog="Example: vapora budget reviewers -n shop -o wide")(budget)
 main.add_typer(workflow, name="workflow")
 main.add_typer(agent, name="agent")
 main.add_typer(agents, name="agents")

@@ -36,7 +36,13 @@ from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.demand import needs_pools
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
+from vapora.core.workflow.executions import (
+    execution_of_answer,
+    execution_of_child,
+    executions_of_rows,
+    is_late_bill,
+    relate,
+)
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
@@ -361,7 +367,9 @@ class WorkflowReconciler:
         answers = find_answered(run.written, self._inbox.results(identity.uid))
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
-        unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
+        bills = {row.id for row, answered in zip(tasks, answers, strict=True) if is_late_bill(answered)}
+        fresh = (row for row in (*tries, *tasks) if row.id not in run.unrecorded)
+        unknown = [row for row in fresh if row.id in bills or not self._is_durable(row.id)]
         await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
