@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,6 +36,7 @@ _READ_SECONDS = 30.0
 _RETRY_SECONDS = 5.0
 # Seconds after which an account is read again: where tasks have cost something since, and where nothing happened.
 _LIMITED_EVERY, _FREE_EVERY, _PROBE_EVERY = 5.0, 60.0, 60.0
+_SCAN_EVERY = 1.0
 _POOL, _RUN = "AgentPool", "Workflow"
 _NO_GRAPH = SpendUnknown("the operator has no knowledge graph that would tell (VAPORA_GRAPH_URL)")
 _UNCOUNTED = SpendUnknown("it is being counted")
@@ -60,6 +61,7 @@ class _Account:
     read_at: float | None = None
     rows: dict[str, _Row] = field(default_factory=dict)
     shown: tuple[object, ...] = ()
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     def add_up(self, windows: tuple[Window, Window], reserved: int) -> Spend:
         """Returns the spend in the present windows; what was read for former ones says nothing of them."""
@@ -100,7 +102,9 @@ class Ledger:
     ) -> None:
         self._graph, self._store, self._clock, self._meter = graph, store, clock, meter
         self._recording_problem, self._enqueue, self._wake_held = problem, enqueue, wake_held
-        self._accounts: defaultdict[str, _Account] = defaultdict(_Account)
+        self._accounts: dict[str, _Account] = {}
+        self._changed: dict[str, None] = {}  # accounts with something new to read or show, those of before first
+        self._scan_at = 0.0
         self._by_run: dict[Key, Counter[str]] = {}
         self._reserved: Counter[str] = Counter()
         self._unseen: set[Key] = set()  # runs of which an earlier process may have left costs unrecorded
@@ -112,6 +116,7 @@ class Ledger:
     def begin(self) -> None:
         """Begins a term as leader: takes from the workflows what is reserved; sums are read anew."""
         self._accounts.clear()
+        self._changed.clear()
         self._by_run.clear()
         self._reserved.clear()
         self._problem = None
@@ -127,7 +132,7 @@ class Ledger:
         if run in self._unseen:
             self._unseen.discard(run)
             if not self._unseen:
-                self._stirred |= {name.partition("/")[0] for name in self._accounts}
+                self._stir_all()
 
     def view(self, pools: Sequence[PoolView], without: Key) -> dict[str, Spending]:
         """Returns the spend of pools that have a budget, by their names, less what one run itself has reserved."""
@@ -162,11 +167,13 @@ class Ledger:
 
     def look(self, pool: Key, budget: Budget | None) -> Spending | None:
         """Returns the spend of a pool, as its status is to show it; None before it is counted."""
-        account = self._accounts[f"{pool.namespace}/{pool.name}"]
+        name = f"{pool.namespace}/{pool.name}"
+        account = self._open(name)
         if account.budget != budget:
             account.budget = budget
+            self._changed[name] = None
             self._stirred.add(pool.namespace)
-        found = self._find(f"{pool.namespace}/{pool.name}")
+        found = self._find(name)
         return None if found is _UNCOUNTED else found
 
     def forget_pool(self, pool: Key) -> None:
@@ -184,12 +191,22 @@ class Ledger:
     def _find(self, pool: str, own: int = 0) -> Spending:
         if self._graph is None:
             return _NO_GRAPH
-        account = self._accounts[pool]
+        account = self._open(pool)
         if (problem := self._find_problem()) is not None:
             return SpendUnknown(problem)
         if account.read_at is None or self._unseen:
             return _UNCOUNTED
         return account.add_up(self._list_windows(), self._reserved[pool] - own)
+
+    def _open(self, pool: str) -> _Account:
+        if pool not in self._accounts:
+            self._accounts[pool] = _Account()
+            self._changed[pool] = None
+        return self._accounts[pool]
+
+    def _stir_all(self) -> None:
+        self._stirred |= {name.partition("/")[0] for name in self._accounts}
+        self._changed |= dict.fromkeys(self._accounts)
 
     def _find_problem(self) -> str | None:
         return self._recording_problem() or self._problem
@@ -206,6 +223,7 @@ class Ledger:
             return
         self._reserved.subtract(before)
         self._reserved.update(wanted)
+        self._changed |= dict.fromkeys([*before, *wanted])
         if any(wanted.values()):
             self._by_run[run] = Counter(wanted)
         self._stirred.add(run.namespace)
@@ -213,8 +231,8 @@ class Ledger:
     def _add(self, execution: Execution, *, is_durable: bool) -> None:
         if not execution.pool or not execution.cost_cents:
             return
-        account = self._accounts[execution.pool]
-        account.rows[execution.id] = _Row(execution.finished, execution.cost_cents, is_durable)
+        self._changed[execution.pool] = None
+        self._open(execution.pool).rows[execution.id] = _Row(execution.finished, execution.cost_cents, is_durable)
         if not is_durable:
             self._stirred.add(execution.namespace)
 
@@ -222,7 +240,10 @@ class Ledger:
         monotonic = self._clock.monotonic()
         if monotonic < self._retry_at:
             return
-        due = [(name, account) for name, account in self._accounts.items() if account.is_due(monotonic)]
+        names = [name for name in self._changed if name in self._accounts]
+        if monotonic >= self._scan_at:
+            names, self._scan_at = list(self._accounts), monotonic + _SCAN_EVERY
+        due = [(name, account) for name in names if (account := self._accounts[name]).is_due(monotonic)]
         due.sort(key=lambda pair: (not is_limited(pair[1].budget), pair[1].read_at or 0.0))
         try:
             async with asyncio.timeout(_READ_SECONDS):
@@ -243,6 +264,7 @@ class Ledger:
         if account.read_at is None:
             self._stirred.add(name.partition("/")[0])
         account.read_at = self._clock.monotonic()
+        self._changed[name] = None
         for row_id, row in included:
             if account.rows.get(row_id) is row:
                 del account.rows[row_id]
@@ -251,34 +273,44 @@ class Ledger:
         """Has pools looked at that have something new to show, and wakes who waits for money."""
         if (turn := (self._find_problem(), self._list_windows())) != self._last:
             self._last = turn
-            self._stirred |= {name.partition("/")[0] for name in self._accounts}
-        places, ratios = _NUMBERS_AT_ONCE, dict[str, float]()
-        for name, account in list(self._accounts.items()):
-            spending = self._find(name)
-            if spending is _UNCOUNTED:
-                continue
-            shown = self._summarize(account, spending, ratios)
-            if shown == account.shown or (account.budget is None and spending == Spend()):
-                continue
-            is_news = shown[:1] != account.shown[:1]
-            if is_news or places:
-                places -= not is_news
-                account.shown = shown
-                self._accounts[name] = self._accounts.pop(name)  # others come first next time
-                self._enqueue(Key(_POOL, *name.split("/", 1)))
-        for word, ratio in ratios.items():
-            self._meter.budget_spent(word, ratio)
+            self._stir_all()
+        if self._changed:
+            self._show()
         stirred, self._stirred = self._stirred, set()
         for namespace in stirred:
             self._wake_held(namespace)
 
-    def _summarize(self, account: _Account, spending: Spending, ratios: dict[str, float]) -> tuple[object, ...]:
-        """Returns what a pool has to show, the turning point of its condition first; keeps the highest ratios."""
+    def _show(self) -> None:
+        """Has those pools looked at of which something changed: at once where that means something, else a few."""
+        places, later = _NUMBERS_AT_ONCE, dict[str, None]()
+        for name in [name for name in self._changed if name in self._accounts]:
+            account, spending = self._accounts[name], self._find(name)
+            if spending is _UNCOUNTED:
+                continue
+            shown = self._summarize(account, spending)
+            if shown == account.shown or (account.budget is None and spending == Spend()):
+                continue
+            is_news = shown[:1] != account.shown[:1]
+            if not is_news and not places:
+                later[name] = None
+                continue
+            places -= not is_news
+            account.shown = shown
+            self._enqueue(Key(_POOL, *name.split("/", 1)))
+        self._changed = later
+        for word in ("week", "month"):
+            ratios = [account.ratios[word] for account in self._accounts.values() if word in account.ratios]
+            if ratios:
+                self._meter.budget_spent(word, max(ratios))
+
+    def _summarize(self, account: _Account, spending: Spending) -> tuple[object, ...]:
+        """Returns what a pool has to show, the turning point of its condition first; keeps how far it is."""
+        account.ratios = {}
         if account.budget is None or not is_limited(account.budget):
             return None, spending
+        if isinstance(spending, SpendUnknown):
+            return spending.reason, spending
         now = self._clock.now()
-        for use in list_uses(account.budget, spending, now) if isinstance(spending, Spend) else ():
-            word, ratio = use.window.word, use.spent / use.limit if use.limit else 1.0
-            ratios[word] = max(ratios.get(word, 0.0), ratio)
-        turn = spending.reason if isinstance(spending, SpendUnknown) else str(find_tier(account.budget, spending, now))
-        return turn, spending
+        uses = list_uses(account.budget, spending, now)
+        account.ratios = {use.window.word: use.spent / use.limit if use.limit else 1.0 for use in uses}
+        return str(find_tier(account.budget, spending, now)), spending

@@ -85,8 +85,7 @@ class WorkflowReconciler:
         self._recorder = recorder
         self._inbox = inbox
         self._surroundings = surroundings
-        self._assigning = assigning
-        self._expectations = expectations
+        self._assigning, self._expectations = assigning, expectations
         self._on_release = on_release
         self._performer = performer
         self._policy_problem = policy_problem
@@ -96,8 +95,7 @@ class WorkflowReconciler:
         self._expiry = Expiry(kit, api)
         self._runs = runs
         self._requests = requests
-        self._capacities = capacities
-        self._gpu_times = gpu_times
+        self._capacities, self._gpu_times = capacities, gpu_times
         self._beside = beside
 
     def forget_all(self) -> None:

@@ -33,9 +33,8 @@ def claim_of_pools(draft: Draft, request: Request, body: AgentBody, trying: Unit
     step = None if body.max_cost_cents is None else body.max_cost_cents - trying.cost_cents
     limit, purse = draft.whole.spec.max_cost_cents, draft.purse
     workflow = None if limit is None or purse is None else limit - purse.cost - purse.reserved.total()
-    able = [pool for pool in draft.observed.pools if can_do(request, pool)]
-    if step is None and workflow is None:
-        able = [pool for pool in able if is_limited(pool.budget)]
+    is_free = step is None and workflow is None
+    able = [pool for pool in draft.observed.pools if (is_limited(pool.budget) or not is_free) and can_do(request, pool)]
     claims: dict[str, Claim | Denied] = {}
     for pool in able:
         asked = Asked(step, workflow, _find_dearest(draft, pool, request.task_type))
