@@ -235,11 +235,10 @@ def _when_ended(draft: Draft, unit: Unit, at: datetime | None) -> datetime:
 
 def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
     """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
-    step, item = place
+    (step, item), unit = place, draft.pay(place, unit, broken.agent)
     failure, at = broken.failure, _when_ended(draft, unit, broken.at)
     if broken.is_open and draft.step(step).spec.at_most_once and failure.reason != OUTCOME_UNKNOWN:
         failure = Failure(OUTCOME_UNKNOWN, f"{failure.reason}: {failure.message}; it is not repeated (atMostOnce)")
-    unit = draft.pay(place, unit, broken.agent)
     if broken.child is not None:
         draft.actions.append(Delete(broken.child.meta.key, broken.child.meta.uid))
     spoilt = failure.failure_class is FailureClass.INFRASTRUCTURE
