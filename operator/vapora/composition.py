@@ -26,6 +26,7 @@ from vapora.adapters.task_plugins import load_provider_types, load_task_types
 from vapora.adapters.trigger_reader import OutsideReader
 from vapora.controller.agentpool import Depths, PoolObserver, PoolReconciler, PoolViews
 from vapora.controller.agentreports import AgentReports
+from vapora.controller.assigning import Assigning
 from vapora.controller.autoscalers import Autoscalers
 from vapora.controller.backlog import Backlog
 from vapora.controller.bystanders import Bystanders
@@ -39,6 +40,7 @@ from vapora.controller.inbox import Inbox, Letterbox
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
 from vapora.controller.learning_meter import LearningMeter
+from vapora.controller.ledger import Ledger
 from vapora.controller.milestones import Herald, Tracer
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.performer import Performer
@@ -178,6 +180,16 @@ class Fleet:
         self._triggers = Triggers(triggers, queue.add, kit.clock, jitter, meter)
         self._autoscalers = Autoscalers(api, kit.store, queue.add, kit.clock)
         self._backlog = Backlog(self._pools.list, self._outstanding.count, queue.add, kit.clock)
+        self._ledger = Ledger(
+            graph,
+            kit.store,
+            kit.clock,
+            meter,
+            problem=lambda: self._recorder.problem if self._recorder else None,
+            enqueue=queue.add,
+            wake_held=self._wake_held,
+        )
+        self._assigning = Assigning(self._view_pools, self._outstanding, self._learning, self._backlog, self._ledger)
         self._tasks, _ = load_task_types()
         words, gpu = settings.ml_vocabulary, settings.gpu_settings
         self._capacities = Capacities(api, kit.store, kit.clock, queue.add)
@@ -203,11 +215,8 @@ class Fleet:
             recorder=self._recorder,
             inbox=self._inbox,
             surroundings=self._look_around,
-            pools=self._view_pools,
-            outstanding=self._outstanding,
-            learning=self._learning,
+            assigning=self._assigning,
             expectations=self._expectations,
-            backlog=self._backlog,
             on_release=collector.note_release,
             performer=self._performer,
             keeper=keeper,
@@ -235,6 +244,7 @@ class Fleet:
             autoscalers=self._autoscalers,
             nats_url=self._nats_url,
             learned=self._learning.find_shown if self._learning else None,
+            ledger=self._ledger,
         )
         bystanders = Bystanders(api, self._clock, self._queue.add)
         services = TaskservObserver(store, dependents, bystanders)
@@ -258,6 +268,7 @@ class Fleet:
                 self._triggers.run,
                 self._autoscalers.run,
                 self._backlog.run,
+                self._ledger.run,
                 self._performer.run,
                 self._policies.run,
                 self._capacities.run,
@@ -278,6 +289,7 @@ class Fleet:
         self._inbox.is_complete = False
         self._gate.begin()
         self._expectations.clear()
+        self._ledger.begin()
         if self._learning is not None:
             self._learning.clear()
         if self._broker is not None:
@@ -320,6 +332,7 @@ class Fleet:
 
     def _learn(self, executions: Sequence[Execution]) -> None:
         self._expectations.note(executions)
+        self._ledger.note_kept(executions)
         if self._learning is not None:
             self._learning.note(executions)
 
@@ -343,9 +356,13 @@ class Fleet:
 
     def _wake_waiting(self, pool: Key) -> None:
         """Has the workflows of a namespace looked at that wait for a pool, when one of its pools turns."""
-        for waiting in self._workflows.waiting_for_pool:
-            if waiting.namespace == pool.namespace:
-                self._queue.add(waiting)
+        for waiting in self._assigning.list_waiting(pool.namespace):
+            self._queue.add(waiting)
+
+    def _wake_held(self, namespace: str) -> None:
+        """Has workflows looked at that wait for money, when some may have become free."""
+        for waiting in self._assigning.take_held(namespace):
+            self._queue.add(waiting)
 
     async def _read_results(self) -> None:
         if self._broker is None:

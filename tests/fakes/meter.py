@@ -85,5 +85,13 @@ class FakeMeter:
     def graph_measured(self, size: int) -> None:
         self.seen["measured",] += 1
 
+    def budget_spent(self, window: str, ratio: float) -> None:
+        self.seen["budget", window] = round(100 * ratio)
+
+    def task_answered(self, model: str, *, prompt: int, completion: int, cents: int) -> None:
+        self.seen["cents", model] += cents
+        self.seen["tokens", model, "prompt"] += prompt
+        self.seen["tokens", model, "completion"] += completion
+
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

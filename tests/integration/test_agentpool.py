@@ -287,7 +287,6 @@ def find_staying(here: Objects, selector: str) -> set[str]:
 
 
 REFUSED = {
-    "a field that is not built": ({"budget": {"weeklyCents": 1}}, "NotSupported: "),
     "limits the wrong way round": (
         {"scaling": {"min": 5, "max": 3}},
         "InvalidSpec: spec.scaling: min 5 is above max 3",

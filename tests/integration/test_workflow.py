@@ -186,8 +186,8 @@ def test_a_spec_that_is_put_right_runs(objects: Objects):
 
 
 def test_a_field_that_is_not_built_is_refused_by_name(objects: Objects):
-    objects.workflow("later", {"name": "ask", "agent": {"role": "r", "maxCostCents": 1}})
-    assert "steps[ask].agent.maxCostCents" in objects.await_said("Workflow", "later", "Stalled", "True NotSupported: ")
+    objects.workflow("later", run("a"), logging={"level": "debug"})
+    assert "spec.logging" in objects.await_said("Workflow", "later", "Stalled", "True NotSupported: ")
 
 
 def test_what_admission_refuses_is_tried_again_until_it_is_allowed(objects: Objects):

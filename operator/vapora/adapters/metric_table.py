@@ -114,6 +114,9 @@ _LEARNING = (
         "Kinds of work at which pools get better, worse or neither, of each pool the ten most frequent.",
         ("direction",),
     ),
+    Metric("budget_spent_ratio", "gauge", "The highest share of a budget that any pool has spent.", ("window",)),
+    Metric("tokens_total", "counter", "Tokens that tasks took, as agents say.", ("model", "type")),
+    Metric("cost_cents_total", "counter", "What tasks have cost, in cents, as agents say.", ("model",)),
     Metric("graph_hits_total", "counter", "Tasks given by history that was in memory."),
     Metric("graph_queries_total", "counter", "What the knowledge graph was asked.", ("query", "result")),
     Metric(

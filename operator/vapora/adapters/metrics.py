@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 from vapora.adapters.metric_table import METRICS, POOL_LABELS, build_counter, build_gauge, build_histogram
 from vapora.controller.domain_meter import Counts, PoolCount
 
+_MODELS = 50  # that have time series of their own
+
 
 class Metrics:
     """Is Meter and DomainMeter for Prometheus; what it knows of a metric stands in its declaration."""
@@ -36,6 +38,10 @@ class Metrics:
         self._gpu_seconds = self._counter("gpu_seconds_total")
         self._gpu_waits = build_histogram("gpu_queue_wait_seconds", self.registry)
         self._clamped = self._counter("executions_clamped_total")
+        self._budgets = build_gauge("budget_spent_ratio", self.registry)
+        self._tokens = self._counter("tokens_total")
+        self._cents = self._counter("cost_cents_total")
+        self._models: set[str] = set()
         self._leader = build_gauge("leader", self.registry)
         self._runs = self._histogram("workflow_duration_seconds")
         self._steps = self._counter("steps_total")
@@ -116,6 +122,19 @@ class Metrics:
     def execution_clamped(self, field: str) -> None:
         """Counts a value of an execution that cannot be."""
         self._clamped(field).inc()
+
+    def budget_spent(self, window: str, ratio: float) -> None:
+        """Takes the highest share of a budget that any pool has spent."""
+        self._budgets.labels(window).set(ratio)
+
+    def task_answered(self, model: str, *, prompt: int, completion: int, cents: int) -> None:
+        """Counts what a task took of a model; agents may name any, so all beyond the first fifty count as one."""
+        if model not in self._models and len(self._models) >= _MODELS:
+            model = "other"
+        self._models.add(model)
+        self._tokens(model, "prompt").inc(prompt)
+        self._tokens(model, "completion").inc(completion)
+        self._cents(model).inc(cents)
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

@@ -130,9 +130,9 @@ class Budget(ApiModel):
     monthly_cents: Integer | None = Field(default=None, ge=0)
     """Cents in a month (UTC); no limit by default."""
     alert_at: Number = Field(default=0.8, ge=0, le=1)
-    """The share from which the cheaper provider is used."""
+    """The share, spent and reserved, from which the cheaper provider is used."""
     at_limit: Literal["hold", "cheaper", "allow"] = "hold"
-    """What happens to tasks over the limit."""
+    """Over the limit: hold tasks back, go on with the cheapest provider, or go on as before."""
 
 
 class TokenPrice(ApiModel):
@@ -152,11 +152,11 @@ class ModelProvider(ApiModel):
     model: Line | None = None
     """The model's name."""
     quality: Number = Field(default=0.5, ge=0, le=1)
-    """How good its answers are, 0 to 1 (default 0.5)."""
+    """How good its answers are, 0 to 1 (default 0.5); quality * 100 / (cents of a task + 1) ranks it."""
     cents_per_million_tokens: TokenPrice = Field(default_factory=TokenPrice)
     """What it costs."""
     secret: SecretKeyRef | None = None
-    """The Secret with its key."""
+    """The Secret with its key; agents have it as VAPORA_PROVIDER_<NAME>_KEY."""
 
 
 class AgentPoolSpec(ApiModel):
@@ -225,8 +225,12 @@ class Spend(StatusModel):
     """This week."""
     month_cents: Integer | None = None
     """This month."""
+    reserved_cents: Integer | None = None
+    """What is reserved for tasks under way."""
     tier: StatusLine | None = None
-    """Which providers are used for it: normal, cheaper or held."""
+    """What follows from it where there is a budget: normal, cheaper (the cheaper provider) or held (no new tasks)."""
+    at: Timestamp | None = None
+    """When these numbers last changed."""
 
 
 class Expertise(StatusModel):

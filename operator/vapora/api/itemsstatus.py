@@ -48,6 +48,16 @@ class Assignment(StatusModel):
     """The second best pool."""
     runner_up_score: Number | None = None
     """Its score."""
+    provider: StatusLine | None = None
+    """The language model's provider that was chosen for it."""
+    model: StatusLine | None = None
+    """The model."""
+    provider_reason: Message | None = None
+    """Why that provider."""
+    reserved_cents: Integer | None = None
+    """What is reserved for the task until its result says what it cost, in cents."""
+    budget_cents: Integer | None = None
+    """The most that the task may cost, as its agent is told."""
 
 
 class ActiveItem(StatusModel):
@@ -87,6 +97,8 @@ class ActiveItem(StatusModel):
     """Why it waits."""
     assignment: Assignment | None = None
     """The pool its task went to."""
+    cost_cents: Integer | None = None
+    """What its tries have cost, in cents."""
 
 
 class OpenItems(StatusModel):

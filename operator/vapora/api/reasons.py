@@ -67,6 +67,10 @@ class Reason(StrEnum):
     MissingOutput = "MissingOutput", "An expression uses an output that the step did not give."
     KeepsakeLost = "KeepsakeLost", "A ConfigMap with what a run needs to go on is gone or was changed."
     OutputTooLarge = "OutputTooLarge", "A step's outputs are larger than what is kept."
+    CostLimitReached = (
+        "CostLimitReached",
+        "`maxCostCents` of the step or the workflow leaves too little for another task.",
+    )
     OutputInvalid = "OutputInvalid", "A step's output is no JSON or does not meet its schema."
     ConfigMissing = "ConfigMissing", "A Secret, ConfigMap or account that a pod needs is not there."
     AccountForbidden = "AccountForbidden", "The workflow's account lacks the right to do this."
@@ -159,6 +163,11 @@ class Reason(StrEnum):
     Unschedulable = "Unschedulable", "No node takes the pod; the message is the scheduler's."
     Queued = "Queued", "Kueue has not admitted the Job yet; the message is Kueue's."
     NoMatchingPool = "NoMatchingPool", "No pool has the role or the capabilities."
+    BudgetExhausted = (
+        "BudgetExhausted",
+        "What is left of the pool's budget does not pay for the task; the message says when.",
+    )
+    BudgetUnknown = "BudgetUnknown", "It is not known what the pool has spent: the knowledge graph cannot be read."
     ApproverUnverifiable = "ApproverUnverifiable", "The policy that proves who approves is not installed."
     ConcurrencyLimit = "ConcurrencyLimit", "Other workflows with the same key hold all places."
 
@@ -179,6 +188,9 @@ class Reason(StrEnum):
     ScaledUp = "ScaledUp", "The pool was made larger."
     ScaledDown = "ScaledDown", "The pool was made smaller."
     ForeignAutoscaler = "ForeignAutoscaler", "Another autoscaler owns the replicas; the operator leaves them alone."
+    WithinBudget = "WithinBudget", "The pool has spent less than its budget."
+    BudgetAlert = "BudgetAlert", "So much of the pool's budget is spent that its tasks use the cheaper provider."
+    CostLimitExceeded = "CostLimitExceeded", "A task has cost more than its step's maxCostCents allowed."
     AgentsNotReady = "AgentsNotReady", "Fewer agents are ready than wanted."
     ReplicasNotReady = "ReplicasNotReady", "Fewer replicas are ready than wanted."
     ImageFailing = "ImageFailing", "A pod's image cannot be pulled."

@@ -98,7 +98,7 @@ class AgentBody(ApiModel):
     output_schema: RawObject | None = None
     """The JSON schema the agent's output must meet."""
     max_cost_cents: Integer | None = Field(default=None, ge=0)
-    """The most the task may cost, in cents."""
+    """The most the step, or each of its items, may cost with all its tries, in cents."""
     independent_of: tuple[StepName, ...] = Field(default=(), max_length=64)
     """Steps whose pool may not take this one: nobody reviews their own work."""
 

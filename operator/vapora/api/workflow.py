@@ -122,7 +122,7 @@ class WorkflowSpec(ApiModel):
     ttl_after_finished: Duration | None = None
     """How long it is kept after its end; for ever by default."""
     max_cost_cents: Integer | None = Field(default=None, ge=0)
-    """The most all steps together may cost, in cents; no limit by default."""
+    """The most all tasks together may cost, in cents; a task beyond it fails its step. No limit by default."""
     workspace: Workspace | None = None
     """A volume that all run steps share, to hand files on."""
     concurrency: Concurrency | None = None

@@ -7,6 +7,7 @@ import typer
 from vapora.cli.agent import agents as agent
 from vapora.cli.agents import agents
 from vapora.cli.batch import batch
+from vapora.cli.budget import budget
 from vapora.cli.cluster import cluster
 from vapora.cli.dashboard import dashboard
 from vapora.cli.graph import graph
@@ -32,6 +33,7 @@ main.add_typer(agents, name="agents")
 main.add_typer(taskserv, name="taskserv")
 main.add_typer(cluster, name="cluster")
 main.add_typer(graph, name="graph")
+main.command("budget", epilog=show_examples("budget", "budget reviewers -n shop -o wide"))(budget)
 main.add_typer(ml, name="ml")
 main.command("import", epilog=show_examples("import examples/vapora-wrksp", "import services.k --diff"))(import_)
 main.command("lint", epilog=show_examples("lint examples/vapora-wrksp"))(lint_)

@@ -44,7 +44,7 @@ def show_executions(store: str, namespace: str, column: str, value: str, limit: 
         except KeyError:
             raise fail(f"--where: there is no column {column}", Exit.USAGE) from None
 
-    found = _ask(store, read)
+    found = ask_graph(store, read)
     if output == "json":
         typer.echo(json.dumps(_EXECUTIONS.dump_python(found, mode="json"), indent=2))
     else:
@@ -53,7 +53,7 @@ def show_executions(store: str, namespace: str, column: str, value: str, limit: 
 
 def show_cause(store: str, signature: str, output: str) -> None:
     """Prints what is known of an error."""
-    found = _ask(store, lambda graph: graph.find_known_cause(signature))
+    found = ask_graph(store, lambda graph: graph.find_known_cause(signature))
     if found is None:
         raise fail(f"no execution failed with {signature}", Exit.NOT_FOUND)
     if output == "json":
@@ -65,7 +65,7 @@ def show_cause(store: str, signature: str, output: str) -> None:
 def show_cost(store: str, by: str, days: int, output: str) -> None:
     """Prints what was spent."""
     first = _today() - timedelta(days=days - 1)
-    found = sum_by(by.replace("-", "_"), _ask(store, lambda graph: graph.get_daily_aggregates(None, None, first)))
+    found = sum_by(by.replace("-", "_"), ask_graph(store, lambda graph: graph.get_daily_aggregates(None, None, first)))
     if output == "json":
         typer.echo(json.dumps([{**asdict(row), "latency": row.latency.total_seconds()} for row in found], indent=2))
     else:
@@ -76,7 +76,7 @@ def show_trend(store: str, task_type: str, output: str) -> None:
     """Prints who got better or worse."""
     today = _today()
     first = today - timedelta(days=WINDOW_DAYS - 1)
-    found = find_trends(_ask(store, lambda graph: graph.get_daily_aggregates(None, task_type, first)), today)
+    found = find_trends(ask_graph(store, lambda graph: graph.get_daily_aggregates(None, task_type, first)), today)
     if output == "json":
         typer.echo(json.dumps([asdict(row) for row in found], indent=2))
     else:
@@ -96,7 +96,7 @@ def export_to(store: str, file: Path | None) -> None:
         return count
 
     try:
-        count = _ask(store, write)
+        count = ask_graph(store, write)
     except OSError as problem:
         raise fail(f"{file}: {problem.strerror}", Exit.USAGE) from None
     typer.echo(f"{count} lines exported", err=True)
@@ -118,7 +118,7 @@ def import_from(store: str, file: str, *, is_dry_run: bool) -> None:
         if is_dry_run:
             count = asyncio.run(read(check))
         else:
-            count = _ask(store, lambda graph: read(graph.import_), is_reading=False)
+            count = ask_graph(store, lambda graph: read(graph.import_), is_reading=False)
     except OSError as problem:
         raise fail(f"{file}: {problem.strerror}", Exit.USAGE) from None
     except ValueError as problem:
@@ -148,7 +148,9 @@ async def _stream(lines: Iterable[str]) -> AsyncIterator[str]:
             advance()
 
 
-def _ask(store: str, ask: Callable[[KnowledgeGraph], Awaitable[T]], *, is_reading: bool = True) -> T:
+def ask_graph(store: str, ask: Callable[[KnowledgeGraph], Awaitable[T]], *, is_reading: bool = True) -> T:
+    """Returns what a store answers; ends the command where it cannot be asked."""
+
     async def run() -> T:
         async with _opened(store, is_reading=is_reading) as graph:
             return await ask(graph)

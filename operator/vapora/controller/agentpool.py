@@ -12,6 +12,7 @@ from vapora.controller.agentreports import AgentReports
 from vapora.controller.autoscalers import Autoscalers
 from vapora.controller.backlog import Backlog
 from vapora.controller.domain_meter import DomainMeter
+from vapora.controller.ledger import Ledger
 from vapora.controller.leftovers import find_leftovers
 from vapora.controller.ports import Clock, JsonObject, TaskBroker
 from vapora.controller.reconcile import Kit, PlannedReconciler
@@ -145,6 +146,7 @@ class PoolObserver:
         backlog: Backlog,
         autoscalers: Autoscalers,
         nats_url: str | None,
+        ledger: Ledger,
         learned: Callable[[Key], LearningProfile | None] | None = None,
     ) -> None:
         self._store = store
@@ -154,6 +156,7 @@ class PoolObserver:
         self._backlog = backlog
         self._autoscalers = autoscalers
         self._nats_url = nats_url
+        self._ledger = ledger
         self._learned = learned
         self._queues: dict[Key, tuple[str, int, QueueState]] = {}
         self._asked: dict[Key, datetime] = {}
@@ -167,6 +170,7 @@ class PoolObserver:
             self._asked.pop(key, None)
             self._triggers.forget(key)
             self._backlog.forget_pool(key)
+            self._ledger.forget_pool(key)
             return None
         meta = project_meta(obj, KIND)
         depth = self._depths.find(key)
@@ -204,6 +208,7 @@ class PoolObserver:
             forecast=forecast,
             foreign=self._autoscalers.find(list_aims(observed.meta, scaling)),
             learned=self._learned(key) if self._learned else None,
+            spending=self._ledger.look(key, spec.budget),
         )
 
     def note_queue(self, obj: JsonObject, state: QueueState) -> None:
@@ -313,6 +318,8 @@ def _view_pool(obj: JsonObject, depths: Depths) -> PoolView:
     """Reads the raw object: a pool whose spec is refused is not Ready, and so no candidate."""
     meta, spec, status = project_meta(obj, KIND), child(obj, "spec"), child(obj, "status")
     capabilities = spec.get("capabilities")
+    parsed = depths.specs.get(meta, obj)
+    budget, providers = (None, ()) if isinstance(parsed, SpecProblem) else (parsed.budget, parsed.providers)
     ready = next((row for row in rows(status, "conditions") if row.get("type") == "Ready"), {})
     return PoolView(
         namespace=meta.key.namespace,
@@ -324,6 +331,8 @@ def _view_pool(obj: JsonObject, depths: Depths) -> PoolView:
         in_flight=_count_tasks(depths.find(meta.key)),
         is_ready=ready.get("status") == "True" and not meta.is_deleting,
         is_paused=spec.get("paused") is True,
+        budget=budget,
+        providers=providers,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from vapora.core.learning.execution import Execution
@@ -64,7 +65,8 @@ class _PoolHistory:
         for task_type in self._stale:
             rows = self._rows[task_type]
             if task_type is None:
-                self._profile = set_success_rate(self._profile, [row.is_success for row in rows])
+                profile = set_success_rate(self._profile, [row.is_success for row in rows])
+                self._profile = replace(profile, dearest_cents=max((row.cost_cents for row in rows), default=0))
             else:
                 expertise = build_expertise(task_type, rows, now, self._rules.recency)
                 self._profile = add_task_type_expertise(self._profile, expertise)

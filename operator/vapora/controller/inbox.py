@@ -29,7 +29,8 @@ class Letterbox:
         """Keeps a result for its workflow; one that is of no workflow of the agent's namespace is dropped."""
         key = self._store.key_of(delivery.id.partition("/")[0])
         if key is not None and key.namespace == delivery.namespace:
-            self._inbox.put(delivery)
+            if (answer := self._inbox.put(delivery)) is not None:
+                self._count(answer)
             for field in find_impossible(delivery.result, self._clock.now()):
                 self._meter.execution_clamped(field)
             self._enqueue(key)
@@ -39,6 +40,12 @@ class Letterbox:
         extra = {"task": delivery.id, "namespace": delivery.namespace, "cause": cause, "problem": delivery.error}
         log.info("a result for which nobody waits was dropped", extra=extra)
         await delivery.ack()
+
+    def _count(self, answer: AgentResult) -> None:
+        prompt = answer.prompt_tokens
+        if answer.tokens or answer.cost_cents:
+            completion = answer.tokens - prompt
+            self._meter.task_answered(answer.model, prompt=prompt, completion=completion, cents=answer.cost_cents)
 
 
 class Inbox:
@@ -53,12 +60,14 @@ class Inbox:
         self._acks: dict[str, Callable[[], Awaitable[None]]] = {}
         self._changes: dict[str, set[str]] = defaultdict(set)
 
-    def put(self, delivery: Delivery) -> None:
-        """Keeps a result. A second answer to the same task replaces nothing."""
+    def put(self, delivery: Delivery) -> AgentResult | None:
+        """Keeps a result and returns it. A second answer to the same task replaces nothing: None."""
         uid = delivery.id.partition("/")[0]
-        self._results[uid].setdefault(delivery.id, read_result(delivery.result, delivery.error))
+        known = self._results[uid].get(delivery.id)
+        answer = self._results[uid].setdefault(delivery.id, read_result(delivery.result, delivery.error))
         self._acks[delivery.id] = delivery.ack
         self._changes[uid].add(delivery.id)
+        return answer if known is None else None
 
     def has(self, uid: str) -> bool:
         """Returns whether a workflow has results that are not acknowledged."""

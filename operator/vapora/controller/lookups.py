@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
 
-from vapora.controller.learning import Learning
 from vapora.controller.ports import ApiError, KubeApi, NotFound
+from vapora.core.learning.profile import Learned
 from vapora.core.plan import Key
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.readings import CONTAINER, Reading, Source, read_data, read_lines
+
+LookUp = Callable[[str, Set[tuple[str, str]]], Awaitable[Learned | None]]  # of a namespace, of pools and task types
 
 _AT_ONCE = 8
 _LINES = 80
@@ -18,15 +21,15 @@ _LINES = 80
 class Lookups:
     """Completes what was observed. A result that cannot be read says whether that may pass."""
 
-    def __init__(self, api: KubeApi, learning: Learning | None) -> None:
+    def __init__(self, api: KubeApi, look_up: LookUp) -> None:
         self._api = api
-        self._learning = learning
+        self._look_up = look_up
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def complete(self, observed: Observed, decided: WorkflowPlan) -> Observed:
         """Returns what was observed with all that the plan asked for; the same object where it asked for nothing."""
-        if decided.lacks and self._learning is not None:
-            learned = await self._learning.look_up(observed.identity.namespace, decided.lacks)
+        if decided.lacks:
+            learned = await self._look_up(observed.identity.namespace, decided.lacks)
             observed = replace(observed, learned=learned)
         if decided.unread:
             read = await asyncio.gather(*map(self._read, decided.unread.values()))

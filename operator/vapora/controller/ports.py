@@ -337,6 +337,14 @@ class Meter(Protocol):
         """Counts a value of an execution that cannot be, such as a quality of 7; what can be is kept instead."""
         ...
 
+    def budget_spent(self, window: str, ratio: float) -> None:
+        """Takes the highest share of a budget that any pool has spent this week or month."""
+        ...
+
+    def task_answered(self, model: str, *, prompt: int, completion: int, cents: int) -> None:
+        """Counts what an agent's task took of a model."""
+        ...
+
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""
         ...

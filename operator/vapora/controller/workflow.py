@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from vapora.controller.backlog import Backlog
+from vapora.controller.assigning import Assigning
 from vapora.controller.capacities import Capacities
 from vapora.controller.executor import name_of
 from vapora.controller.expectations import Expectations
@@ -16,13 +16,11 @@ from vapora.controller.explaining import explain_failures
 from vapora.controller.gputimes import GpuTimes
 from vapora.controller.inbox import Inbox
 from vapora.controller.keeper import Keeper
-from vapora.controller.learning import Learning
 from vapora.controller.learning_meter import LearningMeter
 from vapora.controller.lookups import Lookups
 from vapora.controller.milestones import Herald
 from vapora.controller.performer import Performer
 from vapora.controller.places import Places
-from vapora.controller.pools import Outstanding
 from vapora.controller.ports import Beside, Conflict, KubeApi, at_once
 from vapora.controller.reconcile import Kit
 from vapora.controller.recording import Recorder, find_patience
@@ -31,7 +29,6 @@ from vapora.controller.runner import Retryable
 from vapora.controller.runs import Run, Runs
 from vapora.controller.store import RUN_KIND
 from vapora.controller.writer import is_same
-from vapora.core.learning.assignment import PoolView
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import ANNOTATION_AUTHOR, ANNOTATION_REQUEST
 from vapora.core.plan import Action, Create, Key, Look, Patch, Problem
@@ -42,7 +39,13 @@ from vapora.core.workflow.children import FINAL
 from vapora.core.workflow.concurrency import Contender
 from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.demand import needs_pools
-from vapora.core.workflow.executions import execution_of_answer, execution_of_child, executions_of_rows, relate
+from vapora.core.workflow.executions import (
+    execution_of_answer,
+    execution_of_child,
+    executions_of_rows,
+    is_late_bill,
+    relate,
+)
 from vapora.core.workflow.lifecycle import find_request
 from vapora.core.workflow.observed import Observed, Surroundings, WorkflowPlan
 from vapora.core.workflow.places import build_contender
@@ -57,7 +60,7 @@ _ROWS = ("steps", "rollback", "keepsakes")  # that stay as they are written wher
 
 
 class WorkflowReconciler:
-    """Reconciles Workflows. `surroundings` and `pools` are asked anew at each look."""
+    """Reconciles Workflows. `surroundings` are asked anew at each look."""
 
     def __init__(
         self,
@@ -67,11 +70,8 @@ class WorkflowReconciler:
         recorder: Recorder | None,
         inbox: Inbox,
         surroundings: Callable[[], Surroundings],
-        pools: Callable[[str], Sequence[PoolView]],
-        outstanding: Outstanding,
-        learning: Learning | None,
+        assigning: Assigning,
         expectations: Expectations,
-        backlog: Backlog,
         on_release: Callable[[Patch], None],
         performer: Performer,
         keeper: Keeper,
@@ -87,24 +87,15 @@ class WorkflowReconciler:
         beside: Beside = at_once,
     ) -> None:
         self._kit, self._api = kit, api
-        self._recorder = recorder
-        self._inbox = inbox
-        self._surroundings = surroundings
-        self._pools = pools
-        self._outstanding = outstanding
-        self._learning = learning
-        self._expectations = expectations
-        self._backlog = backlog
-        self._on_release = on_release
-        self._performer = performer
-        self._policy_problem = policy_problem
-        self._wake = wake
+        self._recorder, self._inbox, self._performer = recorder, inbox, performer
+        self._surroundings, self._policy_problem = surroundings, policy_problem
+        self._assigning, self._expectations = assigning, expectations
+        self._on_release, self._wake = on_release, wake
         self._keeper, self._places, self._runs = keeper, places, runs
         self._expiry = Expiry(kit, api)
-        self._lookups, self._herald = Lookups(api, learning), herald
+        self._lookups, self._herald = Lookups(api, assigning.look_up), herald
         self._requests, self._gpu_times = requests, gpu_times
         self._capacities, self._beside, self._learning_meter = capacities, beside, learning_meter
-        self.waiting_for_pool: set[Key] = set()
 
     def forget_all(self) -> None:
         """Drops every memo: another leader may have written since."""
@@ -113,6 +104,12 @@ class WorkflowReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one workflow once; it may plan again after a write that had to come first."""
+        try:
+            return await self._look(key)
+        finally:
+            self._assigning.seen(key)
+
+    async def _look(self, key: Key) -> float | None:
         obj = self._kit.store.get(key)
         if obj is None:
             self._forget(key)
@@ -138,9 +135,7 @@ class WorkflowReconciler:
         self._requests.forget(key)
         self._capacities.forget(key)
         self._gpu_times.forget(key)
-        self.waiting_for_pool.discard(key)
-        self._outstanding.note(key, None)
-        self._backlog.forget_run(key)
+        self._assigning.forget(key)
         self._kit.writer.forget(key)
 
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
@@ -178,7 +173,7 @@ class WorkflowReconciler:
                 self._capacities.note(key, run.identity.uid)
             await self._record(run, (*self._list_rows(run), *decided.executions), wait=find_patience(decided))
             written = await self._publish(key, run, observed, urgent=decided.plan.urgent)
-            self._note_tasks(key, run)
+            self._assigning.note(key, run)
             if written:
                 self._runs.keep(key, run)
                 await self._let_go(run)
@@ -204,8 +199,8 @@ class WorkflowReconciler:
         meta = child(obj or {}, "metadata")
         if obj is None or text(meta, "uid") != run.identity.uid:
             return None
-        finalizers = meta.get("finalizers")
-        uid = run.identity.uid
+        finalizers, uid = meta.get("finalizers"), run.identity.uid
+        offer = self._assigning.look(key, run.definition)
         changes = self._kit.store.take_changes(uid) | self._inbox.take_changes(uid) | self._performer.take_changes(uid)
         return Observed(
             identity=run.identity,
@@ -232,8 +227,9 @@ class WorkflowReconciler:
             surroundings=self._surroundings(),
             changed=None if run.must_look_at_all else frozenset(changes),
             results=dict(self._inbox.results(uid)),
-            pools=self._pools(run.identity.namespace) if needs_pools(run.definition) else (),
-            learned=self._learning.view(run.identity.namespace) if self._learning else None,
+            pools=offer.pools,
+            learned=offer.learned,
+            spending=offer.spending,
             estimates=self._expectations.estimate(run),
         )
 
@@ -250,11 +246,9 @@ class WorkflowReconciler:
         problems: dict[str, Problem] = {}
         done, has_read = list[Action](), False
         while True:
-            beside = self._choose(observed.definition)
-            decided = await beside(partial(plan_workflow, observed, now))
-            if (known := await self._lookups.complete(observed, decided)) is not observed:
-                has_read |= known.learned is not observed.learned
-                observed, decided = known, await beside(partial(plan_workflow, known, now))
+            before = observed.learned
+            observed, decided = await self._decide(observed, now)
+            has_read |= observed.learned is not before
             if not decided.status.phase.is_final:
                 self._places.note(observed.workflow, build_contender(observed, decided.status))
             wanted = [action for action in decided.plan.actions if action not in done] if done else decided.plan.actions
@@ -268,6 +262,18 @@ class WorkflowReconciler:
             problems.update({name_of(problem.action): problem for problem in found})
             children = run.complete(self._kit.store.children(run.identity.uid))  # those just made among them
             observed = replace(observed, problems=dict(problems), children=children)
+
+    async def _decide(self, observed: Observed, now: datetime) -> tuple[Observed, WorkflowPlan]:
+        """Plans with what it lacks to decide, and anew where others have spent meanwhile what it counted on."""
+        beside, has_looked = self._choose(observed.definition), False
+        while True:
+            decided = await beside(partial(plan_workflow, observed, now))
+            if not has_looked and (known := await self._lookups.complete(observed, decided)) is not observed:
+                has_looked, observed = True, known
+            elif (anew := self._assigning.book(observed, decided)) is None:
+                return observed, decided
+            else:
+                observed, beside = anew, at_once  # so that nobody comes between
 
     async def _check_loss(self, key: Key, run: Run) -> None:
         """Raises Conflict where what is lost was let go long ago, and only the status decided on is older."""
@@ -359,7 +365,9 @@ class WorkflowReconciler:
         answers = find_answered(run.written, self._inbox.results(identity.uid))
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
-        unknown = [row for row in (*tries, *tasks) if row.id not in run.unrecorded and not self._is_durable(row.id)]
+        bills = {row.id for row, answered in zip(tasks, answers, strict=True) if is_late_bill(answered)}
+        fresh = (row for row in (*tries, *tasks) if row.id not in run.unrecorded)
+        unknown = [row for row in fresh if row.id in bills or not self._is_durable(row.id)]
         await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
@@ -389,12 +397,3 @@ class WorkflowReconciler:
 
     def _is_durable(self, known: str) -> bool:
         return self._recorder is None or self._recorder.is_durable(known)
-
-    def _note_tasks(self, key: Key, run: Run) -> None:
-        if isinstance(run.definition, SpecProblem) or not needs_pools(run.definition):
-            return
-        self._outstanding.note(key, run.status)
-        self._backlog.note_run(key, run.definition, run.status)
-        waits = bool(run.frontier.retrying)  # for a place or for a pool
-        waits |= any(step.unit.reason == "NoMatchingPool" for step in run.status.steps.values())
-        (self.waiting_for_pool.add if waits and not run.status.phase.is_final else self.waiting_for_pool.discard)(key)

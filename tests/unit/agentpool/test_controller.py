@@ -14,6 +14,7 @@ from vapora.controller.agentreports import FRESH, AgentReports
 from vapora.controller.autoscalers import Autoscalers
 from vapora.controller.backlog import Backlog
 from vapora.controller.executor import Executor
+from vapora.controller.ledger import Ledger
 from vapora.controller.ports import JsonObject
 from vapora.controller.reconcile import Kit
 from vapora.controller.runner import Retryable
@@ -76,6 +77,10 @@ class World(Engine):
         self.triggers = Triggers(_Outside(self), self.asked.append, self.clock, lambda: 0.5, self.meter)
         self.autoscalers = Autoscalers(self.api, self.store, self.asked.append, self.clock)
         self.backlog = Backlog(PoolViews(self.store, self.depths).list, lambda *_: 0, self.asked.append, self.clock)
+        nobody = lambda _: None  # noqa: E731
+        self.ledger = Ledger(
+            None, self.store, self.clock, self.meter, problem=lambda: None, enqueue=nobody, wake_held=nobody
+        )
         self.reconciler = self.build_reconciler(kit, self.depths, nats_url="nats://nats:4222")
 
     def build_reconciler(self, kit: Kit, depths: Depths, *, nats_url: str | None) -> PoolReconciler:
@@ -87,6 +92,7 @@ class World(Engine):
             backlog=self.backlog,
             autoscalers=self.autoscalers,
             nats_url=nats_url,
+            ledger=self.ledger,
         )
         return PoolReconciler(observer, depths, kit, self.meter, self.turned.append)
 

@@ -275,10 +275,6 @@ REFUSED = {
         {"scaling": {"triggers": [{"type": "nats"}, {"type": "redisList"}]}},
         "InvalidSpec: spec.scaling.triggers[1].params.url: a text is needed, found nothing; redisList takes url, list",
     ),
-    "a budget is not supported yet": (
-        {"budget": {"weeklyCents": 100}},
-        "NotSupported: this version of the operator does not do spec.budget",
-    ),
     "thresholds that overlap are invalid": (
         {"scaling": {**SCALING, "scaleUpAbove": 0, "scaleDownBelow": 2}},
         "InvalidSpec: spec.scaling: scaleDownBelow 2 and scaleUpAbove 0 ask for both at a queue of 1",
@@ -303,7 +299,7 @@ def test_a_spec_that_cannot_be_carried_out_is_refused_with_its_place(fields: dic
 
 def test_a_spec_broken_later_leaves_the_agents_alone() -> None:
     settled = settle(build_observed(queued=3))
-    plan = plan_pool(respec(settled, budget={"weeklyCents": 1}), NOW)
+    plan = plan_pool(respec(settled, template={}), NOW)
     assert plan.actions == ()
     assert (plan.status["desiredReplicas"], plan.status["readyReplicas"]) == (5, 5)
 

@@ -94,9 +94,6 @@ REFUSED = {
     r"InvalidSpec: spec.steps\[a\].dependsOn: there is no step 'c'": build(build_step("a", "c")),
     r"InvalidSpec: spec.steps\[a\].timeout: ": build(build_step("a", timeout="soon")),
     r"InvalidSpec: spec.steps\[a\].when: ": build(build_step("a", when="1 +")),
-    r"NotSupported: .*spec.steps\[a\].agent.maxCostCents": build(
-        {"name": "a", "agent": {"role": "r", "maxCostCents": 1}}
-    ),
 }
 
 

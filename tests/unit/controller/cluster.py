@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from tests.fakes.event_source import FakeEventSource
@@ -12,6 +13,7 @@ from tests.fakes.meter import FakeMeter
 from tests.fakes.virtual_time import VirtualClock
 from tests.unit.controller.builders import build_workflow
 
+from vapora.controller.assigning import Assigning
 from vapora.controller.backlog import Backlog
 from vapora.controller.capacities import Capacities
 from vapora.controller.events import EventRecorder
@@ -23,6 +25,7 @@ from vapora.controller.informers import ChildInformers
 from vapora.controller.intake import Intake
 from vapora.controller.keeper import Keeper
 from vapora.controller.learning import Learning
+from vapora.controller.ledger import Ledger
 from vapora.controller.milestones import Herald
 from vapora.controller.orphans import OrphanReconciler
 from vapora.controller.pacer import Pacer
@@ -79,6 +82,9 @@ class Graph:
 
     async def get_executions_of_agents(self, pools: Sequence[str], limit: int) -> Mapping[str, Sequence[Execution]]:
         return {pool: self._list(limit, pool=pool) for pool in pools}
+
+    async def sum_spend(self, pool: str, since: datetime) -> int:
+        return sum(row.cost_cents for row in self._list(1000, pool=pool) if row.finished >= since)
 
     async def find_executions(self, namespace: str, column: str, value: str, limit: int) -> Sequence[Execution]:
         return self._list(limit, namespace=namespace)
@@ -144,6 +150,17 @@ class Operator:
         self.store, self.inbox, self.queue = Store(), Inbox(), WorkQueue(clock, jitter=lambda: 0.0)
         self.learning = Learning(cluster.graph, clock, LearningRules(), self.queue.add) if cluster.graph else None
         self.expectations = Expectations(cluster.graph, clock)
+        self.ledger = Ledger(
+            cluster.graph,
+            self.store,
+            clock,
+            self.meter,
+            problem=lambda: self.recorder.problem if self.recorder else None,
+            enqueue=lambda _: None,
+            wake_held=lambda namespace: [self.queue.add(key) for key in self.assigning.take_held(namespace)],
+        )
+        backlog = Backlog(lambda _: cluster.pools, lambda _, __: 0, self.queue.add, clock)
+        self.assigning = Assigning(lambda _: cluster.pools, Outstanding(), self.learning, backlog, self.ledger)
         record = partial(
             Recorder,
             wake=self.queue.add,
@@ -173,12 +190,13 @@ class Operator:
         self._source, self._intake = source, Intake(self.store, self.queue, self.meter)
         informers = ChildInformers(source, self.store, self.queue, self.meter)
         self._work = [self._watch, informers.run, runner.run, pacer.run, events.run, self.performer.run]
-        self._work.append(self.expectations.run)
+        self._work += [self.expectations.run, self.ledger.run]
         if self.recorder and self.learning:
             self._work += [self.recorder.run, self.learning.run]
 
     def _learn(self, executions: Sequence[Execution]) -> None:
         self.expectations.note(executions)
+        self.ledger.note_kept(executions)
         if self.learning:
             self.learning.note(executions)
 
@@ -195,11 +213,8 @@ class Operator:
                 graph_problem=self.recorder.problem if self.recorder else None,
                 has_graph=self.recorder is not None,
             ),
-            pools=lambda _: cluster.pools,
-            outstanding=Outstanding(),
-            learning=self.learning,
+            assigning=self.assigning,
             expectations=self.expectations,
-            backlog=Backlog(lambda _: cluster.pools, lambda _, __: 0, self.queue.add, cluster.clock),
             on_release=lambda _: None,
             performer=self.performer,
             keeper=keeper,

@@ -165,11 +165,11 @@ async def test_a_step_that_waits_for_a_pool_goes_on_when_one_turns() -> None:
     async with Cluster().operated() as cluster:
         cluster.pools = []
         cluster.submit(agent_step("t"))
-        await cluster.until(lambda: cluster.operator.workflows.waiting_for_pool == {W})
+        await cluster.until(lambda: cluster.operator.assigning.list_waiting("default") == [W])
         cluster.pools = [DEVELOPERS]
         cluster.operator.queue.add(W)
         await cluster.until(lambda: cluster.broker.tasks)
-        await cluster.until(lambda: cluster.operator.workflows.waiting_for_pool == set())
+        await cluster.until(lambda: cluster.operator.assigning.list_waiting("default") == [])
 
 
 @in_virtual_time
@@ -179,7 +179,7 @@ async def test_a_try_that_waits_for_a_pool_is_woken_too() -> None:
         await cluster.until(lambda: cluster.broker.tasks)
         cluster.pools = []
         cluster.answer(task_of(cluster, "t"), "failure", error={"message": "tests are red"})
-        await cluster.until(lambda: cluster.operator.workflows.waiting_for_pool == {W})
+        await cluster.until(lambda: cluster.operator.assigning.list_waiting("default") == [W])
         cluster.pools = [DEVELOPERS]
         cluster.operator.queue.add(W)
         await cluster.until(lambda: task_of(cluster, "t", effect=2) in cluster.broker.tasks)

@@ -12,6 +12,7 @@ from tests.unit.workflow.world import START, UID, World, run_step
 
 from vapora.api.workflowstatus import WorkflowStatus as StatusModel
 from vapora.core import naming
+from vapora.core.budget.grant import Grant
 from vapora.core.learning.assignment import Assignment
 from vapora.core.learning.scoring import Score
 from vapora.core.workflow.codec import decode_status, encode_time
@@ -32,6 +33,7 @@ JSON = st.recursive(
 )
 OBJECTS = st.dictionaries(st.text("abc-_", min_size=1, max_size=4), JSON, min_size=1, max_size=3)
 COUNTS = st.integers(0, 9)
+GRANTS = st.builds(Grant, COUNTS, st.none() | COUNTS, WORDS, WORDS, WORDS).filter(lambda grant: grant != Grant())
 SHARES = st.integers(0, 10_000).map(lambda parts: parts / 10_000)
 STATES = st.sampled_from(State)
 WORKING = st.sampled_from([State.STARTING, State.RUNNING, State.RETRYING])
@@ -78,6 +80,7 @@ def units(draw: st.DrawFn, step: str, item: int) -> Unit:
         message=draw(WORDS),
         exit_code=draw(st.none() | st.integers(1, 255)),
         choice=draw(st.none() | choices(pool)) if pool else None,
+        grant=draw(st.none() | GRANTS) if pool else None,
         cost_cents=draw(COUNTS),
     )
 

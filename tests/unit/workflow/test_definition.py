@@ -83,8 +83,8 @@ def test_what_is_invalid_names_the_place(case: str) -> None:
 
 
 NOT_SUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "a limit of cost": ({"maxCostCents": 1}, "spec.maxCostCents"),
-    "a task's cost": ({"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]}, "agent.maxCostCents"),
+    "logging of its own": ({"logging": {"level": "debug"}}, "spec.logging"),
+    "monitoring of its own": ({"monitoring": {"enabled": False}}, "spec.monitoring"),
 }
 
 

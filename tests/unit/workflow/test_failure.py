@@ -51,6 +51,7 @@ BUDGETS = {
     "AmbiguousReference": "permanent",
     "MissingOutput": "permanent",
     "OutputTooLarge": "permanent",
+    "CostLimitReached": "permanent",
     "TaskRefused": "permanent",
     "InvalidInput": "permanent",
     "ExpressionFailed": "permanent",

@@ -238,10 +238,10 @@ REFUSED = {
         "InvalidSpec",
         "ml: never contradicts",
     ),
-    "a part of a body that is not built is refused by name": (
-        {"steps": [{"name": "a", "agent": {"role": "r", "maxCostCents": 1}}]},
+    "a part that is not built is refused by name": (
+        {"steps": [run_step("a")], "logging": {"level": "debug"}},
         "NotSupported",
-        "spec.steps[a].agent.maxCostCents",
+        "spec.logging",
     ),
 }
 

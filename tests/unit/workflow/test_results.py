@@ -36,7 +36,7 @@ READ: dict[str, tuple[dict[str, object], AgentResult]] = {
             "outcome": "success",
             "quality": 0.5,
             "tokens": {"prompt": 10, "completion": 5},
-            "costCents": 12.6,
+            "costCents": 13,
             "model": "m",
             "provider": "p",
             "startedAt": "2026-01-01T00:00:00Z",
@@ -46,6 +46,7 @@ READ: dict[str, tuple[dict[str, object], AgentResult]] = {
             "success",
             quality=0.5,
             tokens=15,
+            prompt_tokens=10,
             cost_cents=13,
             model="m",
             provider="p",
@@ -182,3 +183,14 @@ def test_an_answer_to_no_task_is_awaited_until_the_workflow_ends() -> None:
     answer = {"nonsense": AgentResult("success")}
     assert find_answered(status_of(RUNNING), answer) == []
     assert len(find_answered(status_of(RUNNING, phase=Phase.SUCCEEDED), answer)) == 1
+
+
+def test_parts_of_a_cent_add_up_over_many_tasks_and_stay_the_same_for_each() -> None:
+    def read(number: int) -> int:
+        raw = {"id": f"u/s/{number}/1", "outcome": "success", "costCents": 0.3}
+        return read_result(raw, None).cost_cents
+
+    costs = [read(number) for number in range(1000)]
+    assert set(costs) == {0, 1}
+    assert 250 < sum(costs) < 350
+    assert costs == [read(number) for number in range(1000)]

@@ -75,7 +75,7 @@ def invalid() -> World:
 
 
 def not_built() -> World:
-    world = World({"maxCostCents": 1, "steps": [run_step("a")]})
+    world = World({"logging": {"level": "debug"}, "steps": [run_step("a")]})
     world.settle()
     return world
 

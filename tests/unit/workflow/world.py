@@ -11,6 +11,7 @@ from tests.unit.workflow.procedures import PROCEDURES, UNDOINGS
 from vapora.api.reasons import Reason
 from vapora.controller.executor import name_of
 from vapora.core import naming
+from vapora.core.budget.spending import Spend, Spending
 from vapora.core.calls import Answer, Call, Perform
 from vapora.core.gpu.detector import Detector
 from vapora.core.gpu.vocabulary import load_vocabulary
@@ -64,6 +65,7 @@ class World:
         self.pools = pools
         self.learned: Learned | None = None
         self.readings: dict[str, Reading] = {}  # by the uid of the Pod
+        self.spending: dict[str, Spending] = {}  # what others than this run have spent and reserved
         self.durations: Durations | None = None
         self.request = ""
         self.outdated = ("", "")
@@ -123,6 +125,7 @@ class World:
             results=self.results,
             pools=self.pools,
             learned=self.learned,
+            spending=self.spending,
             estimates=self._estimate(),
             problems=self.problems,
         )
@@ -151,6 +154,10 @@ class World:
         assert {event.reason for event in decided.plan.events} <= REASONS
         assert {row.unit.reason for row in decided.status.steps.values()} <= REASONS | {""}
         self.executions += decided.executions
+        for execution in decided.executions:
+            if isinstance(known := self.spending.get(execution.pool.rpartition("/")[2]), Spend):
+                week, month = known.week + execution.cost_cents, known.month + execution.cost_cents
+                self.spending[execution.pool.rpartition("/")[2]] = Spend(week, month, known.reserved)
         self.status, self.frontier = decided.status, decided.frontier
         if write:
             self.written = decided.status

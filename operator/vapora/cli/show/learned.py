@@ -198,4 +198,6 @@ def _find_note(pool: Object, load: float | None) -> str:
         return "paused"
     if ready.get("status") != "True":
         return "not ready"
+    if text(child(pool, "status", "spend"), "tier") == "held":
+        return "over its budget"
     return "full" if load is not None and load >= 1.0 else ""

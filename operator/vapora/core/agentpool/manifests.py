@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from vapora.api.agentpool import AgentPoolSpec
 from vapora.api.durations import parse_duration
@@ -56,7 +57,7 @@ def _build_template(owner: Meta, spec: AgentPoolSpec, nats_url: str | None) -> M
             command=template.command,
             args=template.args,
             env={**template.env, **given},
-            env_sources={"VAPORA_POD": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            env_sources={"VAPORA_POD": {"fieldRef": {"fieldPath": "metadata.name"}}, **_list_keys(spec)},
             env_from=template.env_from,
             resources=template.resources.model_dump(exclude_defaults=True),
             container=_CONTAINER,
@@ -71,3 +72,14 @@ def _strip_credentials(urls: str) -> str:
     """Leaves out user and password of each address: they are the operator's, and a Deployment is no place for them."""
     parts = [url.partition("://") for url in urls.split(",")]
     return ",".join(f"{scheme}{mark}{rest.rpartition('@')[2]}" for scheme, mark, rest in parts)
+
+
+def _list_keys(spec: AgentPoolSpec) -> dict[str, Manifest]:
+    """Returns the keys of the providers, each as `VAPORA_PROVIDER_<NAME>_KEY`."""
+    return {
+        f"VAPORA_PROVIDER_{re.sub('[^A-Z0-9]', '_', provider.name.upper())}_KEY": {
+            "secretKeyRef": provider.secret.model_dump(by_alias=True)
+        }
+        for provider in spec.providers
+        if provider.secret is not None
+    }

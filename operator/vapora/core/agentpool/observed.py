@@ -11,6 +11,7 @@ from vapora.api.agentpool import AgentPoolSpec
 from vapora.core.agentpool.broker import AgentReport, QueueDepth
 from vapora.core.agentpool.forecast import Forecast
 from vapora.core.agentpool.readings import Reading
+from vapora.core.budget.spending import Spending
 from vapora.core.learning.profile import LearningProfile
 from vapora.core.plan import Manifest, Problem
 from vapora.core.supported import SpecProblem
@@ -57,3 +58,4 @@ class Observed:
     agents: Mapping[str, AgentReport] = field(default_factory=dict)
     drain_asked_at: datetime | None = None
     learned: LearningProfile | None = None
+    spending: Spending | None = None  # None before it was counted

@@ -44,7 +44,7 @@ def _plan_running(observed: Observed, spec: AgentPoolSpec, now: datetime) -> Pla
     decision = decide(observed, spec, now)
     # Whoever else owns the size lets agents go in a way of their own.
     shrink = plan_shrink(observed, decision.replicas, now) if owns_size(observed, spec) else None
-    conditions = build_conditions(observed, spec, decision)
+    conditions = build_conditions(observed, spec, decision, now)
     status = build_status(observed, conditions, decision, now)
     actions = _plan_children(observed, spec, shrink)
     if observed.queue is QueueState.UNTOUCHED and observed.broker_problem is None:

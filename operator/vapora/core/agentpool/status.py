@@ -12,6 +12,7 @@ from vapora.core.agentpool.observed import Observed
 from vapora.core.agentpool.readings import NATS, Reading
 from vapora.core.agentpool.scaling import HOLD, Decision, name_change
 from vapora.core.agentpool.sizing import find_autoscaling, find_queue_scaling, list_readings, owns_size
+from vapora.core.agentpool.spend import build_spend, describe_budget
 from vapora.core.causes import find_cause
 from vapora.core.conditions import Condition, merge_conditions, timestamp
 from vapora.core.learning.profile import update_profile_with_learning
@@ -22,12 +23,14 @@ from vapora.core.views import child, rows
 
 _KEPT = (
     "desiredReplicas", "lastDecision", "lowSince", "lastScaledAt", "queued", "inFlight", "busy", "firstReplicas",
-    "successRate", "expertise",
+    "successRate", "expertise", "spend",
 )  # fmt: skip
 QUIET = frozenset({Reason.AgentsNotReady, Reason.Progressing, Reason.Initializing, Reason.ApiUnavailable})
 
 
-def build_conditions(observed: Observed, spec: AgentPoolSpec, decision: Decision) -> tuple[Condition, ...]:
+def build_conditions(
+    observed: Observed, spec: AgentPoolSpec, decision: Decision, now: datetime
+) -> tuple[Condition, ...]:
     """Builds what there is to say about a pool whose spec is sound."""
     refusal = find_refusal(observed.problems)
     return (
@@ -35,6 +38,7 @@ def build_conditions(observed: Observed, spec: AgentPoolSpec, decision: Decision
         _describe_scaling(observed, spec, decision, refusal),
         _describe_metrics(observed, list_readings(observed, spec)),
         *_describe_ignored(observed, spec, decision),
+        *describe_budget(observed, spec, now),
         *([Condition("Paused", "True", Reason.Paused, "its agents get no new task")] if spec.paused else []),
     )
 
@@ -60,6 +64,7 @@ def build_status(
         status |= _count_tasks(observed)
     if isinstance(observed.spec, AgentPoolSpec):
         status |= _record_first(observed, observed.spec) | _describe_forecast(observed)
+        status["spend"] = build_spend(observed, observed.spec, now) or None
     status |= {
         "observedGeneration": observed.meta.generation,
         "replicas": workload.existing if workload else 0,

@@ -18,6 +18,8 @@ SUPPORTED = Support(
             "maxConcurrent",
             "template",
             "drain",
+            "budget",
+            "providers",
             "paused",
             "scaling.mode",
             "scaling.min",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from vapora.api.agentpool import Budget, ModelProvider
 from vapora.core.learning.profile import Learned
 from vapora.core.learning.ranking import Candidate, Ranked, rank_agents_with_recency
 from vapora.core.learning.scoring import Score, compute_load
@@ -34,6 +35,8 @@ class PoolView:
     is_ready: bool = True
     is_paused: bool = False
     budget_problem: str = ""
+    budget: Budget | None = None
+    providers: tuple[ModelProvider, ...] = ()
 
     @property
     def identity(self) -> str:

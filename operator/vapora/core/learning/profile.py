@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from statistics import fmean
 
 from vapora.core.learning.execution import CANCELLED, Execution
 from vapora.core.learning.scoring import (
@@ -42,6 +43,7 @@ class Past:
     is_success: bool
     seconds: float
     cost_cents: int
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class TaskTypeExpertise:
     """Is how good a pool is at a kind of work.
 
     `executions` are those that count, `success_rate` is their plain share of successes, `expertise` the one weighted by
-    recency, `evidence` the sum of those weights; `seconds` and `cost_cents` are means, 0 without executions.
+    recency, `evidence` the sum of those weights; `seconds` and `cost_cents` are means, 0 without executions, `tokens`
+    the mean of those that tell it, `dearest_cents` what the dearest has cost.
     """
 
     task_type: str
@@ -59,6 +62,8 @@ class TaskTypeExpertise:
     evidence: float = 0.0
     seconds: float = 0.0
     cost_cents: float = 0.0
+    tokens: float = 0.0
+    dearest_cents: int = 0
     trend: Trend = _STABLE
 
     @property
@@ -71,12 +76,14 @@ class TaskTypeExpertise:
 class LearningProfile:
     """Is what is known of a pool, `namespace/name`; a task type that is not in `expertise` was not looked up.
 
-    `success_rate` is the plain share over its last `executions` of all types.
+    `success_rate` is the plain share over its last `executions` of all types; `dearest_cents` is what the dearest of
+    those has cost.
     """
 
     pool: str
     executions: int = 0
     success_rate: float = UNKNOWN_SHARE
+    dearest_cents: int = 0
     expertise: Mapping[str, TaskTypeExpertise] = field(default_factory=dict)
 
 
@@ -103,7 +110,7 @@ def keep_past(execution: Execution) -> Past | None:
     if execution.outcome == CANCELLED:
         return None
     seconds = execution.latency.total_seconds()
-    return Past(execution.id, execution.finished, execution.is_success, seconds, execution.cost_cents)
+    return Past(execution.id, execution.finished, execution.is_success, seconds, execution.cost_cents, execution.tokens)
 
 
 def build_expertise(
@@ -125,6 +132,8 @@ def build_expertise(
         evidence=total,
         seconds=sum(row.seconds for row in past) / len(past),
         cost_cents=sum(row.cost_cents for row in past) / len(past),
+        tokens=fmean(told) if (told := [row.tokens for row in past if row.tokens]) else 0.0,
+        dearest_cents=max(row.cost_cents for row in past),
         trend=trend,
     )
 
@@ -138,6 +147,7 @@ def build_profile(
     for execution in known:
         by_type.setdefault(execution.task_type, []).append(execution)
     profile = set_success_rate(create_learning_profile(pool), [execution.is_success for execution in known])
+    profile = replace(profile, dearest_cents=max((execution.cost_cents for execution in known), default=0))
     for task_type, found in by_type.items():
         past = [kept for row in found if (kept := keep_past(row)) is not None]
         trend = compute_trend(count_days(found, now))

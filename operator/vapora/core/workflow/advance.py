@@ -114,8 +114,8 @@ def _apply(draft: Draft, place: Place, unit: Unit, standing: Standing) -> None:
         case TakenBack():  # it costs neither budget
             again = replace(unit, state=State.RETRYING, until=None, next_attempt_at=draft.now, reason="Withdrawn")
             draft.put_unit(place, again)
-        case Stopped(at):
-            fail(draft, place, unit, Broken(Failure("TaskCancelled", "the agent gave the task up"), at))
+        case Stopped(at, agent):
+            fail(draft, place, unit, Broken(Failure("TaskCancelled", "the agent gave the task up"), at, agent=agent))
 
 
 def _go_on(draft: Draft, place: Place, unit: Unit, standing: Underway) -> None:
@@ -132,7 +132,8 @@ def _advance_retrying(draft: Draft, place: Place, unit: Unit) -> None:
         if isinstance(standing, Done):
             return _succeed(draft, place, unit, standing)
         if isinstance(standing, Stopped | Broken | TakenBack):  # answered: the next try is a new effect
-            draft.put_unit(place, replace(unit, is_open=False, pool="", choice=None))
+            paid = unit if isinstance(standing, TakenBack) else draft.pay(place, unit, standing.agent)
+            draft.put_unit(place, replace(paid, is_open=False, pool="", choice=None, grant=None))
     if unit.next_attempt_at is None or place in draft.frontier.retrying:
         return None
     if _has_begun_again(draft, place, unit) or draft.now >= unit.next_attempt_at:
@@ -210,6 +211,7 @@ def _succeed(draft: Draft, place: Place, unit: Unit, done: Done) -> None:
         outputs = found
         draft.frontier.output_bytes += measure(outputs) if outputs else 0
     finished = _when_ended(draft, unit, done.at)
+    unit = draft.pay(place, unit, done.agent)
     is_simulated = draft.step(step).is_simulated
     ended = replace(
         unit,
@@ -236,7 +238,7 @@ def _when_ended(draft: Draft, unit: Unit, at: datetime | None) -> datetime:
 
 def fail(draft: Draft, place: Place, unit: Unit, broken: Broken) -> None:
     """Ends a try that failed: stops what is left of it, and tries again or gives the unit up."""
-    step, item = place
+    (step, item), unit = place, draft.pay(place, unit, broken.agent)
     failure, at = broken.failure, _when_ended(draft, unit, broken.at)
     if broken.is_open and draft.step(step).spec.at_most_once and failure.reason != OUTCOME_UNKNOWN:
         failure = Failure(OUTCOME_UNKNOWN, f"{failure.reason}: {failure.message}; it is not repeated (atMostOnce)")
@@ -358,6 +360,9 @@ def _finish_cancel(draft: Draft, place: Place, unit: Unit) -> None:
 
 def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
     step, item = place
+    is_task = bool(unit.pool) and unit.state.is_working
+    answer = draft.observed.results.get(effect_key(draft, place, unit)) if is_task else None
+    unit = draft.pay(place, unit, answer)
     ended = replace(
         unit,
         state=State.CANCELLED,
@@ -372,7 +377,7 @@ def _end_cancelled(draft: Draft, place: Place, unit: Unit, reason: str) -> None:
         is_open=unit.is_open or _may_have_acted(draft, place, unit),
     )
     if unit.state.is_working:
-        record(draft, place, ended, "cancelled", None)
+        record(draft, place, ended, "cancelled", answer)
     if item == NO_ITEM:
         draft.settle(step, ended)
     else:

@@ -10,14 +10,19 @@ from vapora.core.learning.assignment import Asking, NoPool, Request, assign
 from vapora.core.learning.execution import execution_id
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.detection import NotYet
 from vapora.core.workflow.draft import Draft
+from vapora.core.workflow.failure import Failure
 from vapora.core.workflow.frontier import Place
+from vapora.core.workflow.paying import claim_of_pools, explain_denial, find_overspent, grant, hinder
 from vapora.core.workflow.status import Unit
 
 
-def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Unit | NoPool:
-    """Returns the try with its pool and why that one, or why there is none yet."""
+def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Unit | NotYet | Failure:
+    """Returns the try with its pool, why that one and what it is given, or why there is none, or none yet."""
     step, item = draft.step(place[0]), place[1]
+    if (overspent := find_overspent(body, trying)) is not None:
+        return overspent
     request = Request(
         role=body.role,
         pool=body.pool,
@@ -30,14 +35,16 @@ def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Un
         is_critical=step.spec.critical,
         authors=_find_authors(draft, step.rivals),
     )
-    observed = draft.observed
-    choice = assign(request, observed.pools, draft.assigned, learned=observed.learned, asking=asking)
+    observed, claims = draft.observed, claim_of_pools(draft, request, body, trying)
+    pools = hinder(observed.pools, claims)
+    choice = assign(request, pools, draft.assigned, learned=observed.learned, asking=asking)
     if isinstance(choice, NoPool):
-        return choice
+        return explain_denial(draft, claims, choice.reason) or NotYet("NoMatchingPool", choice.reason)
     draft.lacks.update((name, request.task_type) for name in choice.lacks)
     draft.assigned[choice.pool] = draft.assigned.get(choice.pool, 0) + 1
     draft.choices.append(choice)
-    return replace(trying, pool=choice.pool, choice=replace(choice, lacks=()), task_type=request.task_type)
+    given = grant(draft, request, next(pool for pool in pools if pool.name == choice.pool), claims.get(choice.pool))
+    return replace(trying, pool=choice.pool, choice=replace(choice, lacks=()), grant=given, task_type=request.task_type)
 
 
 def remember_pool(draft: Draft, place: Place, pool: str) -> None:

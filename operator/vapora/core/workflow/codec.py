@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from vapora.core import naming
+from vapora.core.budget.grant import decode_grant, encode_grant
 from vapora.core.plan import Key
 from vapora.core.views import child, number, parse_time, rows, text
 from vapora.core.workflow.choice import decode_choice, encode_choice
@@ -100,7 +101,25 @@ def _encode_assignment(unit: Unit, limits: Limits) -> Json | None:
     row: Json = {"pool": unit.pool, "taskType": task_type}
     if unit.choice is not None and limits.has_explanations:
         row |= {**encode_choice(unit.choice), "reason": limits.cut(unit.choice.reason)}
+    row |= _encode_grant(unit, limits)
     return {name: value for name, value in row.items() if value not in (None, "")}
+
+
+def _encode_grant(unit: Unit, limits: Limits, *, is_item: bool = False) -> Json:
+    """Returns what a task was given; of one that is given out already only what is still of use in rows that are many.
+
+    Nothing else that stands in a status depends on a grant of a task that has ended.
+    """
+    if unit.grant is None:
+        return {}
+    row = {name: value for name, value in encode_grant(unit.grant).items() if value not in (None, "", 0)}
+    if unit.grant.budget_cents == 0:
+        row["budgetCents"] = 0
+    if (is_item or limits.is_dense) and unit.state is not State.STARTING and not unit.is_open:
+        return {"reservedCents": unit.grant.reserved} if unit.grant.reserved and not unit.state.is_final else {}
+    if is_item or not limits.has_explanations:
+        row.pop("providerReason", None)
+    return row
 
 
 def _encode_ml(step: StepStatus, limits: Limits) -> Json | None:
@@ -148,9 +167,16 @@ def _encode_active(index: int, unit: Unit, limits: Limits) -> Json:
         **_encode_effect(unit),
         "reason": unit.reason,
         "kind": unit.child.kind if unit.child else "",
-        "assignment": {"pool": unit.pool, "taskType": unit.task_type} if unit.pool else None,
+        "assignment": _encode_item_assignment(unit, limits),
+        "costCents": unit.cost_cents,
     }
     return {"i": index, **{name: value for name, value in row.items() if value not in (None, "", 0, {})}}
+
+
+def _encode_item_assignment(unit: Unit, limits: Limits) -> Json | None:
+    if not unit.pool:
+        return None
+    return {"pool": unit.pool, "taskType": unit.task_type, **_encode_grant(unit, limits, is_item=True)}
 
 
 def _encode_open(items: Items) -> Json:
@@ -295,6 +321,7 @@ def _decode_step(identity: Identity, name: str, row: Mapping[str, object]) -> St
         child=_decode_child(identity, name, number(row, "tries"), child(row, "child")),
         pool=text(assignment, "pool"),
         choice=decode_choice(assignment),
+        grant=decode_grant(assignment),
         task_type=text(assignment, "taskType"),
         effect=number(row, "effect"),
         is_open=row.get("effectOpen") is True,
@@ -360,8 +387,10 @@ def _decode_active(identity: Identity, name: str, entry: Mapping[str, object]) -
         child=identity.child(kind, name, index, try_) if kind else None,
         pool=text(child(entry, "assignment"), "pool"),
         task_type=text(child(entry, "assignment"), "taskType"),
+        grant=decode_grant(child(entry, "assignment")),
         effect=number(entry, "effect"),
         is_open=entry.get("effectOpen") is True,
         calls=number(entry, "calls"),
         memory=child(entry, "memory"),
+        cost_cents=number(entry, "costCents"),
     )

@@ -48,6 +48,7 @@ _AGENT = (
     "description",
     "input",
     "outputSchema",
+    "maxCostCents",
     "independentOf",
 )
 _STEP = (
@@ -93,6 +94,7 @@ _SPEC = (
     "workspace",
     "concurrency",
     "ttlAfterFinished",
+    "maxCostCents",
 )
 _STEPS = [
     *_STEP,

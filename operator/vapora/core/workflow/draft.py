@@ -18,7 +18,9 @@ from vapora.core.workflow.frontier import Frontier, Place
 from vapora.core.workflow.graph import Graph
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.procedure import Decision
+from vapora.core.workflow.purse import Purse
 from vapora.core.workflow.readings import Source
+from vapora.core.workflow.results import AgentResult
 from vapora.core.workflow.stages import build_stage_frontier
 from vapora.core.workflow.status import ItemFailure, Items, Phase, Stage, State, StepStatus, Unit, WorkflowStatus
 
@@ -60,6 +62,7 @@ class Draft:
     decisions: dict[str, tuple[Decision, ...]] = field(default_factory=dict)  # of people in this run, by step
     assigned: dict[str, int] = field(default_factory=dict)  # tasks given out in this plan, by pool
     choices: list[Assignment] = field(default_factory=list)  # made in this plan
+    purse: Purse | None = None  # None where nothing limits what its tasks may cost
     lacks: set[tuple[str, str]] = field(default_factory=set)  # pools, and the task types to look up of each
     unread: dict[str, Source] = field(default_factory=dict)  # results to read, by the uid of the Pod
     outcome: tuple[Phase, str, str] | None = None
@@ -178,13 +181,16 @@ class Draft:
     def _track(self, place: Place, before: Unit | None, after: Unit | None, effect_id: str | None) -> None:
         ends = before is not None and before.state.is_working and (after is None or not after.state.is_working)
         self.unwritten_ends += ends and self.step(place[0]).kind in UNREADABLE - {"agent"}
+        if self.purse is not None:
+            self.purse.move(before, after)
         self.frontier.remember(before.memory if before else {}, after.memory if after else {})
         self.frontier.track(place, before, after, effect_id)
 
     def end_item(self, place: Place, unit: Unit) -> None:
         """Moves an item that ended from the active ones to the ranges.
 
-        The step's own `tries` are the most that an item had, so that one that starts anew repeats no name.
+        The step's own `tries` are the most that an item had, so that one that starts anew repeats no name; its own
+        cost is that of all items that have ended.
         """
         step, item = place
         fan = self.fan(step)
@@ -206,7 +212,8 @@ class Draft:
             case _:
                 told = (*items.failures, ItemFailure(item, unit.reason, unit.message))[:MAX_ITEM_FAILURES]
                 items = replace(items, failed=items.failed.add(item), failures=told)
-        most = replace(status.unit, tries=max(status.unit.tries, unit.tries))
+        cost = status.unit.cost_cents + unit.cost_cents
+        most = replace(status.unit, tries=max(status.unit.tries, unit.tries), cost_cents=cost)
         self.set_status(step, replace(status, unit=most, items=items))
 
     def settle(self, step: int, unit: Unit, **found: Mapping[str, object] | None) -> None:
@@ -232,6 +239,19 @@ class Draft:
         if (undone := self.steps.get(name)) is not None and undone.unit.state is State.COMPENSATING:
             state = State.COMPENSATED if state is State.SUCCEEDED else State.COMPENSATION_FAILED
             self.steps[name] = replace(undone, unit=replace(undone.unit, state=state))
+
+    def pay(self, place: Place, unit: Unit, answer: AgentResult | None) -> Unit:
+        """Returns a unit whose task was answered with what that cost."""
+        if answer is None or not answer.cost_cents:
+            return unit
+        paid = replace(unit, cost_cents=unit.cost_cents + answer.cost_cents)
+        if self.purse is not None:
+            self.purse.pay(unit.pool, answer.cost_cents)
+        body = self.step(place[0]).spec.agent
+        if body is not None and body.max_cost_cents is not None and paid.cost_cents > body.max_cost_cents:
+            words = f"its task has cost {paid.cost_cents} cents; maxCostCents is {body.max_cost_cents}"
+            self.tell(EventType.WARNING, "CostLimitExceeded", f"step {self.graph.names[place[0]]}: {words}")
+        return paid
 
     # Asking for more.
 

@@ -74,6 +74,7 @@ CLASSES: Mapping[str, FailureClass] = {
     "AmbiguousReference": _P,
     "MissingOutput": _P,
     "OutputTooLarge": _P,
+    "CostLimitReached": _P,
     "TaskRefused": _P,
     "InvalidInput": _P,
     "OutcomeUnknown": _P,

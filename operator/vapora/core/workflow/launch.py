@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from vapora.api import secrets
 from vapora.api.durations import parse_duration
 from vapora.api.stepbodies import AgentBody, RunBody
+from vapora.core.budget.grant import Grant
 from vapora.core.interpolation import ReferenceProblem, interpolate, references, write_texts
-from vapora.core.learning.assignment import NoPool
 from vapora.core.naming import NO_ITEM
 from vapora.core.plan import Create, EventType
 from vapora.core.supported import describe_validation
@@ -47,6 +47,7 @@ def next_try(unit: Unit) -> Unit:
         input_digest=unit.input_digest,
         pool=unit.pool if unit.is_open else "",
         choice=unit.choice if unit.is_open else None,
+        grant=unit.grant if unit.is_open else None,
         task_type=unit.task_type,
         cost_cents=unit.cost_cents,
     )
@@ -229,7 +230,7 @@ def _forbid_made_secrets(raw: object, body: RunBody, params: Mapping[str, object
                 raise ReferenceProblem("InvalidInput", message)
 
 
-def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
+def _launch_task(draft: Draft, place: Place, unit: Unit) -> Failure | NotYet | None:
     body = _read_agent(draft, place)
     step, status = draft.step(place[0]), draft.status(place[0])
     if status.ml is None:
@@ -237,8 +238,8 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> NotYet | None:
     trying = next_try(unit)
     if not trying.pool:
         choice = choose_pool(draft, place, body, trying)
-        if isinstance(choice, NoPool):
-            return NotYet("NoMatchingPool", choice.reason)
+        if isinstance(choice, NotYet | Failure):
+            return choice
         trying = choice
     remember_pool(draft, place, trying.pool)
     draft.put_unit(place, replace(_times(draft, place, trying), until=None))
@@ -266,7 +267,7 @@ def prepare_task(draft: Draft, place: Place, unit: Unit, task_id: str) -> Task |
 def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Mapping[str, object]:
     """Builds the task as agents receive it (the queue contract's TaskEnvelope)."""
     step, identity = draft.graph.names[place[0]], draft.observed.identity
-    body = _read_agent(draft, place)
+    body, grant = _read_agent(draft, place), unit.grant or Grant()
     return {
         "version": 1,
         "id": task_id,
@@ -280,5 +281,7 @@ def _build_envelope(draft: Draft, place: Place, unit: Unit, task_id: str) -> Map
         "input": body.input,
         "outputSchema": body.output_schema,
         "deadline": unit.until.isoformat() if unit.until else None,
+        "budgetCents": grant.budget_cents,
+        "provider": {"name": grant.provider, "model": grant.model or None} if grant.provider else None,
         "traceparent": build_traceparent(identity.uid, step, None if place[1] == NO_ITEM else place[1], unit.tries),
     }

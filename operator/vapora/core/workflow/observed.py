@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from vapora.core.budget.spending import Spending
 from vapora.core.calls import Answer
 from vapora.core.gpu.capacity import Capacity
 from vapora.core.gpu.detector import Detector
@@ -72,6 +73,7 @@ class Observed:
     changed: frozenset[str] | None = None
     results: Mapping[str, AgentResult] = field(default_factory=dict)
     pools: Sequence[PoolView] = ()
+    spending: Mapping[str, Spending] = field(default_factory=dict)  # by pool with a budget; reserved is what others did
     problems: Mapping[str, Problem] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
     underway: frozenset[str] = frozenset()

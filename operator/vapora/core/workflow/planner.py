@@ -18,6 +18,7 @@ from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_reques
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
 from vapora.core.workflow.places import give_up_place, heed_rivals, plan_place
+from vapora.core.workflow.purse import open_purse
 from vapora.core.workflow.release import count_made, read_labels
 from vapora.core.workflow.renewal import renew_step, retire_words
 from vapora.core.workflow.restart import restart, restart_changed
@@ -123,6 +124,8 @@ def begin_draft(observed: Observed, definition: Definition, now: datetime) -> Dr
     status = observed.status
     stage = definition if status.stage is Stage.STEPS else observed.frontier.stage or build_stage(definition, status)
     draft = Draft(observed, definition, stage, now, observed.frontier.copy(), dict(status.steps), status)
+    if observed.spending or definition.spec.max_cost_cents is not None:
+        draft.purse = open_purse(status.steps)
     if status.ending is not None:
         draft.outcome = (status.ending, status.reason, status.message)
     return draft

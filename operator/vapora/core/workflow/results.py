@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class AgentResult:
     is_retryable: bool = True
     quality: float | None = None
     tokens: int = 0
+    prompt_tokens: int = 0  # of those
     model: str = ""
     provider: str = ""
     cost_cents: int = 0
@@ -60,9 +62,10 @@ def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentRes
         is_retryable=said.get("retryable") is not False,
         quality=min(1.0, max(0.0, float(quality))) if _is_number(quality) else None,
         tokens=_read_count(tokens, "prompt") + _read_count(tokens, "completion"),
+        prompt_tokens=_read_count(tokens, "prompt"),
         model=text(raw, "model"),
         provider=text(raw, "provider"),
-        cost_cents=_read_count(raw, "costCents"),
+        cost_cents=_read_cents(raw),
         started_at=_read_time(raw.get("startedAt")),
         finished_at=_read_time(raw.get("finishedAt")),
     )
@@ -93,6 +96,18 @@ def _read_count(raw: Mapping[str, object], name: str) -> int:
     """Reads a count; agents may tell fractions, as of cents."""
     value = raw.get(name)
     return min(max(0, round(value)), MAX_COUNT) if _is_number(value) else 0
+
+
+def _read_cents(raw: Mapping[str, object]) -> int:
+    """Reads what a task cost in whole cents: up in as many tasks of a hundred as there are hundredths, by their ids.
+
+    So a thousand tasks of a third of a cent cost 333, and not nothing.
+    """
+    value = raw.get("costCents")
+    if not _is_number(value) or value <= 0:
+        return 0
+    drawn = int.from_bytes(hashlib.sha256(text(raw, "id").encode()).digest()[:4], "big") / 2**32
+    return math.floor(value + drawn)
 
 
 def _read_time(value: object) -> datetime | None:

@@ -62,9 +62,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The try ended because it was asked to."""
+    """The try ended because it was asked to; `agent` is the answer that says so."""
 
     at: datetime | None = None
+    agent: AgentResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

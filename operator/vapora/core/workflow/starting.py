@@ -210,7 +210,10 @@ def _begin_items(draft: Draft, place: int) -> bool:
         return False
     before = draft.status(place)
     draft.frontier.track((place, NO_ITEM), before.unit, None, None)  # its items take places, not the step
-    unit = Unit(State.RUNNING, tries=before.unit.tries, started_at=draft.now, input_digest=digest)
+    former = before.unit
+    unit = Unit(
+        State.RUNNING, tries=former.tries, started_at=draft.now, input_digest=digest, cost_cents=former.cost_cents
+    )
     kept = before.items is not None and before.unit.input_digest == digest
     left = before.items.open if before.items else {}
     items = before.items if kept else Items(total=total, former=before.unit.tries, open=left)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from vapora.core import naming
+from vapora.core.budget.grant import Grant
 from vapora.core.calls import Call
 from vapora.core.learning.assignment import Assignment
 from vapora.core.plan import Key
@@ -140,6 +141,7 @@ class Unit:
     child: Key | None = None  # the Pod or Job; None for an agent's task
     pool: str = ""
     choice: Assignment | None = None  # why that pool; of an item it is not written
+    grant: Grant | None = None  # what its task may cost, and the provider; of an item only as long as it is of use
     task_type: str = ""
     effect: int = 0
     is_open: bool = False
@@ -161,6 +163,7 @@ class Unit:
             memory=self.memory,
             pool=self.pool if self.is_open else "",
             choice=self.choice if self.is_open else None,
+            grant=self.grant if self.is_open else None,
             task_type=self.task_type,
             cost_cents=self.cost_cents,
         )

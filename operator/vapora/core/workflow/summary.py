@@ -14,6 +14,7 @@ from vapora.core.workflow.estimates import estimate_finish
 from vapora.core.workflow.expiry import find_expiry
 from vapora.core.workflow.limits import Limits, find_limits
 from vapora.core.workflow.observed import Observed
+from vapora.core.workflow.purse import count_cost
 from vapora.core.workflow.status import Phase, State, StepStatus, WorkflowStatus
 from vapora.core.workflow.tracing import build_trace_id
 
@@ -88,6 +89,7 @@ def _encode_course(status: WorkflowStatus) -> Json:
         "revision": status.revision,
         "startedAt": encode_time(status.started_at),
         "finishedAt": encode_time(status.finished_at),
+        "costCents": count_cost(status.steps.values()),
         "retries": sum(max(0, step.unit.tries - 1) for step in status.steps.values()),
         "outcome": str(status.ending) if status.ending else None,
         "completingSince": encode_time(status.completing_since),

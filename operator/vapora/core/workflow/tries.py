@@ -161,6 +161,6 @@ def look_at_task(observed: Observed, unit: Unit, task_id: str, now: datetime) ->
     if answer.code == "Withdrawn":
         return TakenBack()
     if answer.outcome == "cancelled":
-        return Stopped(answer.finished_at)
+        return Stopped(answer.finished_at, answer)
     reason = "Undeliverable" if answer.is_undeliverable else "TaskFailed" if answer.is_retryable else "TaskRefused"
     return Broken(Failure(reason, answer.words), answer.finished_at, agent=answer)
