@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.cli.snapshots import compare
+from typer import rich_utils
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -60,7 +61,7 @@ def test_every_example_can_be_typed(path: tuple[str, ...], monkeypatch: pytest.M
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_help_looks_as_it_did(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set UPDATE_SNAPSHOTS=1 to accept what is printed now."""
-    monkeypatch.setenv("TERMINAL_WIDTH", str(width))
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", width)  # it reads TERMINAL_WIDTH once, when it is imported
     monkeypatch.setenv("COLUMNS", str(width))
     printed = "".join(CliRunner().invoke(main, [*words, "--help"]).stdout for words in SHOWN)
     drawn = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
