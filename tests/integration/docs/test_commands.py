@@ -104,9 +104,10 @@ def cluster_of_readers(
         cluster.kubectl("delete", ",".join(OURS), "--all", "-n", "default", "--timeout=60s")
     gone = ("namespace/team", "namespace/argocd", "namespace/vapora-system", "namespace/vapora-agents")
     roles = [
-        f"clusterrole/vapora-{name}" for name in ("operator", "view", "edit", "approver", "admin", "argocd", "deployer")
+        f"clusterrole/vapora-{name}"
+        for name in ("operator", "operator-cluster", "view", "edit", "approver", "admin", "argocd", "deployer")
     ]
-    bindings = [f"clusterrolebinding/vapora-{name}" for name in ("operator", "argocd", "deployer")]
+    bindings = [f"clusterrolebinding/vapora-{name}" for name in ("operator", "operator-cluster", "argocd", "deployer")]
     cluster.kubectl("delete", "--ignore-not-found", "--timeout=60s", *gone, *roles, *bindings)
 
 
