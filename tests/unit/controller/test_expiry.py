@@ -17,10 +17,13 @@ ARGO = {"argocd.argoproj.io/tracking-id": "fleet:vapora.dev/Workflow:default/w"}
 FLUX = {"kustomize.toolkit.fluxcd.io/name": "fleet"}
 
 
-def submit(cluster: Cluster, *, labels: dict | None = None, annotations: dict | None = None, **spec: object) -> None:
+def submit(
+    cluster: Cluster, *, labels: dict | None = None, annotations: dict | None = None, prefix: str = "", **spec: object
+) -> None:
     given = {"steps": [run_step("a", outputs=["big"])], "ttlAfterFinished": "1h", **spec}
     obj = build_workflow("w", **given)
     obj["metadata"] |= {"labels": labels or {}, "annotations": annotations or {}}
+    obj["metadata"] |= {"generateName": prefix} if prefix else {}
     cluster.api.put(obj)
 
 
@@ -29,12 +32,19 @@ async def finish(cluster: Cluster) -> None:
     await cluster.until(lambda: cluster.phase == "Succeeded" and not cluster.held_pods())
 
 
+ONCE = {
+    "one that the command line submitted": {"labels": CLI},
+    "one with a generated name": {"prefix": "w-"},
+}
+
+
 @pytest.mark.parametrize("restarts", [False, True], ids=["in one life", "over a restart"])
-def test_what_the_command_line_submitted_is_deleted(restarts: bool) -> None:
+@pytest.mark.parametrize("case", ONCE)
+def test_what_was_made_for_once_is_deleted(case: str, restarts: bool) -> None:
     @in_virtual_time
     async def story() -> None:
         async with Cluster().operated() as cluster:
-            submit(cluster, labels=CLI)
+            submit(cluster, **ONCE[case])
             await finish(cluster)
             await cluster.clock.sleep(1800)
             if restarts:
@@ -50,6 +60,7 @@ SHRUNK = {
     "one that somebody applied": {},
     "one that Argo CD tracks": {"labels": CLI, "annotations": ARGO},
     "one that Flux tracks": {"labels": CLI | FLUX},
+    "one with a generated name that Argo CD tracks": {"prefix": "w-", "annotations": ARGO},
     "one that only looks like a child": {"labels": {"vapora.dev/workflow": "another"}},
 }
 

@@ -49,15 +49,17 @@ def read_expiry(status: Mapping[str, object]) -> datetime | None:
 
 
 def is_disposable(obj: Mapping[str, object]) -> bool:
-    """Returns whether a Workflow may be deleted: a schedule, a step or the command line made it, and Git has it not.
+    """Returns whether a Workflow may be deleted: it was made for once, and Git has it not.
 
-    What somebody applies would be made again by the next apply, and run again.
+    A schedule, a step or the command line made it, or its name is a generated one. What somebody applies would be made
+    again by the next apply, and run again; nothing can be applied that has no name.
     """
     meta = project_meta(obj, "Workflow")
     makers = {meta.labels.get(naming.LABEL_TEMPLATE), meta.labels.get(naming.LABEL_WORKFLOW)}
     is_ours = bool(meta.controller_uid) and meta.controller_uid in makers
     is_submitted = meta.labels.get(naming.LABEL_CREATED_BY) == naming.CREATED_BY_CLI
-    return (is_ours or is_submitted) and not find_tracker(obj)
+    is_nameless = bool(text(child(obj, "metadata"), "generateName"))
+    return (is_ours or is_submitted or is_nameless) and not find_tracker(obj)
 
 
 def is_slot_noted(obj: Mapping[str, object], template: Mapping[str, object] | None) -> bool:
