@@ -16,7 +16,7 @@ _CALM_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
 _RECONCILED_WITHIN = 300.0
 _RECONCILED = re.compile(r'vapora_reconcile_total\{kind="Workflow",[^}]*\} (\S+)')
-_WAITING = re.compile(r"vapora_workqueue_depth (\S+)")
+_WAITING = re.compile(r"^vapora_workqueue_depth (\S+)", re.MULTILINE)
 
 
 async def run_live(rig: Rig, load: Load) -> Report:
