@@ -26,6 +26,7 @@ _PASSING = frozenset(
         ),
         *(
             "at",
+            "traceId",
             "uid",
             "resourceVersion",
             "inputDigest",

@@ -6,6 +6,7 @@ from vapora.adapters.metric_table import METRICS
 
 # What a test run cannot bring about, each with the reason.
 NEVER = {
+    "exploration_total": "one choice in twenty; tests/unit/learning/test_choice.py",
     "events_dropped_total": "ten turns a second, which not every machine reaches; tests/unit/controller/test_events.py",
     "graph_outbox_depth": "a gauge that is 0 but while the knowledge graph is away",
     "graph_outbox_lag_seconds": "the same",

@@ -64,6 +64,7 @@ class Site:
         try:
             yield operator
         finally:
+            self.fleet.note_metrics()
             operator.process.kill()
             operator.process.wait(10)
             self.fleet.release_lease()

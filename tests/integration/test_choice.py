@@ -28,6 +28,7 @@ class Stage:
 
     def restart(self) -> None:
         """Kill the operator and start another, which knows only what was kept."""
+        self.operators.note_metrics()
         self.operator.process.kill()
         self.operator.process.wait(10)
         self.operators.release_lease()

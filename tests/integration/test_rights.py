@@ -142,8 +142,9 @@ def queue(objects: Objects) -> None:
     objects.workflow("queued", run("train", run={"queueName": "none", "executor": "Job"}))
 
     def has_asked() -> bool:
-        events = objects.cluster.audit_events()
-        return any(event["verb"] == "list" and event["objectRef"].get("resource") == "events" for event in events)
+        about = [e["objectRef"] for e in objects.cluster.audit_events() if e["user"]["username"] == ACCOUNT]
+        here = {ref.get("resource") for ref in about if ref.get("namespace") == objects.namespace}
+        return "events" in here
 
     wait_until(has_asked, "the Job's Events were read", within=30)
     objects.delete("Workflow", "queued")

@@ -183,7 +183,7 @@ def test_kueue_admits_a_job_and_says_meanwhile_why_it_waits(objects: Objects):
     job = kueue.take("train")
     words = "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a100"
     kueue.hold(job, words)
-    row = await_step(objects, "queued", "train", reason="Queued")
+    row = await_step(objects, "queued", "train", reason="Queued", message=words)
     assert row["message"].startswith(f"Kueue: Pending: {words}")
     assert words in objects.status("Workflow", "queued")["waitingOn"]
     kueue.check(job, "no node of the kind has come yet")
