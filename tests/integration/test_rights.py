@@ -142,7 +142,8 @@ def queue(objects: Objects) -> None:
     objects.workflow("queued", run("train", run={"queueName": "none", "executor": "Job"}))
 
     def has_asked() -> bool:
-        about = [e["objectRef"] for e in objects.cluster.audit_events() if e["user"]["username"] == ACCOUNT]
+        events = (event for event in objects.cluster.audit_events() if event["user"]["username"] == ACCOUNT)
+        about = [event.get("objectRef", {}) for event in events]
         here = {ref.get("resource") for ref in about if ref.get("namespace") == objects.namespace}
         return "events" in here
 
