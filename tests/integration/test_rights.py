@@ -142,10 +142,8 @@ def queue(objects: Objects) -> None:
     objects.workflow("queued", run("train", run={"queueName": "none", "executor": "Job"}))
 
     def has_asked() -> bool:
-        events = (event for event in objects.cluster.audit_events() if event["user"]["username"] == ACCOUNT)
-        about = [event.get("objectRef", {}) for event in events]
-        here = {ref.get("resource") for ref in about if ref.get("namespace") == objects.namespace}
-        return "events" in here
+        calls = read_calls(objects.cluster.audit_events(), ACCOUNT)
+        return any((call.verb, call.resource) == ("list", "events") for call in calls)
 
     wait_until(has_asked, "the Job's Events were read", within=30)
     objects.delete("Workflow", "queued")
