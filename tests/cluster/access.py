@@ -4,6 +4,7 @@ import abc
 import os
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,14 +25,23 @@ class Cluster(abc.ABC):
     token: str
     ca: Path
 
+    def __init__(self) -> None:
+        self._clients: dict[int, httpx.Client] = {}
+
     @property
     def api(self) -> httpx.Client:
-        """The API as an administrator, by path: `cluster.api.get("/api/v1/pods").json()`."""
-        if self._client is None:
-            self._client = self.client()
-        return self._client
+        """The API as an administrator, by path: `cluster.api.get("/api/v1/pods").json()`.
 
-    _client: httpx.Client | None = None
+        Each thread has its own: httpx may close a connection as idle that another thread has just begun to use.
+        """
+        thread = threading.get_ident()
+        if thread not in self._clients:
+            self._clients[thread] = self.client()
+        return self._clients[thread]
+
+    def _close_clients(self) -> None:
+        while self._clients:
+            self._clients.popitem()[1].close()
 
     def client(self, token: str | None = None, user_agent: str = "vapora-tests") -> httpx.Client:
         """Make a client of the API with the given or the administrator's token; the caller closes it."""

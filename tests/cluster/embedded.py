@@ -40,6 +40,7 @@ class EmbeddedCluster(Cluster):
         agent_env: Mapping[str, str] | None = None,
         agent_images: Mapping[str, str] | None = None,
     ) -> None:
+        super().__init__()
         self._nodes = nodes
         self._audit = audit
         self._given_nats = nats
@@ -87,9 +88,7 @@ class EmbeddedCluster(Cluster):
             return
         if hasattr(self, "agents"):
             self.agents.stop()
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._close_clients()
         self._supervisor.close()
         self._supervisor = None
         if hasattr(self, "agents"):

@@ -18,6 +18,7 @@ class ExistingCluster(Cluster):
     """The cluster of a kubeconfig's context; the kubeconfig is read and never written."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        super().__init__()
         default = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
         self._source = Path(kubeconfig or default)
         self._context = context
@@ -42,9 +43,7 @@ class ExistingCluster(Cluster):
 
     def close(self) -> None:
         """Remove our folder; the cluster is left as it is."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._close_clients()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def audit_position(self) -> int:

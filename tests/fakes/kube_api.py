@@ -87,9 +87,9 @@ class FakeKubeApi:
         patched = self._objects.patch(key, copy.deepcopy(body), subresource=subresource)
         return await self._end("patch", key, patched)
 
-    async def delete(self, key: Key, *, uid: str | None = None) -> None:
+    async def delete(self, key: Key, *, uid: str | None = None, version: int = 0) -> None:
         await self._begin("delete", key)
-        self._objects.delete(key, uid=uid)
+        self._objects.delete(key, uid=uid, version=version)
         await self._end("delete", key, {})
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:

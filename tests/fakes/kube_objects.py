@@ -112,10 +112,12 @@ class KubeObjects:
         """Merges a patch into an object, status included, as anybody else in the cluster would."""
         return self._replace(key, merge(self.read(key), patch))
 
-    def delete(self, key: Key, *, uid: str | None = None) -> None:
+    def delete(self, key: Key, *, uid: str | None = None, version: int = 0) -> None:
         known = self.read(key)
         if uid is not None and known["metadata"]["uid"] != uid:
             raise Conflict(f"{key}: uid is not {uid}", status=409, reason="Conflict")
+        if version and known["metadata"]["resourceVersion"] != str(version):
+            raise Conflict(f"{key}: version is not {version}", status=409, reason="Conflict")
         if not known["metadata"].get("finalizers"):
             self._drop(key)
         elif "deletionTimestamp" not in known["metadata"]:

@@ -152,9 +152,9 @@ class ApiPort:
         await self._around("patch", key.kind, "after")
         return patched
 
-    async def delete(self, key: Key, *, uid: str | None = None) -> None:
+    async def delete(self, key: Key, *, uid: str | None = None, version: int = 0) -> None:
         await self._around("delete", key.kind, "before")
-        self._objects.delete(key, uid=uid)
+        self._objects.delete(key, uid=uid, version=version)
         await self._around("delete", key.kind, "after")
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:

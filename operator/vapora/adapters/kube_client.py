@@ -148,11 +148,12 @@ class KubernetesApi:
         content_type = MERGE_PATCH if RESOURCES[key.kind].api_version == API_VERSION else STRATEGIC_PATCH
         return await self.send(Request("patch", key.kind, "PATCH", path, query, body=body, content_type=content_type))
 
-    async def delete(self, key: Key, *, uid: str | None = None) -> None:
-        """Deletes the object, only if it has `uid`; what it owns goes after it."""
+    async def delete(self, key: Key, *, uid: str | None = None, version: int = 0) -> None:
+        """Deletes the object, only if it has `uid` and is still of this version; what it owns goes after it."""
         options: JsonObject = {"propagationPolicy": "Background"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        conditions = {"uid": uid, "resourceVersion": str(version or "")}
+        if wanted := {name: value for name, value in conditions.items() if value}:
+            options["preconditions"] = wanted
         await self.send(Request("delete", key.kind, "DELETE", object_path(key), body=options))
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:

@@ -203,10 +203,13 @@ class Executor:
 
     async def _delete(self, action: Delete) -> None:
         try:
-            await self._api.delete(action.key, uid=action.uid)
+            version = self._store.version(action.key) if action.if_unchanged else 0
+            await self._api.delete(action.key, uid=action.uid, version=version)
         except NotFound:
             self._store.remove_child(action.key)
         except Conflict:
+            if action.if_unchanged:
+                raise
             return  # a namesake took the place of the one to delete, which is gone
         else:
             self._store.mark_deleting(action.key, action.uid)

@@ -73,8 +73,8 @@ class KubeApi(Protocol):
         """Merges `body` into the object; lists of a kind that is built in can be merged by entry (strategic patch)."""
         ...
 
-    async def delete(self, key: Key, *, uid: str | None = None) -> None:
-        """Deletes the object, only if it has `uid`."""
+    async def delete(self, key: Key, *, uid: str | None = None, version: int = 0) -> None:
+        """Deletes the object, only if it has `uid` and, where one is given, is still of this version."""
         ...
 
     async def delete_collection(self, kind: str, namespace: str, *, selector: str) -> None:

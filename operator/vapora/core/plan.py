@@ -58,10 +58,14 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Deletes the object with this uid; one that is gone already is a success."""
+    """Deletes the object with this uid; one that is gone already is a success.
+
+    With `if_unchanged` it stays where it is not as it was last seen: what it has become will be seen, and decides anew.
+    """
 
     key: Key
     uid: str
+    if_unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

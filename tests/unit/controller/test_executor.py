@@ -126,6 +126,17 @@ async def test_deleting_what_is_gone_or_was_replaced_is_a_success():
 
 
 @in_virtual_time
+async def test_a_child_that_has_changed_since_it_was_seen_stays_where_only_that_one_was_to_go():
+    engine = Engine()
+    await engine.executor.execute([Create(build_pod("p", owner="u1", finalizers=["vapora.dev/attempt"]))])
+    uid = engine.store.children("u1")[pod_key("p")].meta.uid
+    await engine.api.patch(pod_key("p"), {"metadata": {"labels": {"seen": "by-nobody"}}})
+    [problem] = await engine.executor.execute([Delete(pod_key("p"), uid, if_unchanged=True)])
+    assert (problem.reason, problem.is_permanent) == ("Conflict", False)
+    assert "deletionTimestamp" not in engine.api.find("Pod", "p")["metadata"]
+
+
+@in_virtual_time
 async def test_a_child_whose_deletion_was_accepted_is_known_as_going():
     engine = Engine()
     await engine.executor.execute([Create(build_pod("p", owner="u1", finalizers=["vapora.dev/attempt"]))])

@@ -136,9 +136,10 @@ def test_the_outcome_that_a_child_is_collected_by(case: str) -> None:
     assert action.body["metadata"]["labels"]["vapora.dev/outcome"] == want
 
 
-def test_a_child_that_still_runs_though_its_try_is_over_is_stopped() -> None:
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_a_child_that_still_runs_though_its_try_is_over_is_stopped_before_it_is_let_go(is_recorded: bool) -> None:
     view = build_child(phase="Running")
-    assert plan(view, is_recorded=False) == [Delete(view.meta.key, view.meta.uid)]
+    assert plan(view, is_recorded=is_recorded) == [Delete(view.meta.key, view.meta.uid, if_unchanged=True)]
 
 
 def test_a_child_that_is_being_deleted_is_not_deleted_again() -> None:

@@ -27,12 +27,15 @@ def find_settled(written: WorkflowStatus, children: Iterable[ChildView]) -> list
 def plan_release(
     identity: Identity, settled: Iterable[PodView | JobView], is_recorded: Callable[[str], bool], now: datetime
 ) -> list[Patch | Delete]:
-    """Lets settled children go that are recorded, and stops those whose try is over although they still run."""
+    """Lets settled children go that are recorded, and first stops those whose try is over although they still run.
+
+    A child is seen to run that has ended since, where what is seen is of the past: with its log, it must stay.
+    """
     actions: list[Patch | Delete] = []
     for view in settled:
         if not is_finished(view) and not view.meta.is_deleting:
-            actions.append(Delete(view.meta.key, view.meta.uid))
-        if is_recorded(child_execution_id(identity, view)):
+            actions.append(Delete(view.meta.key, view.meta.uid, if_unchanged=True))
+        elif is_recorded(child_execution_id(identity, view)):
             actions.append(build_release(view, now))
     return actions
 
