@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from tests.cluster.access import Cluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.waiting import wait_until
+from tests.integration.command_line import DONE, CommandLine
 from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.objects import Json, Objects
 
@@ -144,6 +145,10 @@ async def test_parallel_tasks_of_several_workflows_cannot_overrun_and_the_hold_e
         here.await_said("AgentPool", POOL, "WithinBudget", "True BudgetAlert: 90 of 100 cents are spent this week")
         wait_until(lambda: len(site.list_waiting()) == 1, "one waits and says why")
         assert "has spent 90 of 100 cents this week, and the task may cost" in site.list_waiting()[0]
+        for store in ((), ("--store", f"sqlite://{site.graph}")):
+            said = CommandLine(here.cluster, here.namespace).call("budget", POOL, "-o", "json", *store)
+            week = next(row for row in json.loads(said.out) if row["window"] == "week")
+            assert (said.code, week["spentCents"]) == (DONE, 90), said.err
         here.patch("AgentPool", POOL, {"spec": {"budget": {"weeklyCents": 500}}})
         for one in await site.take(2):
             await site.answer(one, 1)

@@ -256,7 +256,7 @@ def project_workload(manifest: Mapping[str, object], kind: str) -> WorkloadView:
 class WorkflowView:
     """Is a Workflow as the one that made it sees it; `outputs` are those of its steps, by step.
 
-    `is_partial` says that its status only refers to some of them.
+    `is_partial` says that its status only refers to some of them; `cost_cents` is 0 until it has ended.
     """
 
     meta: Meta
@@ -269,6 +269,7 @@ class WorkflowView:
     finished_at: datetime | None
     outputs: Mapping[str, object]
     is_partial: bool = False
+    cost_cents: int = 0
 
 
 def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
@@ -288,6 +289,7 @@ def project_workflow(manifest: Mapping[str, object]) -> WorkflowView:
         finished_at=parse_time(status.get("finishedAt")),
         outputs=outputs,
         is_partial="keepsakes" in status or any("outputRef" in child(steps, name) for name in steps),
+        cost_cents=number(status, "costCents") if "finishedAt" in status else 0,
     )
 
 

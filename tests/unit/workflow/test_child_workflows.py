@@ -43,6 +43,30 @@ def test_a_child_that_does_not_succeed_fails_the_step(phase: str) -> None:
     assert f"ended {phase}: ExitCode: step x failed" in world.status.message
 
 
+def test_what_its_tasks_have_cost_counts_as_the_cost_of_the_step_and_of_its_parent() -> None:
+    world = begin(child_step("a"), child_step("b"), run_step("c", dependsOn=["a"]))
+    world.end_workflow("a", cost_cents=7)
+    world.end_workflow("b", "Failed", cost_cents=5)
+    assert (world.step("a").unit.cost_cents, world.step("b").unit.cost_cents) == (7, 5)
+    assert world.published_status()["costCents"] == 12
+
+
+def test_what_every_try_of_a_step_has_cost_counts() -> None:
+    world = begin(child_step(retry={"maxAttempts": 2, "initialDelay": 0}))
+    world.end_workflow("c", "Failed", cost_cents=3)
+    world.end_workflow("c", cost_cents=4)
+    assert (str(world.status.phase), world.step("c").unit.cost_cents) == ("Succeeded", 7)
+
+
+def test_an_undoing_does_not_count_again_what_the_child_has_cost() -> None:
+    world = begin(child_step(), run_step("b", dependsOn=["c"], retry=ONCE), onFailure="rollback")
+    world.end_workflow("c", cost_cents=7)
+    world.finish("b", exit_code=1)
+    request = world.asked[world.child("c").name]
+    world.end_workflow("c", "RolledBack", handled_request=request, cost_cents=9)
+    assert (str(world.status.phase), world.published_status()["costCents"]) == ("RolledBack", 7)
+
+
 def test_a_restart_makes_no_second_child() -> None:
     world = World({"steps": [child_step()]})
     world.plan(write=False)

@@ -13,6 +13,7 @@ from vapora.core.learning.assignment import Assignment
 from vapora.core.learning.execution import Execution
 from vapora.core.naming import NO_ITEM, UNDO
 from vapora.core.plan import Action, Event, EventType
+from vapora.core.views import WorkflowView
 from vapora.core.workflow.definition import Definition, StepDefinition
 from vapora.core.workflow.frontier import Frontier, Place
 from vapora.core.workflow.graph import Graph
@@ -241,17 +242,25 @@ class Draft:
             self.steps[name] = replace(undone, unit=replace(undone.unit, state=state))
 
     def pay(self, place: Place, unit: Unit, answer: AgentResult | None) -> Unit:
-        """Returns a unit whose task was answered with what that cost."""
-        if answer is None or not answer.cost_cents:
+        """Returns a unit whose task was answered, or whose child has ended, with what that cost."""
+        cents = answer.cost_cents if answer is not None else self._find_cost_of_child(place, unit)
+        if not cents:
             return unit
-        paid = replace(unit, cost_cents=unit.cost_cents + answer.cost_cents)
+        paid = replace(unit, cost_cents=unit.cost_cents + cents)
         if self.purse is not None:
-            self.purse.pay(unit.pool, answer.cost_cents)
+            self.purse.pay(unit.pool, cents)
         body = self.step(place[0]).spec.agent
         if body is not None and body.max_cost_cents is not None and paid.cost_cents > body.max_cost_cents:
             words = f"its task has cost {paid.cost_cents} cents; maxCostCents is {body.max_cost_cents}"
             self.tell(EventType.WARNING, "CostLimitExceeded", f"step {self.graph.names[place[0]]}: {words}")
         return paid
+
+    def _find_cost_of_child(self, place: Place, unit: Unit) -> int:
+        """Returns what the tasks of a child Workflow have cost; its pools paid for them when they were done."""
+        if unit.child is None or self.step(place[0]).undoes:
+            return 0
+        view = self.observed.children.get(unit.child)
+        return view.cost_cents if isinstance(view, WorkflowView) else 0
 
     # Asking for more.
 
