@@ -88,6 +88,7 @@ class AgentIdentity(_Message):
     """Who did a task."""
 
     pod: str
+    pool: str = ""
     version: str = ""
 
 

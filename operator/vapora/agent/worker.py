@@ -45,7 +45,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._handlers = handlers
-        self._identity = AgentIdentity(pod=settings.pod, version=version)
+        self._identity = AgentIdentity(pod=settings.pod, pool=settings.pool, version=version)
         self._in_flight = InFlight()
         self._metrics = AgentMetrics(frozenset(name for name in handlers if name))
         self._connection = Connection(settings.nats_url, name=f"vapora-agent {settings.pod}", prepare=self._prepare)

@@ -42,7 +42,7 @@ async def test_a_task_is_done_and_its_result_comes_back(broker: NatsBroker, flee
     result = await next_result(broker)
     assert result["outcome"] == "success"
     assert result["output"] == {"a": [1, None]}
-    assert result["agent"] == {"pod": "p-1", "version": ""}
+    assert result["agent"] == {"pod": "p-1", "pool": POOL, "version": ""}
     await until_depth(broker, EMPTY)
 
 
@@ -62,7 +62,7 @@ async def test_a_task_of_a_killed_agent_is_done_once_by_another(broker: NatsBrok
     victim.signal(signal.SIGKILL)
     victim.wait(10)
     fleet.start("heir")
-    assert (await next_result(broker))["agent"] == {"pod": "heir", "version": ""}
+    assert (await next_result(broker))["agent"]["pod"] == "heir"
     assert [(work.task_id, work.pod) for work in fleet.read_work()] == [(ID, "heir")]
 
 

@@ -96,6 +96,13 @@ def test_a_task_is_recorded_with_the_trace_that_its_agent_was_told() -> None:
     assert build_traceparent(UID, "a", None, 1).split("-")[1] == found.trace_id
 
 
+def test_the_pool_that_an_agent_says_is_recorded_only_where_the_status_has_forgotten_it() -> None:
+    answer = AgentResult("success", pool="theirs")
+    for unit, want in ((Unit(), "theirs"), (replace(RUNNING, pool="ours"), "ours")):
+        found = execution_of_answer(IDENTITY, Answered(f"{UID}/a/3/1", "a", 3, 1, unit, answer), NOW)
+        assert found.pool == f"{IDENTITY.namespace}/{want}"
+
+
 def test_an_answer_that_is_a_failure_says_the_agents_words() -> None:
     answer = AgentResult("failure", message="tests are red")
     found = execution_of_answer(IDENTITY, Answered(f"{UID}/a/0/1", "a", naming.NO_ITEM, 1, RUNNING, answer), NOW)

@@ -135,9 +135,11 @@ def _judge_row(unit: Unit) -> str:
 def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -> Execution:
     """Builds the execution of an agent's task from its answer, where the process that saw it first is gone.
 
-    Of an item that has ended the status keeps no row, so pool and task type stay empty: the graph keeps what it knows.
+    Of an item that has ended the status keeps no row: its pool is the one that the agent says, its task type stays
+    empty. The graph keeps what it knows.
     """
     unit, answer = answered.unit, answered.answer
+    pool = unit.pool or answer.pool
     outcome, reason = _judge_answer(answered)
     item = None if answered.item == NO_ITEM else answered.item
     try_ = unit.tries if unit.effect == answered.effect else answered.effect
@@ -148,7 +150,7 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
         step=answered.step,
         item=item,
         try_=try_,
-        pool=f"{identity.namespace}/{unit.pool}" if unit.pool else "",
+        pool=f"{identity.namespace}/{pool}" if pool else "",
         role="",
         task_type=unit.task_type,
         outcome=outcome,

@@ -35,6 +35,7 @@ class AgentResult:
     cost_cents: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    pool: str = ""  # of the agent, as it says
 
     @property
     def is_undeliverable(self) -> bool:
@@ -68,6 +69,7 @@ def read_result(raw: Mapping[str, object] | None, error: str | None) -> AgentRes
         cost_cents=_read_cents(raw),
         started_at=_read_time(raw.get("startedAt")),
         finished_at=_read_time(raw.get("finishedAt")),
+        pool=text(child(raw, "agent"), "pool"),
     )
 
 
