@@ -139,10 +139,11 @@ def work(objects: Objects) -> None:
 
 def queue(objects: Objects) -> None:
     """Have a Job wait in a queue of Kueue's that nobody serves, until it was asked why it has no Pod."""
+    mark = objects.cluster.audit_position()
     objects.workflow("queued", run("train", run={"queueName": "none", "executor": "Job"}))
 
     def has_asked() -> bool:
-        calls = read_calls(objects.cluster.audit_events(), ACCOUNT)
+        calls = read_calls(objects.cluster.audit_events(mark), ACCOUNT)
         return any((call.verb, call.resource) == ("list", "events") for call in calls)
 
     wait_until(has_asked, "the Job's Events were read", within=30)
