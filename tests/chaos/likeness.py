@@ -17,6 +17,7 @@ _TIMES = {"at", "createdAt", "deadlineAt", "deployingSince", "finishedAt", "last
 _TIMES |= {"nextScheduledAt", "pausedAt", "pendingTimeoutAt", "startedAt", "timeoutAt"}
 _HISTORY = {"firstReplicas", "knownCause", "lastDecision", "lastScaledAt", "lowSince"}  # how a size came to be
 _HISTORY |= {"lastGoodRevision", "revisions", "rollout"}  # what a service was before
+_HISTORY |= {"withinSeconds"}  # how soon the agents became ready that were seen to
 _MADE_OF_UID = {"inputDigest", "revision", "specDigest", "traceId", "uid", "vapora.dev/applied"}
 _GIVEN = {"clusterIP", "clusterIPs", "deployment.kubernetes.io/revision", "nodeName", "volumeName"}  # by the cluster
 _LEFT_OUT = _TIMES | _HISTORY | _MADE_OF_UID
