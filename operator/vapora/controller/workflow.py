@@ -365,15 +365,15 @@ class WorkflowReconciler:
         answers = find_answered(run.written, self._inbox.results(identity.uid))
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
-        bills = {row.id for row, answered in zip(tasks, answers, strict=True) if is_late_bill(answered)}
+        bills = {row.id for row, answered in zip(tasks, answers, strict=True) if is_late_bill(answered)} - run.billed
         fresh = (row for row in (*tries, *tasks) if row.id not in run.unrecorded)
         unknown = [row for row in fresh if row.id in bills or not self._is_durable(row.id)]
         await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
+        run.billed |= bills
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
-        refused = [problem.action for problem in problems]
         for action in actions:
-            if isinstance(action, Patch) and action not in refused:
+            if isinstance(action, Patch) and action not in [problem.action for problem in problems]:
                 self._on_release(action)
         for execution, answered in zip(tasks, answers, strict=True):
             if self._is_durable(execution.id):

@@ -134,6 +134,19 @@ async def test_what_cannot_be_recorded_is_paid_for_all_the_same() -> None:
 
 
 @in_virtual_time
+async def test_what_an_agent_says_after_the_end_is_paid_for_once_and_its_answer_is_taken() -> None:
+    async with budgeted() as cluster:
+        cluster.submit(task("a"))
+        await cluster.until(lambda: len(cluster.broker.tasks) == 1)
+        cluster.api.change(W, {"metadata": {"annotations": {"vapora.dev/request": "terminate 1"}}})
+        await cluster.until(lambda: cluster.phase == "Cancelled")
+        cluster.answer(task_of(cluster, "a"), costCents=7)
+        await cluster.until(lambda: len(cluster.acknowledged) == 1)
+        await cluster.clock.sleep(20)
+        assert (spend(cluster), "costCents" in cluster.status) == (Spend(7, 7, 0), False)
+
+
+@in_virtual_time
 async def test_a_hold_for_an_unknown_spend_ends_when_the_graph_is_back() -> None:
     cluster = Cluster()
     cluster.pools = [replace(POOL, budget=Budget.model_validate({"weeklyCents": 100}))]
