@@ -13,7 +13,7 @@ from tests.simulation.specs import read_rows
 from vapora.core.plan import Key
 
 CENTS = 3  # what every task costs
-WEEKLY = 24
+WEEKLY = 12
 _WORKING = {"Starting", "Running"}
 
 

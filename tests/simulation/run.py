@@ -336,4 +336,5 @@ def _is_final(workflow: Json) -> bool:
     rows = status.get("conditions", ())
     is_recorded = any(row["type"] == "Recorded" and row["status"] == "True" for row in rows)
     asked = workflow["metadata"].get("annotations", {}).get("vapora.dev/request")
-    return status.get("phase") in FINAL and is_recorded and asked == status.get("handledRequest")
+    is_seen = status.get("observedGeneration") == workflow["metadata"]["generation"]
+    return status.get("phase") in FINAL and is_recorded and is_seen and asked == status.get("handledRequest")
