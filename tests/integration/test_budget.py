@@ -21,7 +21,7 @@ from tests.integration.command_line import DONE, CommandLine
 from tests.integration.engine import OperatorProcess, Operators, install_definitions, operators_of
 from tests.integration.objects import Json, Objects
 
-from vapora.agent.contract import RESULTS_STREAM, TASKS_STREAM, TaskResult, consumer_name, result_subject
+from vapora.agent.contract import RESULTS_STREAM, TASKS_STREAM, TaskResult, Tokens, consumer_name, result_subject
 from vapora.agent.pull import ACK, PullInbox
 
 POOL = "developer"
@@ -87,7 +87,8 @@ class Site:
         return taken
 
     async def answer(self, task: Json, cents: float) -> None:
-        result = TaskResult(id=task["id"], outcome="success", cost_cents=cents)
+        tokens = Tokens(prompt=800, completion=40)
+        result = TaskResult(id=task["id"], outcome="success", cost_cents=cents, tokens=tokens, model="strong-1")
         subject = result_subject(self.here.namespace, task["id"])
         headers = {"Nats-Msg-Id": task["id"]}
         await self.client.jetstream().publish(subject, result.to_json(), stream=RESULTS_STREAM, headers=headers)
