@@ -13,6 +13,7 @@ from vapora.controller.pools import Outstanding
 from vapora.controller.runs import Run
 from vapora.core.budget.spending import Spending
 from vapora.core.learning.assignment import PoolView
+from vapora.core.learning.execution import Execution
 from vapora.core.learning.profile import Learned
 from vapora.core.plan import Key
 from vapora.core.supported import SpecProblem
@@ -90,9 +91,13 @@ class Assigning:
         self._backlog.forget_run(key)
         self._ledger.forget(key)
 
-    def seen(self, key: Key) -> None:
-        """Notes that a run was looked at."""
-        self._ledger.seen(key)
+    def has_seen(self, key: Key) -> bool:
+        """Returns whether it is known what a run had left unrecorded when this term began."""
+        return self._ledger.has_seen(key)
+
+    def see(self, key: Key, left: Iterable[Execution]) -> None:
+        """Takes what a run has cost that an earlier process may not have recorded."""
+        self._ledger.see(key, left)
 
     def list_waiting(self, namespace: str) -> list[Key]:
         """Returns the runs of a namespace that wait for a pool, for whatever reason."""

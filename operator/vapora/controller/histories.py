@@ -16,6 +16,7 @@ from vapora.core.learning.profile import (
     add_task_type_expertise,
     build_expertise,
     create_learning_profile,
+    find_dearest,
     keep_past,
     set_success_rate,
 )
@@ -66,7 +67,7 @@ class _PoolHistory:
             rows = self._rows[task_type]
             if task_type is None:
                 profile = set_success_rate(self._profile, [row.is_success for row in rows])
-                self._profile = replace(profile, dearest_cents=max((row.cost_cents for row in rows), default=0))
+                self._profile = replace(profile, dearest_cents=find_dearest(rows))
             else:
                 expertise = build_expertise(task_type, rows, now, self._rules.recency)
                 self._profile = add_task_type_expertise(self._profile, expertise)

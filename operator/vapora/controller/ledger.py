@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -107,7 +107,7 @@ class Ledger:
         self._scan_at = 0.0
         self._by_run: dict[Key, Counter[str]] = {}
         self._reserved: Counter[str] = Counter()
-        self._unseen: set[Key] = set()  # runs of which an earlier process may have left costs unrecorded
+        self._unseen: dict[str, set[Key]] = {}  # runs of which an earlier process may have left costs unrecorded
         self._stirred: set[str] = set()
         self._problem: str | None = None
         self._last: tuple[object, ...] = ()
@@ -121,19 +121,27 @@ class Ledger:
         self._by_run.clear()
         self._reserved.clear()
         self._problem = None
-        self._unseen = set()
+        self._unseen.clear()
         for obj in self._store.objects(_RUN):
             key, status = project_meta(obj, _RUN).key, child(obj, "status")
             self._put(key, read_reserved(status))
             if text(status, "phase") not in FINAL or not is_recorded(status):
-                self._unseen.add(key)
+                self._unseen.setdefault(key.namespace, set()).add(key)
 
-    def seen(self, run: Key) -> None:
-        """Notes that a run was looked at in this term, and so what it had left unrecorded is known here."""
-        if run in self._unseen:
-            self._unseen.discard(run)
-            if not self._unseen:
-                self._stir_all()
+    def has_seen(self, run: Key) -> bool:
+        """Returns whether it is known what a run had left unrecorded when this term began."""
+        return run not in self._unseen.get(run.namespace, ())
+
+    def see(self, run: Key, left: Iterable[Execution]) -> None:
+        """Takes what a run has cost that may be in no sum yet; after all of a namespace, its pools can spend."""
+        if self.has_seen(run):
+            return
+        for execution in left:
+            self._add(execution, is_durable=False)
+        self._unseen[run.namespace].discard(run)
+        if not self._unseen[run.namespace]:
+            del self._unseen[run.namespace]
+            self._stir_all()
 
     def view(self, pools: Sequence[PoolView], without: Key) -> dict[str, Spending]:
         """Returns the spend of pools that have a budget, by their names, less what one run itself has reserved."""
@@ -195,7 +203,7 @@ class Ledger:
         account = self._open(pool)
         if (problem := self._find_problem()) is not None:
             return SpendUnknown(problem)
-        if account.read_at is None or self._unseen:
+        if account.read_at is None or pool.partition("/")[0] in self._unseen:
             return _UNCOUNTED
         return account.add_up(self._list_windows(), self._reserved[pool] - own)
 

@@ -66,7 +66,6 @@ class Run:
     events: list[Event] = field(default_factory=list)
     ended: list[Execution] = field(default_factory=list)  # the tries that ended since the last write
     unrecorded: dict[str, Execution] = field(default_factory=dict)  # those that the graph has yet to take, by id
-    billed: set[str] = field(default_factory=set)  # those handed over anew with what a late answer said they cost
     outputs: dict[Key, ChildView] = field(default_factory=dict)  # ended child Workflows with all that they gave
     kept: set[str] = field(default_factory=set)  # names of what the status refers to, and of what it did
     rows: Rows = field(default_factory=Rows)

@@ -43,7 +43,6 @@ from vapora.core.workflow.executions import (
     execution_of_answer,
     execution_of_child,
     executions_of_rows,
-    is_late_bill,
     relate,
 )
 from vapora.core.workflow.lifecycle import find_request
@@ -86,11 +85,10 @@ class WorkflowReconciler:
         wake: Callable[[Key], None],
         beside: Beside = at_once,
     ) -> None:
-        self._kit, self._api = kit, api
+        self._kit, self._api, self._on_release, self._wake = kit, api, on_release, wake
         self._recorder, self._inbox, self._performer = recorder, inbox, performer
         self._surroundings, self._policy_problem = surroundings, policy_problem
         self._assigning, self._expectations = assigning, expectations
-        self._on_release, self._wake = on_release, wake
         self._keeper, self._places, self._runs = keeper, places, runs
         self._expiry = Expiry(kit, api)
         self._lookups, self._herald = Lookups(api, assigning.look_up), herald
@@ -104,12 +102,6 @@ class WorkflowReconciler:
 
     async def reconcile(self, key: Key) -> float | None:
         """Looks at one workflow once; it may plan again after a write that had to come first."""
-        try:
-            return await self._look(key)
-        finally:
-            self._assigning.seen(key)
-
-    async def _look(self, key: Key) -> float | None:
         obj = self._kit.store.get(key)
         if obj is None:
             self._forget(key)
@@ -120,6 +112,7 @@ class WorkflowReconciler:
             self._forget(key)
             return await self._expiry.look(key, obj)
         run = await self._runs.find(key, obj)
+        self._count_left(key, run)
         look_again = await self._advance(key, run)
         self._runs.keep(key, run)
         self._requests.look(key, obj := self._kit.store.get(key) or {})
@@ -135,8 +128,15 @@ class WorkflowReconciler:
         self._requests.forget(key)
         self._capacities.forget(key)
         self._gpu_times.forget(key)
+        self._assigning.see(key, ())
         self._assigning.forget(key)
         self._kit.writer.forget(key)
+
+    def _count_left(self, key: Key, run: Run) -> None:
+        """Has counted, once in a term, what was answered before it and may be in no sum of the graph yet."""
+        if not self._assigning.has_seen(key) and (self._inbox.is_complete or not needs_pools(run.definition)):
+            answers, now = find_answered(run.written, self._inbox.results(run.identity.uid)), self._kit.clock.now()
+            self._assigning.see(key, [execution_of_answer(run.identity, answered, now) for answered in answers])
 
     def _is_at_rest(self, obj: Mapping[str, object]) -> bool:
         """Returns whether a finished workflow has nothing left to clean up, record or say."""
@@ -365,11 +365,9 @@ class WorkflowReconciler:
         answers = find_answered(run.written, self._inbox.results(identity.uid))
         tries = [execution_of_child(identity, view, run.written, now) for view in settled if has_ended(view, children)]
         tasks = [execution_of_answer(identity, answered, now) for answered in answers]
-        bills = {row.id for row, answered in zip(tasks, answers, strict=True) if is_late_bill(answered)} - run.billed
         fresh = (row for row in (*tries, *tasks) if row.id not in run.unrecorded)
-        unknown = [row for row in fresh if row.id in bills or not self._is_durable(row.id)]
+        unknown = [row for row in fresh if not self._is_durable(row.id)]
         await self._record(run, [relate(row, run.definition, run.written) for row in unknown], wait=0.0)
-        run.billed |= bills
         actions = plan_release(identity, settled, self._is_durable, now)
         problems = await self._kit.executor.execute(actions) if actions else []
         for action in actions:

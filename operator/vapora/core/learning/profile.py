@@ -52,7 +52,7 @@ class TaskTypeExpertise:
 
     `executions` are those that count, `success_rate` is their plain share of successes, `expertise` the one weighted by
     recency, `evidence` the sum of those weights; `seconds` and `cost_cents` are means, 0 without executions, `tokens`
-    the mean of those that tell it, `dearest_cents` what the dearest has cost.
+    the mean of those that tell it, `dearest_cents` what the dearest has cost, None where that is not known.
     """
 
     task_type: str
@@ -63,7 +63,7 @@ class TaskTypeExpertise:
     seconds: float = 0.0
     cost_cents: float = 0.0
     tokens: float = 0.0
-    dearest_cents: int = 0
+    dearest_cents: int | None = None
     trend: Trend = _STABLE
 
     @property
@@ -77,13 +77,13 @@ class LearningProfile:
     """Is what is known of a pool, `namespace/name`; a task type that is not in `expertise` was not looked up.
 
     `success_rate` is the plain share over its last `executions` of all types; `dearest_cents` is what the dearest of
-    those has cost.
+    those has cost, None where that is not known.
     """
 
     pool: str
     executions: int = 0
     success_rate: float = UNKNOWN_SHARE
-    dearest_cents: int = 0
+    dearest_cents: int | None = None
     expertise: Mapping[str, TaskTypeExpertise] = field(default_factory=dict)
 
 
@@ -113,6 +113,12 @@ def keep_past(execution: Execution) -> Past | None:
     return Past(execution.id, execution.finished, execution.is_success, seconds, execution.cost_cents, execution.tokens)
 
 
+def find_dearest(tries: Sequence[Past | Execution]) -> int | None:
+    """Returns what the dearest try has cost; None where all failed for nothing, which tells nothing of costs."""
+    most = max((row.cost_cents for row in tries), default=0)
+    return most if most or any(row.is_success for row in tries) else None
+
+
 def build_expertise(
     task_type: str, past: Sequence[Past], now: datetime, recency: Recency, trend: Trend = _STABLE
 ) -> TaskTypeExpertise:
@@ -133,7 +139,7 @@ def build_expertise(
         seconds=sum(row.seconds for row in past) / len(past),
         cost_cents=sum(row.cost_cents for row in past) / len(past),
         tokens=fmean(told) if (told := [row.tokens for row in past if row.tokens]) else 0.0,
-        dearest_cents=max(row.cost_cents for row in past),
+        dearest_cents=find_dearest(past),
         trend=trend,
     )
 
@@ -147,7 +153,7 @@ def build_profile(
     for execution in known:
         by_type.setdefault(execution.task_type, []).append(execution)
     profile = set_success_rate(create_learning_profile(pool), [execution.is_success for execution in known])
-    profile = replace(profile, dearest_cents=max((execution.cost_cents for execution in known), default=0))
+    profile = replace(profile, dearest_cents=find_dearest(known))
     for task_type, found in by_type.items():
         past = [kept for row in found if (kept := keep_past(row)) is not None]
         trend = compute_trend(count_days(found, now))

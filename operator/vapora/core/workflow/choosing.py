@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vapora.api.stepbodies import AgentBody
+from vapora.core.budget.spending import Denied
 from vapora.core.learning.assignment import Asking, NoPool, Request, assign
 from vapora.core.learning.execution import execution_id
 from vapora.core.learning.task_types import infer_task_type
 from vapora.core.naming import NO_ITEM
+from vapora.core.workflow.definition import StepDefinition
 from vapora.core.workflow.detection import NotYet
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import Failure
@@ -23,12 +25,7 @@ def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Un
     step, item = draft.step(place[0]), place[1]
     if (overspent := find_overspent(body, trying)) is not None:
         return overspent
-    request = Request(
-        role=body.role,
-        pool=body.pool,
-        capabilities=frozenset(body.capabilities),
-        task_type=body.task_type or infer_task_type(body.title or step.name, body.description or ""),
-    )
+    request = _build_request(step, body, body.pool)
     identity = draft.observed.identity
     asking = Asking(
         key=execution_id(identity.uid, step.name, None if item == NO_ITEM else item, trying.tries),
@@ -45,6 +42,28 @@ def choose_pool(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Un
     draft.choices.append(choice)
     given = grant(draft, request, next(pool for pool in pools if pool.name == choice.pool), claims.get(choice.pool))
     return replace(trying, pool=choice.pool, choice=replace(choice, lacks=()), grant=given, task_type=request.task_type)
+
+
+def grant_anew(draft: Draft, place: Place, body: AgentBody, trying: Unit) -> Unit | NotYet | Failure:
+    """Returns a try whose effect is open with what it is given once more, or why that cannot be; its pool stays."""
+    if (overspent := find_overspent(body, trying)) is not None:
+        return overspent
+    request = _build_request(draft.step(place[0]), body, trying.pool)
+    claims = claim_of_pools(draft, request, body, trying)
+    found = claims.get(trying.pool)
+    if isinstance(found, Denied):
+        return explain_denial(draft, claims, f"pool {trying.pool} {found.words}") or trying
+    pool = next((pool for pool in draft.observed.pools if pool.name == trying.pool), None)
+    return trying if pool is None else replace(trying, grant=grant(draft, request, pool, found))
+
+
+def _build_request(step: StepDefinition, body: AgentBody, pool: str | None) -> Request:
+    return Request(
+        role=body.role,
+        pool=pool,
+        capabilities=frozenset(body.capabilities),
+        task_type=body.task_type or infer_task_type(body.title or step.name, body.description or ""),
+    )
 
 
 def remember_pool(draft: Draft, place: Place, pool: str) -> None:

@@ -169,17 +169,11 @@ def execution_of_answer(identity: Identity, answered: Answered, now: datetime) -
     return _explain(execution, unit.message if is_written else answer.words, None)
 
 
-def is_late_bill(answered: Answered) -> bool:
-    """Returns whether an answer says what a try has cost that was given up before: it is recorded without that."""
-    unit = answered.unit
-    return unit.is_open and unit.effect == answered.effect and answered.answer.cost_cents > 0
-
-
 def _judge_answer(answered: Answered) -> tuple[str, str]:
     """Returns outcome and reason of an effect: an answer that its step could not use made another try needed."""
     unit, outcome = answered.unit, answered.answer.outcome
     is_latest = answered.effect == unit.effect
-    if is_late_bill(answered) and unit.state is State.CANCELLED:
+    if is_latest and unit.state is State.CANCELLED:
         return "cancelled", unit.reason
     if is_latest and unit.state in {State.FAILED, State.RETRYING}:
         return "failure", unit.reason

@@ -19,7 +19,7 @@ from vapora.core.supported import describe_validation
 from vapora.core.views import child
 from vapora.core.workflow.attempts import Attempt, build_attempt, build_labels
 from vapora.core.workflow.children import add_child, build_child
-from vapora.core.workflow.choosing import choose_pool, remember_pool
+from vapora.core.workflow.choosing import choose_pool, grant_anew, remember_pool
 from vapora.core.workflow.detection import UNREAD, NotYet, detect_step, detect_task, find_capacity, has_gpu
 from vapora.core.workflow.draft import Draft
 from vapora.core.workflow.failure import CLASSES, Failure, FailureClass
@@ -236,8 +236,8 @@ def _launch_task(draft: Draft, place: Place, unit: Unit) -> Failure | NotYet | N
     if status.ml is None:
         draft.set_status(place[0], replace(status, ml=detect_task(draft, step, body)))
     trying = next_try(unit)
-    if not trying.pool:
-        choice = choose_pool(draft, place, body, trying)
+    if not trying.pool or trying.grant is None:
+        choice = (grant_anew if trying.pool else choose_pool)(draft, place, body, trying)
         if isinstance(choice, NotYet | Failure):
             return choice
         trying = choice

@@ -99,10 +99,8 @@ def _find_dearest(draft: Draft, pool: PoolView, task_type: str) -> int | None:
     if known is None:
         draft.lacks.add((pool.name, task_type))
         return None
-    if known.executions:
-        return known.dearest_cents
-    profile = learned.profiles[pool.name]
-    return profile.dearest_cents if profile.executions else None
+    of_all = learned.profiles[pool.name].dearest_cents
+    return of_all if known.dearest_cents is None else known.dearest_cents
 
 
 def _find_expertise(draft: Draft, pool: str, task_type: str) -> TaskTypeExpertise | None:

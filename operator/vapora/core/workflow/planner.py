@@ -14,6 +14,7 @@ from vapora.core.workflow.definition import Definition
 from vapora.core.workflow.draft import DEADLINE_EXCEEDED, UNREADABLE, Draft
 from vapora.core.workflow.frontier import Place
 from vapora.core.workflow.gates import open_gates
+from vapora.core.workflow.lateness import take_late_answers
 from vapora.core.workflow.lifecycle import find_request, heed_pause, heed_request
 from vapora.core.workflow.listening import listen
 from vapora.core.workflow.observed import Observed, WorkflowPlan
@@ -37,13 +38,16 @@ def plan_workflow(observed: Observed, now: datetime) -> WorkflowPlan:
     """Decides what a workflow needs now; planning again after carrying it out gives nothing more to do."""
     if observed.is_deleting:
         return plan_deletion(observed, now)
+    observed, late = take_late_answers(observed, now)
     if isinstance(observed.definition, SpecProblem):
-        if observed.status.phase.is_final:
-            return WorkflowPlan(Plan(), observed.status, observed.frontier)
-        return plan_refusal(observed, observed.definition)
-    if observed.status.phase.is_final:
-        return plan_finished(observed, observed.definition, now)
-    return plan_run(observed, observed.definition, now)
+        is_over = observed.status.phase.is_final
+        over = WorkflowPlan(Plan(), observed.status, observed.frontier)
+        decided = over if is_over else plan_refusal(observed, observed.definition)
+    elif observed.status.phase.is_final:
+        decided = plan_finished(observed, observed.definition, now)
+    else:
+        decided = plan_run(observed, observed.definition, now)
+    return replace(decided, executions=(*late, *decided.executions)) if late else decided
 
 
 def plan_finished(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from vapora.core import naming
 from vapora.core.learning.execution import MAX_COUNT
 from vapora.core.views import child, text
-from vapora.core.workflow.status import State, Unit, WorkflowStatus
+from vapora.core.workflow.status import State, StepStatus, Unit, WorkflowStatus
 
 _OUTCOMES = frozenset({"success", "failure", "cancelled"})
 _CLOCKS_DIFFER = timedelta(seconds=1)
@@ -132,6 +132,8 @@ def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> b
     """Returns whether what came of one effect stands in the written status, so that nobody waits for it any more."""
     status = written.step(step)
     unit = status.unit
+    if is_late(status, item, effect):
+        return False  # what it cost is yet to be counted
     if written.phase.is_final or status.state.is_final:
         # The next one may have been asked for by a process that leads now, where this one does not know it yet.
         return effect != max(unit.effect, unit.tries) + 1
@@ -143,6 +145,15 @@ def is_answered(written: WorkflowStatus, step: str, item: int, effect: int) -> b
         return unit.tries > 0  # a step that has not begun here may have begun in another process
     still_wanted = unit.state.is_working or unit.is_open
     return effect < unit.effect or (effect == unit.effect and unit.state is State.RETRYING and not still_wanted)
+
+
+def is_late(status: StepStatus, item: int, effect: int) -> bool:
+    """Returns whether an effect is open of a step or an item that has ended: its answer comes late."""
+    items = status.items
+    if items is None:
+        return status.unit.is_open and status.unit.effect == effect and status.unit.state.is_final
+    has_ended = item in items.failed or item in items.cancelled
+    return has_ended and (left := items.open.get(item)) is not None and left.effect == effect
 
 
 @dataclass(frozen=True, slots=True)

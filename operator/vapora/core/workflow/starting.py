@@ -123,9 +123,9 @@ def _try(draft: Draft, place: Place, unit: Unit) -> bool:
     if isinstance(refused, NotYet):
         draft.is_held |= is_next_made(draft.observed, draft.graph.names[place[0]], place[1], unit.tries)
         if place[1] == NO_ITEM:
-            if unit.state is not State.RETRYING:
+            if not (is_retry := unit.state is State.RETRYING):
                 draft.frontier.active.discard(place[0])
-            state, reason = (unit.state, unit.reason) if unit.tries else (State.READY, refused.reason)
+            state, reason = (unit.state, unit.reason) if is_retry else (State.READY, refused.reason)
             waiting = replace(unit, state=state, reason=reason, message=refused.message)
             if waiting != unit:
                 draft.put_unit(place, waiting)

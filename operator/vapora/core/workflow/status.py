@@ -154,7 +154,10 @@ class Unit:
     known_cause: str = ""  # what the knowledge graph knows of the failure
 
     def renew(self) -> Unit:
-        """Returns a unit that starts anew: what was ever started stays counted, an effect of unknown outcome open."""
+        """Returns a unit that starts anew: what was ever started stays counted, an effect of unknown outcome open.
+
+        What was reserved for that is free again, so it must be granted anew.
+        """
         return Unit(
             tries=self.tries,
             effect=self.effect,
@@ -163,7 +166,6 @@ class Unit:
             memory=self.memory,
             pool=self.pool if self.is_open else "",
             choice=self.choice if self.is_open else None,
-            grant=self.grant if self.is_open else None,
             task_type=self.task_type,
             cost_cents=self.cost_cents,
         )
