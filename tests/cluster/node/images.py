@@ -1,0 +1,127 @@
+"""The images that run on a real node: built here without a registry, and kept outside the checkout by their content."""
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.cluster.binaries import cache_folder
+
+_KEPT_SECONDS = 7 * 86400
+_ACCEPT_ANYTHING = {"default": [{"type": "insecureAcceptAnything"}]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+    """What an image is made of: a Dockerfile whose `ARG BASE` is another image, and the files of its context.
+
+    `context` has each file or folder by its name there; `mounts` are folders that only the build sees.
+    """
+
+    name: str
+    dockerfile: str
+    context: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    base: "Image | None" = None
+    mounts: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What tells this content from another's."""
+        digest = hashlib.sha256(f"{self.name}\n{self.dockerfile}\n{self.base and self.base.key}\n".encode())
+        for place, path in sorted({**self.context, **self.mounts}.items()):
+            for file in _find_files(path):
+                digest.update(f"{place}/{file.relative_to(path)}\n".encode())
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def short(self) -> str:
+        """Its name without registry and tag, as a file may have it."""
+        return self.name.rpartition("/")[2].partition(":")[0]
+
+
+def build_images(*images: Image) -> list[Path]:
+    """Return the archive of each image in docker's format, building those that are not there yet."""
+    folder = cache_folder().parent / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "build.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        archives = [_ensure(folder, image) for image in images]
+        _forget_old(folder)
+    return archives
+
+
+def _ensure(folder: Path, image: Image) -> Path:
+    archive = folder / f"{image.short}-{image.key}.tar"
+    if archive.exists():
+        os.utime(archive)
+        return archive
+    if image.base is not None:
+        _ensure(folder, image.base)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
+        _build(folder, image, Path(scratch), archive)
+    sys.stderr.write(f"  image {image.name}: built in {time.monotonic() - started:.0f} s\n")
+    return archive
+
+
+def _build(folder: Path, image: Image, scratch: Path, archive: Path) -> None:
+    context = scratch / "context"
+    context.mkdir()
+    for place, path in image.context.items():
+        (context / place).parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, context / place, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(path, context / place)
+    (scratch / "Dockerfile").write_text(image.dockerfile)
+    flags = ["--isolation", "chroot", "--format", "docker", "--file", str(scratch / "Dockerfile")]
+    flags += [f"--volume={path}:{place}:ro" for place, path in image.mounts.items()]
+    if image.base is not None:
+        flags += ["--build-arg", f"BASE={_tag(image.base)}", "--pull-never"]
+    _buildah(folder, scratch, "build", *flags, "--tag", _tag(image), str(context))
+    partial = archive.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    _buildah(folder, scratch, "push", _tag(image), f"docker-archive:{partial}:{image.name}")
+    partial.rename(archive)
+
+
+def _tag(image: Image) -> str:
+    return f"localhost/{image.short}:{image.key}"
+
+
+def _buildah(folder: Path, scratch: Path, command: str, *words: str) -> None:
+    policy = scratch / "policy.json"
+    policy.write_text(json.dumps(_ACCEPT_ANYTHING))
+    storage = ["--root", str(folder / "storage"), "--runroot", str(scratch / "run"), "--storage-driver", "overlay"]
+    argv = ["buildah", *storage, command, "--signature-policy", str(policy), *words]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"buildah {command} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove what no cluster has used for a week."""
+    for archive in folder.glob("*.tar"):
+        if archive.stat().st_mtime < time.time() - _KEPT_SECONDS:
+            name, _, key = archive.stem.rpartition("-")
+            with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
+                _buildah(folder, Path(scratch), "rmi", "--force", f"localhost/{name}:{key}")
+            archive.unlink()
+
+
+def _find_files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts and ".egg-info" not in str(file.parent):
+            yield file
