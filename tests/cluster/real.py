@@ -13,8 +13,8 @@ from tests.cluster.node.ours import describe_images
 from tests.cluster.process import Supervisor
 
 
-def ensure_real_node() -> list[Path]:
-    """Make what a real node needs, where it is not there yet, and return the archives of this repository's images."""
+def ensure_real_node() -> Path:
+    """Make what a real node needs, where it is not there yet, and return the archive of this repository's images."""
     ensure_node_binaries()
     return build_images(*describe_images())
 
@@ -22,11 +22,11 @@ def ensure_real_node() -> list[Path]:
 class RealCluster(EmbeddedCluster):
     """An embedded cluster whose one node runs containers: root, Linux and containerd are needed.
 
-    `images` are archives that the node has from the beginning; it reaches no registry. Pods find Services by name.
-    From this machine the addresses of pods and Services are reached.
+    `images` is an archive of what the node can run, as it reaches no registry. Pods find Services by name; from this
+    machine the addresses of pods and Services are reached.
     """
 
-    def __init__(self, *, images: Sequence[Path] = (), audit: bool = False, definitions: Path | None = None) -> None:
+    def __init__(self, *, images: Path, audit: bool = False, definitions: Path | None = None) -> None:
         super().__init__(nodes=(), audit=audit, agents=False, definitions=definitions)
         self._images = images
 

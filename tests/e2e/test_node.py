@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[2]
 _PARENT = """
 import json, sys
 from tests.cluster.real import RealCluster, ensure_real_node
-with RealCluster(images=ensure_real_node()[:1]) as cluster:
+with RealCluster(images=ensure_real_node()) as cluster:
     cluster.kubectl("run", "pod", "--image=docker.io/vapora/pause:1")
     cluster.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/pod")
     link, group = cluster.node.network.link, cluster.node.cgroup

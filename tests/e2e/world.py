@@ -45,9 +45,10 @@ class World(Objects):
         assert status["phase"] == "Succeeded", json.dumps(status, indent=1)
         return status
 
-    def log(self, name: str, step: str) -> str:
-        """What a step's container wrote."""
-        return self.vapora("workflow", "logs", name, "--step", step)
+    def log(self, name: str, step: str) -> list[str]:
+        """The lines that a step's containers wrote."""
+        lines = self.vapora("workflow", "logs", name, "--step", step).splitlines()
+        return [line.removeprefix(step).strip() for line in lines]
 
     def warnings(self) -> list[tuple[str, str]]:
         """The reasons and messages of what the cluster has warned of in the namespace."""

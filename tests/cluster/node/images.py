@@ -3,14 +3,16 @@
 import dataclasses
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.binaries import cache_folder
@@ -48,15 +50,43 @@ class Image:
         return self.name.rpartition("/")[2].partition(":")[0]
 
 
-def build_images(*images: Image) -> list[Path]:
-    """Return the archive of each image in docker's format, building those that are not there yet."""
+def build_images(*images: Image) -> Path:
+    """Return an archive of the images in docker's format, building those that are not there yet.
+
+    It has each layer once: archives of one image each would bring the base with every one of them.
+    """
     folder = cache_folder().parent / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "build.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         archives = [_ensure(folder, image) for image in images]
+        together = hashlib.sha256(" ".join(archive.name for archive in archives).encode()).hexdigest()[:16]
+        bundle = folder / "bundles" / f"{together}.tar"
+        if not bundle.exists():
+            _bundle(archives, bundle)
+        os.utime(bundle)
         _forget_old(folder)
-    return archives
+    return bundle
+
+
+def _bundle(archives: Sequence[Path], bundle: Path) -> None:
+    bundle.parent.mkdir(exist_ok=True)
+    partial = bundle.with_suffix(".partial")
+    manifest: list[object] = []
+    written = {"manifest.json", "repositories"}
+    with tarfile.open(partial, "w") as whole:
+        for archive in archives:
+            with tarfile.open(archive) as part:
+                manifest += json.load(part.extractfile("manifest.json") or io.BytesIO(b"[]"))
+                for member in part:
+                    if member.name not in written:
+                        written.add(member.name)
+                        whole.addfile(member, part.extractfile(member) if member.isreg() else None)
+        body = json.dumps(manifest).encode()
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(body)
+        whole.addfile(member, io.BytesIO(body))
+    partial.rename(bundle)
 
 
 def _ensure(folder: Path, image: Image) -> Path:
@@ -110,8 +140,12 @@ def _buildah(folder: Path, scratch: Path, command: str, *words: str) -> None:
 
 def _forget_old(folder: Path) -> None:
     """Remove what no cluster has used for a week."""
+    oldest = time.time() - _KEPT_SECONDS
+    for bundle in (folder / "bundles").glob("*.tar"):
+        if bundle.stat().st_mtime < oldest:
+            bundle.unlink()
     for archive in folder.glob("*.tar"):
-        if archive.stat().st_mtime < time.time() - _KEPT_SECONDS:
+        if archive.stat().st_mtime < oldest:
             name, _, key = archive.stem.rpartition("-")
             with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
                 _buildah(folder, Path(scratch), "rmi", "--force", f"localhost/{name}:{key}")

@@ -78,8 +78,8 @@ class RealNode:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return int(children[0])
 
-    def start(self, kubeconfig: Callable[[str], Path], images: Sequence[Path]) -> None:
-        """Start everything, with the archives of images in it; `kubeconfig` gives the file for one of its programs."""
+    def start(self, kubeconfig: Callable[[str], Path], images: Path) -> None:
+        """Start everything, with the images of an archive; `kubeconfig` gives the file for one of its programs."""
         plugins = _find_plugins()
         if plugins is None:
             raise FileNotFoundError("the CNI plugins are not installed")
@@ -90,8 +90,7 @@ class RealNode:
             "containerd answers",
             within=60,
         )
-        for archive in images:
-            self.import_image(archive)
+        self.run("ctr", "-n", "k8s.io", "images", "import", str(images))
         kubelet = settings.write_kubelet(self._folder, self.network, self.cgroup)
         flags = (f"--node-ip={self.network.node}", f"--hostname-override={NAME}")
         program = str(self._binaries.kubelet)
@@ -108,10 +107,6 @@ class RealNode:
         )
         corefile = settings.write_corefile(self._folder, self.network, kubeconfig("coredns"))
         self._enter("coredns", str(self._binaries.coredns), f"-conf={corefile}")
-
-    def import_image(self, archive: Path) -> None:
-        """Take an archive of docker's or OCI's format into the node."""
-        self.run("ctr", "-n", "k8s.io", "images", "import", str(archive))
 
     def run(self, *argv: str) -> str:
         """Run a command on the node and return what it said; RuntimeError with its words where it fails."""
