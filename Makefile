@@ -72,8 +72,8 @@ e2e: setup ## Pass the tests on a real node (as root, after setup-node), or on t
 	pytest tests/e2e -n 0 $(if $(CONTEXT),--context $(CONTEXT))
 
 .PHONY: demo
-demo: setup ## Run the main job end to end on an embedded cluster
-	python -m examples.demo
+demo: setup ## Run the main job end to end on an embedded cluster; NODE=real: a shorter one, with real containers
+	python -m examples.demo $(if $(NODE),--node $(NODE))
 
 .PHONY: bench
 bench: setup ## Measure; writes bench/out/summary.json

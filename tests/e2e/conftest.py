@@ -31,7 +31,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield real
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def installed(cluster: Cluster) -> Iterator[None]:
     """The development overlay, applied, its pods ready; what they said is shown where they do not become so."""
     cluster.kubectl("apply", "-k", str(_OVERLAY))
@@ -47,8 +47,8 @@ def installed(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def here(cluster: Cluster, installed: None, request: pytest.FixtureRequest) -> Iterator[World]:
-    """A namespace of its own, which goes with the test; what was in it is shown where the test fails."""
+def here(cluster: Cluster, installed: None) -> Iterator[World]:
+    """A namespace of its own, which goes with the test."""
     name = f"e2e-{secrets.token_hex(3)}"
     cluster.create_namespace(name)
     world = World(cluster, name)

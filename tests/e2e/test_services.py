@@ -25,7 +25,7 @@ STORE: Json = {
         "spec": {
             "securityContext": {"runAsUser": 1000, "fsGroup": 1000},
             "volumes": [{"name": "data", "emptyDir": {}}],
-            "containers": [{"name": "service", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+            "containers": [{"name": "main", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
         }
     },
 }

@@ -40,6 +40,7 @@ _PAUSE = 'ARG BASE\nFROM ${BASE}\nENTRYPOINT ["sleep", "infinity"]\n'
 _AGENT = 'ARG BASE\nFROM ${BASE}\nCOPY agent.py /agent.py\nENTRYPOINT ["python", "/agent.py"]\n'
 _ETCD = "FROM scratch\nCOPY etcd /usr/local/bin/etcd\nENV PATH=/usr/local/bin\n"
 _AGENTS = {"echo": "echo.py", "developer": "worker.py", "trainer": "trainer.py"}
+_WEB = 'ARG BASE\nFROM ${BASE}\nUSER 1000\nENTRYPOINT ["python", "-m", "http.server", "8080", "--directory", "/tmp"]\n'
 _STAND_IN = "ARG BASE\nFROM ${BASE}\n"
 
 
@@ -83,6 +84,7 @@ def describe_images() -> list[Image]:
         ),
         Image("docker.io/library/nats:2.11.4-alpine", _NATS, {"nats-server": locate_tool("nats-server")}),
         Image("gcr.io/etcd-development/etcd:v3.6.16", _ETCD, {"etcd": ensure_binaries().etcd}),
+        Image("docker.io/nginxinc/nginx-unprivileged:1.27-alpine", _WEB, base=base),
         # What the samples' steps need of it, a shell and the usual programs, the base has as well.
         Image("docker.io/library/busybox:1.37", _STAND_IN, base=base),
     ]
