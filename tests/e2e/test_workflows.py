@@ -107,7 +107,7 @@ def test_a_workflow_goes_on_under_an_operator_that_replaces_the_former(here: Wor
     assert here.log("long", "first") == ["first"]
 
 
-def test_a_node_that_runs_out_of_disk_takes_a_step_that_is_tried_again(here: World) -> None:
+def test_a_step_that_fills_its_node_is_evicted(here: World) -> None:
     """Only a node of our own may be filled: one of 2 GiB, which is short of disk below a tenth of them."""
     if not hasattr(here.cluster, "node"):
         pytest.skip("the node of an existing cluster is not filled")
