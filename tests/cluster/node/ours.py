@@ -52,15 +52,15 @@ def describe_base() -> Image:
     return Image("docker.io/vapora/base:1", _BASE, context, mounts={"/wheels": wheels})
 
 
-def describe_operator(base: Image, checkout: Path = _ROOT) -> Image:
-    """Describe what a checkout's Dockerfile makes; its wheels are fetched first, as the build has no network."""
-    lock = checkout / "requirements.lock"
+def describe_operator(base: Image) -> Image:
+    """Describe what the Dockerfile makes; its wheels are fetched first, as the build has no network."""
+    lock = _ROOT / "requirements.lock"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     wheels = _ensure(f"wheels-{wanted}", lambda folder: _fetch_locked(folder, lock))
     return Image(
         "docker.io/vapora/operator:0.1.0",
-        (checkout / "Dockerfile").read_text(),
-        {name: checkout / name for name in _MEMBERS},
+        (_ROOT / "Dockerfile").read_text(),
+        {name: _ROOT / name for name in _MEMBERS},
         base=base,
         mounts={"/wheels": wheels, "/etc/pip.conf": wheels / "pip.conf"},
     )
