@@ -113,12 +113,13 @@ def _check_room(cache: Path, missing: Sequence[Program], say: Callable[[str], No
     free = shutil.disk_usage(cache).free
     if free < _DISK_NEEDED:
         raise OSError(f"{free / _GIB:.1f} GiB are free under {cache}; the build needs {_DISK_NEEDED / _GIB:.0f} GiB")
-    available = _available_memory()
+    available = available_memory()
     if available is not None and available < _MEMORY_NEEDED:
         raise OSError(f"{available / _GIB:.1f} GiB of memory are free; the build needs {_MEMORY_NEEDED / _GIB:.0f} GiB")
 
 
-def _available_memory() -> int | None:
+def available_memory() -> int | None:
+    """Return the bytes that programs can still have; None where the system does not say."""
     with contextlib.suppress(OSError):
         match = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         return int(match.group(1)) * 1024 if match else None

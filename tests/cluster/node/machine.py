@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.cluster.binaries import NodeBinaries
+from tests.cluster.binaries.build import available_memory
 from tests.cluster.node import settings
 from tests.cluster.node.cgroups import claim_cgroup, remove_cgroup
 from tests.cluster.node.network import connect
@@ -34,19 +35,25 @@ _PROGRAMS = (
     "debootstrap",
 )
 _PLUGINS = tuple(map(Path, ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")))
+_MEMORY_NEEDED = 4 * 2**30  # its images are in memory, 0.9 GiB of them
 # Where Debian has what only root may run.
 _PATH = os.pathsep.join(("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
-def find_obstacle() -> str | None:
+def find_obstacle(path: str = _PATH) -> str | None:
     """Say why no real node can run on this machine; None where one can."""
     if sys.platform != "linux":
         return "a real node needs Linux"
     if os.geteuid() != 0:
         return "a real node needs root"
-    missing = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
+    missing = [name for name in _PROGRAMS if shutil.which(name, path=path) is None]
     missing += [] if _find_plugins() else ["the CNI plugins"]
-    return f"a real node needs {', '.join(missing)}: `make setup-node` installs them on Debian" if missing else None
+    if missing:
+        return f"a real node needs {', '.join(missing)}: `make setup-node` installs them on Debian"
+    memory = available_memory()
+    if memory is not None and memory < _MEMORY_NEEDED:
+        return f"a real node needs {_MEMORY_NEEDED // 2**30} GiB of memory, {memory / 2**30:.1f} are free"
+    return None
 
 
 def _find_plugins() -> Path | None:

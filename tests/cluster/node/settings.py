@@ -16,7 +16,8 @@ for folder in lib log; do
     mkdir -p "$1/var/$folder"
     mount --bind "$1/var/$folder" "/var/$folder"
 done
-mkdir /var/lib/kubelet
+mkdir /var/lib/containerd /var/lib/kubelet
+mount -t tmpfs containerd /var/lib/containerd
 mount -t tmpfs -o size=2g kubelet /var/lib/kubelet
 mount --make-rshared /
 trap '' CHLD
