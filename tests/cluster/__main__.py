@@ -139,7 +139,8 @@ def execute(running: RunningCluster, command: Sequence[str]) -> int:
 
 def _run(command: Sequence[str], kubeconfig: str, nats: str) -> int:
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    env = {**os.environ, "KUBECONFIG": kubeconfig, "VAPORA_NATS_URL": nats, "PATH": tools}
+    broker = {"VAPORA_NATS_URL": nats} if nats else {}  # beside a real node there is none: it is installed there
+    env = {**os.environ, "KUBECONFIG": kubeconfig, **broker, "PATH": tools}
     return subprocess.run(command, env=env, check=False).returncode
 
 
