@@ -1,5 +1,6 @@
 """The images of this repository, on a base of Debian's: what its manifests and samples name."""
 
+import fcntl
 import hashlib
 import re
 import shutil
@@ -91,18 +92,20 @@ def describe_images() -> list[Image]:
 
 
 def _ensure(name: str, fill: Callable[[Path], None]) -> Path:
-    """Return a folder of the cache, filled whole or not there."""
+    """Return a folder of the cache, filled whole or not there; of two that want it one waits."""
     parent = cache_folder().parent / "images"
     parent.mkdir(parents=True, exist_ok=True)
-    if not (parent / name).exists():
-        sys.stderr.write(f"fetching {name} into {parent}, once\n")
-        partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
-        try:
-            fill(partial)
-            partial.chmod(0o755)
-            partial.rename(parent / name)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with (parent / "fetch.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (parent / name).exists():
+            sys.stderr.write(f"fetching {name} into {parent}, once\n")
+            partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+            try:
+                fill(partial)
+                partial.chmod(0o755)
+                partial.rename(parent / name)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     return parent / name
 
 
