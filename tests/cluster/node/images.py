@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.cluster.binaries import cache_folder
 
-_KEPT_SECONDS = 7 * 86400
+_KEPT_SECONDS = 2 * 86400
 _ACCEPT_ANYTHING = {"default": [{"type": "insecureAcceptAnything"}]}
 
 
@@ -56,32 +56,37 @@ def build_images(*images: Image) -> Path:
     It has each layer once: archives of one image each would bring the base with every one of them.
     """
     folder = cache_folder().parent / "images"
-    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("bundles", "built"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    together = hashlib.sha256(" ".join(image.key for image in images).encode()).hexdigest()[:16]
+    bundle = folder / "bundles" / f"{together}.tar"
     with (folder / "build.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        archives = [_ensure(folder, image) for image in images]
-        together = hashlib.sha256(" ".join(archive.name for archive in archives).encode()).hexdigest()[:16]
-        bundle = folder / "bundles" / f"{together}.tar"
+        for image in images:
+            _ensure(folder, image)
         if not bundle.exists():
-            _bundle(archives, bundle)
+            with tempfile.TemporaryDirectory(prefix="vapora-image-", dir=folder) as scratch:
+                _bundle(folder, Path(scratch), images, bundle)
         os.utime(bundle)
         _forget_old(folder)
     return bundle
 
 
-def _bundle(archives: Sequence[Path], bundle: Path) -> None:
-    bundle.parent.mkdir(exist_ok=True)
-    partial = bundle.with_suffix(".partial")
+def _bundle(folder: Path, scratch: Path, images: Sequence[Image], bundle: Path) -> None:
+    partial = scratch / "bundle.tar"
     manifest: list[object] = []
     written = {"manifest.json", "repositories"}
     with tarfile.open(partial, "w") as whole:
-        for archive in archives:
+        for image in images:
+            archive = scratch / "image.tar"
+            _buildah(folder, scratch, "push", _tag(image), f"docker-archive:{archive}:{image.name}")
             with tarfile.open(archive) as part:
                 manifest += json.load(part.extractfile("manifest.json") or io.BytesIO(b"[]"))
                 for member in part:
                     if member.name not in written:
                         written.add(member.name)
                         whole.addfile(member, part.extractfile(member) if member.isreg() else None)
+            archive.unlink()
         body = json.dumps(manifest).encode()
         member = tarfile.TarInfo("manifest.json")
         member.size = len(body)
@@ -89,21 +94,19 @@ def _bundle(archives: Sequence[Path], bundle: Path) -> None:
     partial.rename(bundle)
 
 
-def _ensure(folder: Path, image: Image) -> Path:
-    archive = folder / f"{image.short}-{image.key}.tar"
-    if archive.exists():
-        os.utime(archive)
-        return archive
+def _ensure(folder: Path, image: Image) -> None:
     if image.base is not None:
         _ensure(folder, image.base)
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
-        _build(folder, image, Path(scratch), archive)
-    sys.stderr.write(f"  image {image.name}: built in {time.monotonic() - started:.0f} s\n")
-    return archive
+    mark = folder / "built" / f"{image.short}-{image.key}"
+    if not mark.exists():
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
+            _build(folder, image, Path(scratch))
+        sys.stderr.write(f"  image {image.name}: built in {time.monotonic() - started:.0f} s\n")
+    mark.touch()
 
 
-def _build(folder: Path, image: Image, scratch: Path, archive: Path) -> None:
+def _build(folder: Path, image: Image, scratch: Path) -> None:
     context = scratch / "context"
     context.mkdir()
     for place, path in image.context.items():
@@ -118,10 +121,6 @@ def _build(folder: Path, image: Image, scratch: Path, archive: Path) -> None:
     if image.base is not None:
         flags += ["--build-arg", f"BASE={_tag(image.base)}", "--pull-never"]
     _buildah(folder, scratch, "build", *flags, "--tag", _tag(image), str(context))
-    partial = archive.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    _buildah(folder, scratch, "push", _tag(image), f"docker-archive:{partial}:{image.name}")
-    partial.rename(archive)
 
 
 def _tag(image: Image) -> str:
@@ -131,25 +130,28 @@ def _tag(image: Image) -> str:
 def _buildah(folder: Path, scratch: Path, command: str, *words: str) -> None:
     policy = scratch / "policy.json"
     policy.write_text(json.dumps(_ACCEPT_ANYTHING))
-    storage = ["--root", str(folder / "storage"), "--runroot", str(scratch / "run"), "--storage-driver", "overlay"]
-    argv = ["buildah", *storage, command, "--signature-policy", str(policy), *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    done = _call_buildah(folder, scratch, command, "--signature-policy", str(policy), *words)
     if done.returncode:
         raise RuntimeError(f"buildah {command} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
 
 
+def _call_buildah(folder: Path, scratch: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    storage = ["--root", str(folder / "storage"), "--runroot", str(scratch / "run"), "--storage-driver", "overlay"]
+    return subprocess.run(["buildah", *storage, *words], check=False, capture_output=True, text=True)
+
+
 def _forget_old(folder: Path) -> None:
-    """Remove what no cluster has used for a week."""
+    """Remove what no cluster has used for two days: each change of the operator costs 0.8 GB."""
     oldest = time.time() - _KEPT_SECONDS
     for bundle in (folder / "bundles").glob("*.tar"):
         if bundle.stat().st_mtime < oldest:
             bundle.unlink()
-    for archive in folder.glob("*.tar"):
-        if archive.stat().st_mtime < oldest:
-            name, _, key = archive.stem.rpartition("-")
+    for mark in (folder / "built").iterdir():
+        if mark.stat().st_mtime < oldest:
+            name, _, key = mark.name.rpartition("-")
             with tempfile.TemporaryDirectory(prefix="vapora-image-") as scratch:
-                _buildah(folder, Path(scratch), "rmi", "--force", f"localhost/{name}:{key}")
-            archive.unlink()
+                _call_buildah(folder, Path(scratch), "rmi", f"localhost/{name}:{key}")  # it may be gone
+            mark.unlink()
 
 
 def _find_files(path: Path) -> Iterator[Path]:
