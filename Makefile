@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,12 @@ setup: $(VENV)/.installed ## Make .venv with the vapora command
 setup-system: ## Install the Debian packages that some tests need (as root): PostgreSQL, Redis, Prometheus
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
+
+.PHONY: setup-node
+setup-node: ## Install the Debian packages that a real node needs (as root): containerd and what builds its images
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+		containerd runc containernetworking-plugins iptables iproute2 conntrack procps buildah debootstrap
 
 .PHONY: lint
 lint: setup ## Style, formatting, types, layers, the Dockerfile
@@ -61,9 +67,13 @@ test: setup ## Pass all tests
 chaos-full: setup ## Let faults strike at every write, instead of at some drawn ones (half an hour)
 	pytest tests/chaos --chaos-full -n 2 --dist loadfile
 
+.PHONY: e2e
+e2e: setup ## Pass the tests on a real node (as root, after setup-node), or on the cluster of CONTEXT=...
+	pytest tests/e2e -n 0 $(if $(CONTEXT),--context $(CONTEXT))
+
 .PHONY: demo
-demo: setup ## Run the main job end to end on an embedded cluster
-	python -m examples.demo
+demo: setup ## Run the main job end to end on an embedded cluster; NODE=real: a shorter one, with real containers
+	python -m examples.demo $(if $(NODE),--node $(NODE))
 
 .PHONY: bench
 bench: setup ## Measure; writes bench/out/summary.json

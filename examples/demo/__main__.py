@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from examples.demo import choice, wave
+from examples.demo import choice, real, wave
 from examples.demo.fleet import AGENT_IMAGES, FINAL, deploy, quicken
 from examples.demo.messages import Messages
 from examples.demo.screen import Screen
@@ -24,6 +24,7 @@ from examples.demo.training import IMAGES, train
 from examples.demo.turns import approve, retry, roll_back
 from examples.demo.watching import Watcher
 from tests.cluster import FLEET_NODES, GPU, EmbeddedCluster, Supervisor, wait_until
+from tests.cluster.node import find_obstacle
 
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.core.learning.execution import Execution
@@ -37,12 +38,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--break-service", metavar="NAME", help="give this service an image that nobody can pull")
     parser.add_argument("--ready-within", type=float, default=90, help="seconds the fleet may take (default 90)")
+    parser.add_argument("--node", choices=("simulated", "real"), default="simulated", help="real: runs containers")
     options = parser.parse_args()
     os.chdir(ROOT)
     screen = Screen()
     started = time.monotonic()
+    obstacle = find_obstacle() if options.node == "real" else None
+    if obstacle:
+        screen.note(f"{obstacle}. The nodes are simulated instead.")
     try:
-        run(screen, broken=options.break_service, ready_within=options.ready_within)
+        if options.node == "real" and not obstacle:
+            real.run(screen)
+        else:
+            run(screen, broken=options.break_service, ready_within=options.ready_within)
     except DemoFailed as problem:
         screen.verdict(is_good=False, text=str(problem))
         return 1

@@ -85,6 +85,6 @@ def submitted(screen: Screen, cluster: EmbeddedCluster, name: str, sample: str) 
 
 def await_phase(screen: Screen, workflow: Watcher, *phases: str) -> None:
     """Shows the workflow until it is in one of these phases; raises DemoFailed where it does not get there."""
-    screen.follow(workflow, lambda: workflow.status.get("phase") in phases, within=40)
+    screen.follow(workflow, lambda: workflow.status.get("phase") in phases, within=90)
     if workflow.status.get("phase") not in phases:
         raise DemoFailed(f"the workflow is {workflow.status.get('phase')}, not {' or '.join(phases)}")

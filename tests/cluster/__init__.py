@@ -4,6 +4,7 @@ from tests.cluster.access import Cluster
 from tests.cluster.embedded import EmbeddedCluster
 from tests.cluster.nats import NatsServer
 from tests.cluster.process import ManagedProcess, Supervisor, free_port
+from tests.cluster.real import RealCluster
 from tests.cluster.simulation.agents import AgentProcess, AgentProcesses
 from tests.cluster.simulation.nodes import DEFAULT_NODES, FLEET_NODES, GENERAL, GPU, NodePool
 from tests.cluster.waiting import until, wait_until
@@ -20,6 +21,7 @@ __all__ = [
     "ManagedProcess",
     "NatsServer",
     "NodePool",
+    "RealCluster",
     "Supervisor",
     "free_port",
     "until",

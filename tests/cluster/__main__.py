@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.cluster.binaries import cache_folder, ensure_binaries
 from tests.cluster.embedded import EmbeddedCluster
+from tests.cluster.node import find_obstacle
+from tests.cluster.real import RealCluster, ensure_real_node
 from tests.cluster.waiting import wait_until
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -48,7 +50,7 @@ class RunningCluster:
         state = {
             "kubeconfig": str(cluster.kubeconfig),
             "url": cluster.url,
-            "nats": cluster.nats.url,
+            "nats": "" if isinstance(cluster, RealCluster) else cluster.nats.url,
             "folder": str(cluster.folder),
             "pid": str(os.getpid()),
         }
@@ -66,14 +68,16 @@ class RunningCluster:
             yield
 
 
-def up(running: RunningCluster, *, foreground: bool, audit: bool) -> int:
+def up(running: RunningCluster, *, foreground: bool, audit: bool, node: str) -> int:
     """Start a cluster, in the background unless asked otherwise, and print its kubeconfig's path."""
     state = running.read()
     if state is None and foreground:
-        return _serve(running, audit=audit)
+        return _serve(running, audit=audit, node=node)
     if state is None:
         ensure_binaries()
-        flags = ["--foreground", *(["--audit"] if audit else [])]
+        if node == "real":
+            ensure_real_node()
+        flags = ["--foreground", f"--node={node}", *(["--audit"] if audit else [])]
         with running.log.open("w") as log:
             server = subprocess.Popen(
                 [sys.executable, "-m", "tests.cluster", "--name", running.name, "up", *flags],
@@ -92,11 +96,12 @@ def up(running: RunningCluster, *, foreground: bool, audit: bool) -> int:
     return 0
 
 
-def _serve(running: RunningCluster, *, audit: bool) -> int:
+def _serve(running: RunningCluster, *, audit: bool, node: str) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with EmbeddedCluster(audit=audit) as cluster, running.announced(cluster):
+    chosen = RealCluster(images=ensure_real_node(), audit=audit) if node == "real" else EmbeddedCluster(audit=audit)
+    with chosen as cluster, running.announced(cluster):
         sys.stdout.write(f"{cluster.kubeconfig}\n")
         sys.stdout.flush()
         while not stop.wait(_HEALTH_SECONDS):
@@ -134,7 +139,8 @@ def execute(running: RunningCluster, command: Sequence[str]) -> int:
 
 def _run(command: Sequence[str], kubeconfig: str, nats: str) -> int:
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    env = {**os.environ, "KUBECONFIG": kubeconfig, "VAPORA_NATS_URL": nats, "PATH": tools}
+    broker = {"VAPORA_NATS_URL": nats} if nats else {}  # beside a real node there is none: it is installed there
+    env = {**os.environ, "KUBECONFIG": kubeconfig, **broker, "PATH": tools}
     return subprocess.run(command, env=env, check=False).returncode
 
 
@@ -145,6 +151,7 @@ def main() -> int:
     starting = commands.add_parser("up", help="start a cluster and print the path of its kubeconfig")
     starting.add_argument("--foreground", action="store_true", help="run until it is interrupted")
     starting.add_argument("--audit", action="store_true", help="keep an audit log of the writes")
+    starting.add_argument("--node", choices=("simulated", "real"), default="simulated", help="real: runs containers")
     commands.add_parser("down", help="end it")
     commands.add_parser("status", help="say what runs")
     running_a_command = commands.add_parser("exec", help="run a command against it, or against a temporary one")
@@ -152,7 +159,10 @@ def main() -> int:
     chosen = parser.parse_args()
     running = RunningCluster(chosen.name)
     if chosen.command == "up":
-        return up(running, foreground=chosen.foreground, audit=chosen.audit)
+        obstacle = find_obstacle() if chosen.node == "real" else None
+        if obstacle:
+            parser.error(obstacle)
+        return up(running, foreground=chosen.foreground, audit=chosen.audit, node=chosen.node)
     if chosen.command == "exec":
         words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
         return execute(running, words) if words else parser.error("exec needs a command")

@@ -10,6 +10,7 @@ from tests.cluster.manifests import (
     write_service_account_key,
     write_tokens,
 )
+from tests.cluster.node.network import Network
 from tests.cluster.process import ManagedProcess, Supervisor, free_port
 from tests.cluster.waiting import wait_until
 
@@ -32,21 +33,29 @@ _UNLIMITED = ("--leader-elect=false", "--kube-api-qps=2000", "--kube-api-burst=4
 
 
 class ControlPlane:
-    """etcd, API server, controller manager, scheduler and the simulated nodes' kubelet."""
+    """etcd, API server, controller manager, scheduler and, unless a real node is to come, the simulated ones' kubelet.
 
-    def __init__(self, supervisor: Supervisor, binaries: Binaries, *, audit: bool) -> None:
+    With a real node the API server listens where its `network` reaches it.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, binaries: Binaries, *, audit: bool, network: Network | None = None
+    ) -> None:
         self._supervisor = supervisor
         self._binaries = binaries
         self._folder = supervisor.folder
         self._audit = audit
+        self._network = network
+        self._address = network.host if network else "127.0.0.1"
         self.admin = User("admin")
-        self._components = [User("controller-manager"), User("scheduler"), User("kwok")]
+        kubelets = ["kubelet", "kube-proxy", "coredns"] if network else ["kwok"]
+        self._components = [User(name) for name in ("controller-manager", "scheduler", *kubelets)]
         self.processes: dict[str, ManagedProcess] = {}
         self.port = 0
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self._address}:{self.port}"
 
     @property
     def ca(self) -> Path:
@@ -67,11 +76,15 @@ class ControlPlane:
     def start_controllers(self) -> None:
         """Start what works on the API; it must answer, for the controller manager gives up after 10 s."""
         for user in self._components:
-            path = self._folder / f"{user.name}.kubeconfig"
-            write_kubeconfig(path, url=self.url, ca=self.ca, token=user.token)
+            write_kubeconfig(self.kubeconfig(user.name), url=self.url, ca=self.ca, token=user.token)
         self._start_controller_manager()
         self._start("kube-scheduler", self._binaries.scheduler, *_UNLIMITED, self._kubeconfig_flag("scheduler"))
-        self._start_kwok()
+        if self._network is None:
+            self._start_kwok()
+
+    def kubeconfig(self, user: str) -> Path:
+        """Return where the kubeconfig of one of the programs is."""
+        return self._folder / f"{user}.kubeconfig"
 
     def check(self) -> None:
         """Raise RuntimeError, with its last words, if one of the processes has ended."""
@@ -106,16 +119,17 @@ class ControlPlane:
             self._binaries.apiserver,
             f"--etcd-servers=unix://{self._folder}/etcd.sock",
             f"--cert-dir={self._folder / 'apiserver'}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            f"--bind-address={self._address}",
+            f"--advertise-address={self._address}",
             f"--secure-port={self.port}",
-            "--endpoint-reconciler-type=none",
+            f"--endpoint-reconciler-type={'lease' if self._network else 'none'}",
+            "--kubelet-preferred-address-types=InternalIP",
             f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
-            "--service-cluster-ip-range=10.96.0.0/16",
+            f"--service-cluster-ip-range={self._network.services if self._network else '10.96.0.0/16'}",
             "--allow-privileged=true",
             "--profiling=false",
             *(audit if self._audit else ()),
@@ -148,7 +162,7 @@ class ControlPlane:
         self._start("kwok", self._binaries.kwok, f"--config={stages}", self._kubeconfig_flag("kwok"), "--v=WARN")
 
     def _kubeconfig_flag(self, user: str) -> str:
-        return f"--kubeconfig={self._folder / f'{user}.kubeconfig'}"
+        return f"--kubeconfig={self.kubeconfig(user)}"
 
     def _start(self, name: str, program: Path, *flags: str) -> ManagedProcess:
         process = self._supervisor.start(name, [str(program), *flags])

@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 from tests.cluster.access import Cluster
 from tests.cluster.audit import AuditLog
-from tests.cluster.binaries import ensure_binaries
+from tests.cluster.binaries import Binaries, ensure_binaries
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.manifests import Json, build_storage_classes, write_kubeconfig
 from tests.cluster.nats import NatsServer
@@ -56,11 +56,14 @@ class EmbeddedCluster(Cluster):
         supervisor = Supervisor("vapora-cluster-")
         self._supervisor = supervisor
         try:
-            self._start(supervisor, ControlPlane(supervisor, binaries, audit=self._audit))
+            self._start(supervisor, self._make_control_plane(supervisor, binaries))
         except BaseException:
             self.close()
             raise
         return self
+
+    def _make_control_plane(self, supervisor: Supervisor, binaries: Binaries) -> ControlPlane:
+        return ControlPlane(supervisor, binaries, audit=self._audit)
 
     def _start(self, supervisor: Supervisor, plane: ControlPlane) -> None:
         self.folder = supervisor.folder
@@ -69,14 +72,24 @@ class EmbeddedCluster(Cluster):
         self.url, self.token, self.ca = plane.url, plane.admin.token, plane.ca
         self.kubeconfig = self.folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, url=self.url, ca=self.ca, token=self.token)
-        self.nats = self._given_nats or NatsServer(supervisor)
-        self.nats.start()
         self._await_ready()
         if self._definitions is not None:
             # Before the controllers: the garbage collector learns of later kinds only every 30 s.
             self._create_definitions(self._definitions)
         plane.start_controllers()
-        self._create_nodes()
+        self._start_nodes(supervisor)
+        wait_until(self._is_usable, "the nodes are ready and the default service account is there", within=60)
+        self._start_agents(supervisor)
+
+    def _start_nodes(self, supervisor: Supervisor) -> None:
+        for storage_class in build_storage_classes():
+            self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class).raise_for_status()
+        for node in build_nodes(self._nodes):
+            self.api.post("/api/v1/nodes", json=node).raise_for_status()
+
+    def _start_agents(self, supervisor: Supervisor) -> None:
+        self.nats = self._given_nats or NatsServer(supervisor)
+        self.nats.start()
         env = {"VAPORA_NATS_URL": self.nats.url, **self._agent_env}
         self.agents = AgentProcesses(self, supervisor, env=env, images=self._agent_images)
         if self._with_agents:
@@ -125,13 +138,6 @@ class EmbeddedCluster(Cluster):
             "the definitions are established",
             every=0.2,  # the answer is large
         )
-
-    def _create_nodes(self) -> None:
-        for storage_class in build_storage_classes():
-            self.api.post("/apis/storage.k8s.io/v1/storageclasses", json=storage_class).raise_for_status()
-        for node in build_nodes(self._nodes):
-            self.api.post("/api/v1/nodes", json=node).raise_for_status()
-        wait_until(self._is_usable, "the nodes are ready and the default service account is there", within=60)
 
     def _is_usable(self) -> bool:
         self.control_plane.check()

@@ -17,6 +17,7 @@ import nats as nats_client
 import pytest
 from tests.cluster import EmbeddedCluster, NatsServer, NodePool, Supervisor, wait_until
 from tests.cluster.binaries import build_binaries, ensure_binaries
+from tests.cluster.node import find_obstacle
 from tests.cluster.objects import await_phase, build_pod, create_pod, read_pod
 
 _CHECKOUT = Path(__file__).parents[2]
@@ -292,3 +293,13 @@ def test_given_programs_are_used_as_they_are(built: Path, tmp_path: Path, monkey
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     assert ensure_binaries().apiserver == tmp_path / "kube-apiserver"
     assert not built.exists()
+
+
+def test_a_machine_that_can_run_no_real_node_is_told_what_it_lacks(tmp_path: Path) -> None:
+    said = find_obstacle(path=str(tmp_path))
+    if os.geteuid() != 0:
+        assert said == "a real node needs root"
+    else:
+        assert said is not None
+        assert said.startswith("a real node needs containerd, ctr, runc, ")
+        assert said.endswith("`make setup-node` installs them on Debian")

@@ -26,6 +26,7 @@ from tests.cluster.process import ManagedProcess, Supervisor
 from tests.cluster.waiting import wait_until
 from tests.integration.engine import OperatorProcess
 from tests.integration.objects import Objects, run
+from tests.integration.readme import read_quick_start
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -57,12 +58,6 @@ WAYS = {
         f"{HELM} team-a --set namespaced=true", "team-a", removal="helm uninstall vapora -n team-a"
     ),
 }
-
-
-def read_quick_start() -> list[str]:
-    """Return the commands of the README's quick start, the first of which installs."""
-    _, section = (ROOT / "README.md").read_text().split("\n## Quick start\n")
-    return section.split("```sh\n")[1].split("```")[0].strip().splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,9 @@ PROGRAMS = (
         f"{_STRIP} {_VERSION_FLAGS}",
         10,
     ),
+    Program("kubelet", "kubernetes", "k8s.io/kubernetes/cmd/kubelet", f"{_STRIP} {_VERSION_FLAGS}", 60),
+    Program("kube-proxy", "kubernetes", "k8s.io/kubernetes/cmd/kube-proxy", f"{_STRIP} {_VERSION_FLAGS}", 10),
+    Program("coredns", "coredns", "github.com/coredns/coredns", _STRIP, 165),
     Program("etcd", "tools", "go.etcd.io/etcd/server/v3", _STRIP, 35),
     Program("kwok", "tools", "sigs.k8s.io/kwok/cmd/kwok", _STRIP, 90),
     Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", _STRIP, 140),
@@ -80,7 +83,7 @@ def build_binaries(cache: Path, names: Sequence[str], say: Callable[[str], None]
     with _locked(cache / "build.lock", say):
         go = ensure_go(cache, _wanted_go(), say)
         version = go_version(go)
-        found = {p: cache / _key(version, p.module) / p.name for p in PROGRAMS if p.name in names}
+        found = {p: cache / _key(version, p) / p.name for p in PROGRAMS if p.name in names}
         missing = [program for program, path in found.items() if not path.exists()]
         if missing:
             _check_room(cache, missing, say)
@@ -94,12 +97,12 @@ def _wanted_go() -> str:
     return max(match.group(1) for match in directives if match)
 
 
-def _key(version: str, module: str) -> str:
+def _key(version: str, program: Program) -> str:
     digest = hashlib.sha256()
-    for path in sorted((_MODULES / module).glob("go.*")):
+    for path in sorted((_MODULES / program.module).glob("go.*")):
         digest.update(path.read_bytes())
-    digest.update(repr([program for program in PROGRAMS if program.module == module]).encode())
-    return f"{module}-{version}-{digest.hexdigest()[:12]}"
+    digest.update(repr(program).encode())
+    return f"{program.module}-{version}-{digest.hexdigest()[:12]}"
 
 
 def _check_room(cache: Path, missing: Sequence[Program], say: Callable[[str], None]) -> None:
@@ -110,12 +113,13 @@ def _check_room(cache: Path, missing: Sequence[Program], say: Callable[[str], No
     free = shutil.disk_usage(cache).free
     if free < _DISK_NEEDED:
         raise OSError(f"{free / _GIB:.1f} GiB are free under {cache}; the build needs {_DISK_NEEDED / _GIB:.0f} GiB")
-    available = _available_memory()
+    available = available_memory()
     if available is not None and available < _MEMORY_NEEDED:
         raise OSError(f"{available / _GIB:.1f} GiB of memory are free; the build needs {_MEMORY_NEEDED / _GIB:.0f} GiB")
 
 
-def _available_memory() -> int | None:
+def available_memory() -> int | None:
+    """Return the bytes that programs can still have; None where the system does not say."""
     with contextlib.suppress(OSError):
         match = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         return int(match.group(1)) * 1024 if match else None

@@ -4,12 +4,13 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.binaries.build import build_binaries
 
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+NODE_NAMES = ("kubelet", "kube-proxy", "coredns")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,13 +29,32 @@ class Binaries:
         return cls(*(paths[name] for name in NAMES))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeBinaries:
+    """The paths of the programs that make a real node."""
+
+    kubelet: Path
+    proxy: Path
+    coredns: Path
+
+
 def ensure_binaries(say: Callable[[str], None] | None = None) -> Binaries:
     """Return the programs, building on first use what `KUBEBUILDER_ASSETS` does not hold."""
+    return Binaries.of(_ensure(NAMES, say or _say))
+
+
+def ensure_node_binaries() -> NodeBinaries:
+    """Return the programs of a real node, as `ensure_binaries` does."""
+    found = _ensure(NODE_NAMES, _say)
+    return NodeBinaries(*(found[name] for name in NODE_NAMES))
+
+
+def _ensure(names: Sequence[str], say: Callable[[str], None]) -> dict[str, Path]:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    given = {name: Path(assets) / name for name in NAMES if (Path(assets) / name).exists()} if assets else {}
-    missing = [name for name in NAMES if name not in given]
-    built = build_binaries(cache_folder(), missing, say or _say) if missing else {}
-    return Binaries.of({**given, **built})
+    given = {name: Path(assets) / name for name in names if (Path(assets) / name).exists()} if assets else {}
+    missing = [name for name in names if name not in given]
+    built = build_binaries(cache_folder(), missing, say) if missing else {}
+    return {**given, **built}
 
 
 def ensure_helm() -> Path:
