@@ -51,11 +51,11 @@ def _find_cues(words: Words, negation: Negation) -> tuple[list[_Cue], list[Span]
     after: list[Span] = []
     position = 0
     while position < len(words.plain):
-        if denied := negation.after.find(words.plain, position):
+        if spared := negation.exceptions.find(words.plain, position):
+            position += len(spared)
+        elif denied := negation.after.find(words.plain, position):
             after.append((position, position + len(denied)))
             position += len(denied)
-        elif spared := negation.exceptions.find(words.plain, position):
-            position += len(spared)
         elif cue := negation.cues.find(words.plain, position):
             end = position + len(cue)
             before.append(_Cue(position, end, cue in negation.narrow, cue in negation.adjacent))

@@ -1,0 +1,89 @@
+"""What a text is only about: `blog post about fine-tuning`, `the deep learning team`, `git clone bert`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vapora.core.gpu.negation import Span
+from vapora.core.gpu.vocabulary import Phrase, Subjects, Term
+from vapora.core.gpu.words import COMMA, Words
+
+_REACH_LINK = 3
+_REACH_PROGRAM = 3
+_BEFORE_PROGRAM = " \n\"'"
+
+Found = tuple[Term, int, int]
+
+
+def drop_subjects(words: Words, found: list[Found], subjects: Subjects) -> list[Found]:
+    """Drops the terms that a text is only about."""
+    if not found:
+        return found
+    dropped: set[int] = set()
+    position = 0
+    while position < len(words.plain):
+        head = subjects.heads.find(words.plain, position)
+        if head is None:
+            position += 1
+            continue
+        span = (position, position + len(head))
+        if head not in subjects.topics:
+            dropped |= _described_by(words, found, position, subjects)
+        dropped |= _told_after(words, found, span, head, subjects)
+        position = span[1]
+    return [entry for place, entry in enumerate(found) if place not in dropped]
+
+
+def drop_handled(words: Words, found: list[Found], subjects: Subjects) -> list[Found]:
+    """Drops the terms that a command only prints, copies or looks for: `echo training done`."""
+    return [entry for entry in found if not _is_handled(words, entry[1], subjects)]
+
+
+def _is_handled(words: Words, position: int, subjects: Subjects) -> bool:
+    first, _ = words.clause(position)
+    for place in range(first, min(first + _REACH_PROGRAM, position)):  # `sh -c git ...`
+        begin = words.places[place][0]
+        is_alone = begin == 0 or words.source[begin - 1] in _BEFORE_PROGRAM
+        if is_alone and words.plain[place] in subjects.bystanders:
+            return True
+    return False
+
+
+def _described_by(words: Words, found: Sequence[Found], head: int, subjects: Subjects) -> set[int]:
+    """Returns the terms right before a head, which they only describe."""
+    places: set[int] = set()
+    edge, gap = head, 1
+    for place in range(len(found) - 1, -1, -1):
+        _, start, end = found[place]
+        if end > edge:
+            continue
+        between = words.plain[end:edge]
+        if (
+            len(between) > gap
+            or words.has_break(end, edge + 1, COMMA)
+            or not subjects.apart.isdisjoint(between)
+            or words.plain[start] in subjects.verbs  # `transcribe lectures` does it
+        ):
+            break
+        places.add(place)
+        edge, gap = start, 0
+    return places
+
+
+def _told_after(words: Words, found: Sequence[Found], span: Span, head: Phrase, subjects: Subjects) -> set[int]:
+    """Returns the terms after a page, course or the like that is about them, or after `introduction to`."""
+    start, end = span
+    first, last = words.clause(start)
+    if any(first <= begin < start for _, begin, _ in found):
+        return set()  # something is done with the pages: `classify articles about ...`
+    told = {place for place, (_, begin, _) in enumerate(found) if end <= begin < last}
+    if not told or head in subjects.topics:
+        return told
+    if head not in subjects.pages:
+        return set()
+    term = min(found[place][1] for place in told)
+    link = words.plain[end : min(end + _REACH_LINK, term)]  # `article classification on a GPU`: no article about GPUs
+    if not subjects.links.isdisjoint(link):
+        return told
+    is_loose = not subjects.loose_links.isdisjoint(link) and subjects.means.isdisjoint(words.plain[end:term])
+    return told if is_loose else set()
