@@ -32,6 +32,11 @@ class Facts:
     is_preparation: bool
     has_means: bool
 
+    @property
+    def trains_deep(self) -> bool:
+        """Whether a deep model is trained."""
+        return bool(self.trains) and self.has(*_AT_WORK)
+
     def has(self, *effects: Effect) -> bool:
         """Whether a term of one of these effects stands."""
         return any(self.terms.get(effect) for effect in effects)

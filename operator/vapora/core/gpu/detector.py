@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import prod
 
-from vapora.core.gpu.classes import MlClass, classify, gather_facts
+from vapora.core.gpu.classes import Facts, MlClass, classify, gather_facts
 from vapora.core.gpu.matching import Match, find_in_image, find_in_text
 from vapora.core.gpu.profiles import DEFAULT_PROFILES, Profile, pick_profile
 from vapora.core.gpu.sizing import count_gpus, read_billions
@@ -16,6 +16,7 @@ from vapora.core.gpu.wording import describe
 from vapora.core.gpu.words import plain
 
 _MAX_CONFIDENCE = 0.99
+_DOUBT_OF_TRAINING = 0.25
 _PROVES_NOTHING = 0.1  # terms up to that weight only say what is done
 _PROVES_LITTLE = 0.2
 _MAX_KNOWN = 2_000
@@ -102,7 +103,7 @@ def detect(
     return Detection(
         is_ml=facts.is_ml,
         ml_class=ml_class,
-        confidence=round(min(proof if facts.is_ml else 1 - proof, _MAX_CONFIDENCE), 3),
+        confidence=_rate(proof, facts),
         profile=profile.name,
         gpus=gpus,
         memory=profile.memory,
@@ -168,6 +169,14 @@ def _prove(matches: Sequence[Match]) -> float:
             name = match.effect if match.effect == "gpu" else match.term
             best[name] = max(best.get(name, 0.0), match.weight)
     return 1 - prod(1 - weight for weight in best.values())
+
+
+def _rate(proof: float, facts: Facts) -> float:
+    """Returns how sure the answer is; that a deep model is trained leaves less doubt than its words one by one."""
+    sure = proof if facts.is_ml else 1 - proof
+    if facts.is_ml and facts.trains_deep:
+        sure = 1 - (1 - proof) * _DOUBT_OF_TRAINING
+    return round(min(sure, _MAX_CONFIDENCE), 3)
 
 
 def _lines(text: DetectionInput) -> str:

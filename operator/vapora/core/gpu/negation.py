@@ -69,6 +69,7 @@ def _is_denied_after(words: Words, span: Span, after: Sequence[Span], negation: 
     _, end = span
     if end < len(words.plain) and not words.breaks[end] and words.plain[end] in negation.after_adjacent:
         closes = end + 1 == len(words.plain) or words.breaks[end + 1] or words.plain[end] == "free"
+        closes = closes or (words.plain[end] == "less" and words.plain[end + 1] != "than")
         if closes:
             return True
     for start, _ in after:
