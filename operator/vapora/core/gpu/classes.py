@@ -31,6 +31,7 @@ class Facts:
     is_small: bool
     is_preparation: bool
     has_means: bool
+    is_application: bool
 
     @property
     def trains_deep(self) -> bool:
@@ -42,7 +43,9 @@ class Facts:
         return any(self.terms.get(effect) for effect in effects)
 
 
-def gather_facts(matches: Sequence[Match], *, is_ml: bool, is_small: bool, is_preparation: bool) -> Facts:
+def gather_facts(
+    matches: Sequence[Match], *, is_ml: bool, is_small: bool, is_preparation: bool, is_application: bool
+) -> Facts:
     """Sums up the terms; those that are denied only count as denied."""
     stated = sorted((match for match in matches if not match.is_negated), key=lambda match: -match.weight)
     terms: dict[Effect, tuple[str, ...]] = {}
@@ -66,6 +69,7 @@ def gather_facts(matches: Sequence[Match], *, is_ml: bool, is_small: bool, is_pr
         trains=_unique(match.said for match in trains),
         is_small=is_small,
         is_preparation=is_preparation,
+        is_application=is_application,
         has_means=any(match.is_means and match.effect in _MEANS for match in stated),
     )
 
@@ -101,7 +105,7 @@ def _is_classical(facts: Facts) -> bool:
 
 
 def _classify_by_model(facts: Facts) -> MlClass:
-    infers = facts.has("inference") or facts.is_preparation  # `convert calls to text with Whisper`
+    infers = facts.has("inference") or facts.is_application or facts.is_preparation  # `convert calls to text by ...`
     if facts.has("generative"):
         return "gpuRequired"
     if facts.has("large"):

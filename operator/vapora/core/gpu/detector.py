@@ -95,7 +95,8 @@ def detect(
         matches,
         is_ml=proof >= vocabulary.threshold,
         is_small=_is_small(text, vocabulary),
-        is_preparation=_is_preparation(text, vocabulary),
+        is_preparation=_read_verb(text) in vocabulary.preparation,
+        is_application=_read_verb(text) in vocabulary.application,
     )
     ml_class = classify(facts)
     gpus = 0 if ml_class == "cpuOnly" else count_gpus(_lines(text), is_multi=facts.is_multi_gpu)
@@ -191,11 +192,11 @@ def _is_small(text: DetectionInput, vocabulary: Vocabulary) -> bool:
     return not vocabulary.small.isdisjoint(plain(word) for word in lines.replace("-", " ").split())
 
 
-def _is_preparation(text: DetectionInput, vocabulary: Vocabulary) -> bool:
-    """Whether the step begins with getting files or data, which needs no GPU."""
+def _read_verb(text: DetectionInput) -> str:
+    """Returns the word that a step begins with: getting files needs no GPU, classifying something trains nothing."""
     prose = text.description or text.title or text.name.replace("-", " ")
     first = prose.split(maxsplit=1)[0] if prose.strip() else ""
-    return plain(first.rstrip(":,")) in vocabulary.preparation
+    return plain(first.rstrip(":,"))
 
 
 def _list_evidence(matches: Sequence[Match]) -> tuple[Evidence, ...]:

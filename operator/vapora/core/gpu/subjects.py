@@ -27,7 +27,7 @@ def drop_subjects(words: Words, found: list[Found], subjects: Subjects) -> list[
             position += 1
             continue
         span = (position, position + len(head))
-        if head not in subjects.topics:
+        if head not in subjects.topics | subjects.loose_topics:
             dropped |= _described_by(words, found, position, subjects)
         dropped |= _told_after(words, found, span, head, subjects)
         position = span[1]
@@ -79,11 +79,13 @@ def _told_after(words: Words, found: Sequence[Found], span: Span, head: Phrase, 
     told = {place for place, (_, begin, _) in enumerate(found) if end <= begin < last}
     if not told or head in subjects.topics:
         return told
+    term = min(found[place][1] for place in told)
+    has_means = not subjects.means.isdisjoint(words.plain[end:term])
+    if head in subjects.loose_topics and not has_means and not words.plain[end].isdigit():
+        return told
     if head not in subjects.pages:
         return set()
-    term = min(found[place][1] for place in told)
     link = words.plain[end : min(end + _REACH_LINK, term)]  # `article classification on a GPU`: no article about GPUs
     if not subjects.links.isdisjoint(link):
         return told
-    is_loose = not subjects.loose_links.isdisjoint(link) and subjects.means.isdisjoint(words.plain[end:term])
-    return told if is_loose else set()
+    return set() if has_means or subjects.loose_links.isdisjoint(link) else told

@@ -94,6 +94,7 @@ class _SubjectsEntry(_Part):
     pages: tuple[str, ...]
     compounds: tuple[str, ...]
     topics: tuple[str, ...]
+    loose_topics: tuple[str, ...]
     bystanders: tuple[str, ...]
     links: tuple[str, ...]
     loose_links: tuple[str, ...]
@@ -113,6 +114,7 @@ class _File(_Part):
     negation: _NegationEntry
     subjects: _SubjectsEntry
     preparation: tuple[str, ...]
+    application: tuple[str, ...]
     optional: tuple[str, ...]
     small: tuple[str, ...]
 
@@ -195,13 +197,14 @@ class Subjects:
     """Holds the words by which a text is only about something.
 
     `heads` are all phrases of which what stands before them is but a description (`compounds`, `pages`), or that begin
-    what they are about (`topics`). Pages are about what follows a link; a loose one (`for`) also tells what something
-    is used for, so that a term after one of the `means` (`for readers with XGBoost`) stands.
+    what they are about (`topics`). Pages are about what follows a link. Loose links (`for`) and topics (`about`) also
+    tell what something is used for, so that a term after one of the `means` (`for readers with XGBoost`) stands.
     """
 
     heads: Phrases
     pages: frozenset[Phrase]
     topics: frozenset[Phrase]
+    loose_topics: frozenset[Phrase]
     bystanders: frozenset[str]
     links: frozenset[str]
     loose_links: frozenset[str]
@@ -226,6 +229,7 @@ class Vocabulary:
     negation: Negation
     subjects: Subjects
     preparation: frozenset[str]
+    application: frozenset[str]
     optional: Phrases
     small: frozenset[str]
 
@@ -268,6 +272,7 @@ def parse_vocabulary(document: str) -> Vocabulary:
         negation=_read_negation(file.negation),
         subjects=_read_subjects(file.subjects, file.negation.verb_forms),
         preparation=_plain(file.preparation),
+        application=_plain(file.application),
         optional=_read_phrases(file.optional),
         small=_plain(file.small),
     )
@@ -322,9 +327,10 @@ def _read_negation(entry: _NegationEntry) -> Negation:
 
 def _read_subjects(entry: _SubjectsEntry, verbs: Iterable[str]) -> Subjects:
     return Subjects(
-        heads=_read_phrases((*entry.pages, *entry.compounds, *entry.topics)),
+        heads=_read_phrases((*entry.pages, *entry.compounds, *entry.topics, *entry.loose_topics)),
         pages=frozenset(plain_phrase(page) for page in entry.pages),
         topics=frozenset(plain_phrase(topic) for topic in entry.topics),
+        loose_topics=frozenset(plain_phrase(topic) for topic in entry.loose_topics),
         bystanders=_plain(entry.bystanders),
         links=_plain(entry.links),
         loose_links=_plain(entry.loose_links),
