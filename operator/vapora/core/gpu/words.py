@@ -10,7 +10,7 @@ from dataclasses import dataclass
 # sentence.
 _TOKEN = re.compile(
     r"(?<=\d)x(?=[A-Z])"
-    r"|[^\W\d_]*[a-z](?=(?:BERT|LSTM|GAN|CNN|RNN|LLM)s?\b)"
+    r"|[^\W\d_]*[a-z](?=(?:RoBERTa|BERT|LSTM|GAN|CNN|RNN|LLM)s?\b)"
     r"|[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\d+(?:\.\d+)?"
     r"|(?P<hard>[.!?;:](?=\s|$)|\n|[()\[\]&|]|\s[-\u2013\u2014]+\s)|(?P<soft>,)"
 )
