@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vapora.core.gpu.negation import Stance, find_stances, has_phrase
-from vapora.core.gpu.subjects import drop_handled, drop_subjects
+from vapora.core.gpu.subjects import Found, drop_handled, drop_subjects
 from vapora.core.gpu.vocabulary import Effect, Phrase, Term, Vocabulary, Where
 from vapora.core.gpu.words import CLAUSE, COMMA, Words, read_words
 
@@ -16,6 +16,8 @@ _COMMAND: frozenset[Where] = frozenset({"command", "args"})
 _REACH_DEMAND = 4
 _REACH_OPTION = 8
 _REACH_PURPOSE = 3
+_REACH_BACKING = 4
+_BACKS = 0.45  # what a term must prove to vouch for one beside it
 _NO_TEXT = -1
 _MAX_TEXT = 4_000  # characters of one field; what a step is stands at its beginning
 
@@ -55,6 +57,7 @@ def find_in_text(text: str, where: Where, vocabulary: Vocabulary) -> tuple[Match
         for term, start, end in _find_terms(words, where, vocabulary)
         if _weigh(term, words, start, end, where) is not None and _means_it(term, words, start, end)
     ]
+    found = _drop_everyday(words, found, where)
     found = drop_subjects(words, found, vocabulary.subjects)
     if where in _COMMAND:
         found = drop_handled(words, found, vocabulary.subjects)
@@ -122,15 +125,34 @@ def _weigh(term: Term, words: Words, start: int, end: int, where: Where) -> floa
 
 
 def _means_it(term: Term, words: Words, start: int, end: int) -> bool:
-    """Whether no neighbour gives the term its everyday meaning."""
+    """Whether no word beside the term gives it its everyday meaning."""
     if term.not_after and start and not words.breaks[start] and words.plain[start - 1] in term.not_after:
         return False
-    if term.not_before and end < len(words.plain) and not words.breaks[end] and words.plain[end] in term.not_before:
-        return False
+    return not (
+        term.not_before and end < len(words.plain) and not words.breaks[end] and words.plain[end] in term.not_before
+    )
+
+
+def _drop_everyday(words: Words, found: list[Found], where: Where) -> list[Found]:
+    """Drops terms that their clause gives an everyday meaning, unless one that has none stands close by.
+
+    `Train the dog` is no machine learning, `train a CNN on pictures of dogs` is.
+    """
+    sure = [entry for entry in found if not _is_everyday(words, *entry)]
+    backing = [entry for entry in sure if (_weigh(entry[0], words, *entry[1:], where) or 0.0) >= _BACKS]
+    return [
+        (term, start, end)
+        for term, start, end in found
+        if (term, start, end) in sure
+        or any(start - _REACH_BACKING <= other[2] and other[1] <= end + _REACH_BACKING for other in backing)
+    ]
+
+
+def _is_everyday(words: Words, term: Term, start: int, end: int) -> bool:
     if not term.not_with:
-        return True
+        return False
     first, last = words.clause(start)
-    return term.not_with.isdisjoint((*words.plain[first:start], *words.plain[end:last]))
+    return not term.not_with.isdisjoint((*words.plain[first:start], *words.plain[end:last]))
 
 
 def _build_match(

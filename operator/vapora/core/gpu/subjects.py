@@ -61,7 +61,7 @@ def _described_by(words: Words, found: Sequence[Found], head: int, subjects: Sub
         if (
             len(between) > gap
             or words.has_break(end, edge + 1, COMMA)
-            or not subjects.apart.isdisjoint(between)
+            or not subjects.apart.isdisjoint(words.plain[end - 1 : edge])  # `clustering of shops` is no shop
             or words.plain[start] in subjects.verbs  # `transcribe lectures` does it
         ):
             break
