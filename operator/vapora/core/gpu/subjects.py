@@ -9,6 +9,7 @@ from vapora.core.gpu.vocabulary import Phrase, Subjects, Term
 from vapora.core.gpu.words import COMMA, Words
 
 _REACH_LINK = 3
+_NOUN = 0.25  # what a thing to work on proves: `interview`, `photo`
 _REACH_PROGRAM = 3
 _BEFORE_PROGRAM = " \n\"'"
 
@@ -74,7 +75,7 @@ def _told_after(words: Words, found: Sequence[Found], span: Span, head: Phrase, 
     """Returns the terms after a page, course or the like that is about them, or after `introduction to`."""
     start, end = span
     first, last = words.clause(start)
-    if any(first <= begin < start for _, begin, _ in found):
+    if any(first <= begin < start and term.weight > _NOUN for term, begin, _ in found):
         return set()  # something is done with the pages: `classify articles about ...`
     told = {place for place, (_, begin, _) in enumerate(found) if end <= begin < last}
     if not told or head in subjects.topics:
