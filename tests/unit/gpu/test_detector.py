@@ -43,6 +43,104 @@ def test_a_step_is_classified_by_its_meaning(case):
     assert found.sentence
 
 
+# Each kind of wording that was once misread, with cases of its own: the wording differs from the vocabulary's examples.
+REQUIRED, OPTIONAL, CPU, NOTHING = ("gpuRequired", True), ("gpuOptional", True), ("cpuOnly", True), ("cpuOnly", False)
+KINDS = {
+    "a task by a classical method needs no GPU": {
+        "Face detection with HOG features and an SVM": CPU,
+        "Text classification with fastText": CPU,
+        "Face detection with OpenCV": OPTIONAL,
+        "Text classification with a transformer": OPTIONAL,
+    },
+    "what something is for does not run here": {
+        "Embeddings for our LLM assistant": OPTIONAL,
+        "Vector embeddings of articles for retrieval augmented generation": OPTIONAL,
+        "Use PyTorch for LLM inference": REQUIRED,
+    },
+    "a GPU that is welcome is no GPU that is needed": {
+        "Run object tracking; GPU would help": OPTIONAL,
+        "BERT inference; a GPU is not required but helps": OPTIONAL,
+        "Train on the GPU a network that helps doctors": REQUIRED,
+        "Object tracking; a GPU is not required": CPU,
+    },
+    "a text about machine learning is none": {
+        "Blog post: how to fine-tune LLaMA": NOTHING,
+        "What is deep learning? An FAQ page": NOTHING,
+        "Wiki entry about fine-tuning LLMs": NOTHING,
+        "Interview about neural networks": NOTHING,
+        "Poster titled Neural Networks in Medicine": NOTHING,
+        "Rotate the credentials of the Hugging Face account": NOTHING,
+    },
+    "pages that something is done with are no subject": {
+        "Sentiment analysis in forum posts": OPTIONAL,
+        "Transcribe lectures for students": OPTIONAL,
+        "Article classification on tabular data with XGBoost": CPU,
+        "Shop recommendations for customers using XGBoost": CPU,
+        "Answer questions about PDFs with an LLM": REQUIRED,
+        "Clustering of shops by turnover": CPU,
+    },
+    "a word of everyday life beside a term that has none changes nothing": {
+        "Train a CNN to count passengers at the station": REQUIRED,
+        "Train YOLO on T-shirts": REQUIRED,
+        "Fine-tune Llama for engine diagnostics": REQUIRED,
+        "Whisper transcription of quiet rooms": OPTIONAL,
+        "Train the dog with a clicker": NOTHING,
+        "YOLO slogan T-shirts": NOTHING,
+    },
+    "a step that begins with using a model trains none": {
+        "Classify galaxies with a CNN": OPTIONAL,
+        "Apply U-Net to the new scans": OPTIONAL,
+        "Train a CNN to classify galaxies": REQUIRED,
+    },
+    "getting data by a model is no mere preparation": {
+        "Convert voicemail to text with Whisper": OPTIONAL,
+        "Convert the labels to CSV for the neural network": CPU,
+    },
+    "a verb and what a camera or microphone gives are proof together": {
+        "Recognise plants in photos": OPTIONAL,
+        "Transcribe podcasts": OPTIONAL,
+        "Recognise revenue by IFRS 15": NOTHING,
+        "Photo album of the safety training": NOTHING,
+    },
+    "an acronym at the end of a model's name": {
+        "Run TinyBERT on customer chats": OPTIONAL,
+        "Train a ConvLSTM on radar frames": REQUIRED,
+        "SLOGAN contest for ROBERT": NOTHING,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [(text, want) for cases in KINDS.values() for text, want in cases.items()],
+    ids=[f"{kind}: {text}" for kind, cases in KINDS.items() for text in cases],
+)
+def test_a_kind_of_wording_is_understood(text, want):
+    found = look_at(description=text)
+    assert (found.ml_class, found.is_ml) == want, found
+
+
+COMMANDS = {
+    "printed": ["sh", "-c", "echo deep learning done"],
+    "copied": ["aws", "s3", "cp", "s3://models/bert.bin", "."],
+    "cloned": ["git", "clone", "https://example.com/ml/train.git"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_what_a_command_only_handles_proves_nothing(command):
+    assert not look_at(name="run", command=command).is_ml
+
+
+def test_a_command_after_a_printed_one_counts():
+    assert look_at(command=["sh", "-c", "echo start && torchrun train.py"]).ml_class == "gpuRequired"
+
+
+@pytest.mark.parametrize("text", ["Fine-tune BERT on tickets", "Train an LSTM", "Train a U-Net on scans"])
+def test_training_of_a_named_deep_model_leaves_little_doubt(text):
+    assert look_at(description=text).confidence >= 0.95
+
+
 def test_the_vocabulary_has_at_least_sixty_weighted_terms():
     assert len({term.name for term in VOCABULARY.terms.values() if term.weight >= 0.2}) >= 60
 

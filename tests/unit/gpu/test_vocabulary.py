@@ -2,12 +2,13 @@
 
 import json
 from importlib import resources
+from itertools import chain
 
 import pytest
 
 from vapora.core.gpu.detector import DetectionInput, detect
 from vapora.core.gpu.vocabulary import load_vocabulary, parse_vocabulary
-from vapora.core.gpu.words import plain, read_words
+from vapora.core.gpu.words import plain, plain_phrase, read_words
 
 
 def read_file():
@@ -27,6 +28,24 @@ def test_a_weight_in_the_file_is_a_weight_in_the_evidence():
 def test_a_file_of_another_form_is_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         parse_vocabulary(json.dumps(read_file() | change))
+
+
+def test_no_phrase_stands_for_two_terms():
+    terms: dict[tuple[str, ...], str] = {}
+    for group in read_file()["groups"]:
+        for name, entry in group["terms"].items():
+            for text in (name, *(entry.get("also", []) if isinstance(entry, dict) else [])):
+                assert terms.setdefault(plain_phrase(text), name) == name, text
+
+
+def test_every_word_beside_a_term_is_a_single_one_and_can_be_met():
+    for group in read_file()["groups"]:
+        for name, entry in group["terms"].items():
+            beside = (
+                [entry.get(key, []) for key in ("notAfter", "notBefore", "notWith")] if isinstance(entry, dict) else []
+            )
+            for word in chain.from_iterable(beside):
+                assert len(plain_phrase(word)) == 1, f"{name}: {word}"
 
 
 def test_every_where_has_a_multiplier():

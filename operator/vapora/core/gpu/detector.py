@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import prod
 
-from vapora.core.gpu.classes import MlClass, classify, gather_facts
+from vapora.core.gpu.classes import Facts, MlClass, classify, gather_facts
 from vapora.core.gpu.matching import Match, find_in_image, find_in_text
 from vapora.core.gpu.profiles import DEFAULT_PROFILES, Profile, pick_profile
 from vapora.core.gpu.sizing import count_gpus, read_billions
@@ -16,6 +16,7 @@ from vapora.core.gpu.wording import describe
 from vapora.core.gpu.words import plain
 
 _MAX_CONFIDENCE = 0.99
+_DOUBT_OF_TRAINING = 0.25
 _PROVES_NOTHING = 0.1  # terms up to that weight only say what is done
 _PROVES_LITTLE = 0.2
 _MAX_KNOWN = 2_000
@@ -94,7 +95,8 @@ def detect(
         matches,
         is_ml=proof >= vocabulary.threshold,
         is_small=_is_small(text, vocabulary),
-        is_preparation=_is_preparation(text, vocabulary),
+        is_preparation=_read_verb(text) in vocabulary.preparation,
+        is_application=_read_verb(text) in vocabulary.application,
     )
     ml_class = classify(facts)
     gpus = 0 if ml_class == "cpuOnly" else count_gpus(_lines(text), is_multi=facts.is_multi_gpu)
@@ -102,7 +104,7 @@ def detect(
     return Detection(
         is_ml=facts.is_ml,
         ml_class=ml_class,
-        confidence=round(min(proof if facts.is_ml else 1 - proof, _MAX_CONFIDENCE), 3),
+        confidence=_rate(proof, facts),
         profile=profile.name,
         gpus=gpus,
         memory=profile.memory,
@@ -170,6 +172,14 @@ def _prove(matches: Sequence[Match]) -> float:
     return 1 - prod(1 - weight for weight in best.values())
 
 
+def _rate(proof: float, facts: Facts) -> float:
+    """Returns how sure the answer is; that a deep model is trained leaves less doubt than its words one by one."""
+    sure = proof if facts.is_ml else 1 - proof
+    if facts.is_ml and facts.trains_deep:
+        sure = 1 - (1 - proof) * _DOUBT_OF_TRAINING
+    return round(min(sure, _MAX_CONFIDENCE), 3)
+
+
 def _lines(text: DetectionInput) -> str:
     return "\n".join((text.title, text.description, " ".join(text.command), " ".join(text.args)))
 
@@ -182,11 +192,11 @@ def _is_small(text: DetectionInput, vocabulary: Vocabulary) -> bool:
     return not vocabulary.small.isdisjoint(plain(word) for word in lines.replace("-", " ").split())
 
 
-def _is_preparation(text: DetectionInput, vocabulary: Vocabulary) -> bool:
-    """Whether the step begins with getting files or data, which needs no GPU."""
+def _read_verb(text: DetectionInput) -> str:
+    """Returns the word that a step begins with: getting files needs no GPU, classifying something trains nothing."""
     prose = text.description or text.title or text.name.replace("-", " ")
     first = prose.split(maxsplit=1)[0] if prose.strip() else ""
-    return plain(first.rstrip(":,")) in vocabulary.preparation
+    return plain(first.rstrip(":,"))
 
 
 def _list_evidence(matches: Sequence[Match]) -> tuple[Evidence, ...]:

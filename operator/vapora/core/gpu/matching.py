@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vapora.core.gpu.negation import Stance, find_stances, has_phrase
+from vapora.core.gpu.subjects import Found, drop_handled, drop_subjects
 from vapora.core.gpu.vocabulary import Effect, Phrase, Term, Vocabulary, Where
 from vapora.core.gpu.words import CLAUSE, COMMA, Words, read_words
 
 _CODE: frozenset[Where] = frozenset({"name", "env", "args", "command", "image", "frameworks"})
+_COMMAND: frozenset[Where] = frozenset({"command", "args"})
 _REACH_DEMAND = 4
 _REACH_OPTION = 8
-_REACH_LINK = 3
+_REACH_PURPOSE = 3
+_REACH_BACKING = 4
+_BACKS = 0.45  # what a term must prove to vouch for one beside it
 _NO_TEXT = -1
 _MAX_TEXT = 4_000  # characters of one field; what a step is stands at its beginning
 
@@ -24,7 +28,8 @@ class Match:
 
     `said` is how the field writes it, `weight` what it proves there. `is_demanded`, of GPUs and CPUs: the text asks for
     it; `is_option`: it says that it would do without. `is_action`: it is told what to do (`and train it`), not what
-    something is for. `start` and `end` count words; both are -1 where the field is no text.
+    something is for; `is_purpose`: it stands after `for`. `start` and `end` count words; both are -1 where the field is
+    no text.
     """
 
     term: str
@@ -38,6 +43,8 @@ class Match:
     is_demanded: bool = False
     is_option: bool = False
     is_action: bool = True
+    is_purpose: bool = False
+    is_means: bool = False
 
 
 def find_in_text(text: str, where: Where, vocabulary: Vocabulary) -> tuple[Match, ...]:
@@ -50,7 +57,10 @@ def find_in_text(text: str, where: Where, vocabulary: Vocabulary) -> tuple[Match
         for term, start, end in _find_terms(words, where, vocabulary)
         if _weigh(term, words, start, end, where) is not None and _means_it(term, words, start, end)
     ]
-    found = _drop_subjects(words, found, vocabulary)
+    found = _drop_everyday(words, found, where)
+    found = drop_subjects(words, found, vocabulary.subjects)
+    if where in _COMMAND:
+        found = drop_handled(words, found, vocabulary.subjects)
     stances = find_stances(words, [(start, end) for _, start, end in found], vocabulary.negation)
     return tuple(
         _build_match(words, where, term, (start, end), stance, vocabulary)
@@ -115,69 +125,34 @@ def _weigh(term: Term, words: Words, start: int, end: int, where: Where) -> floa
 
 
 def _means_it(term: Term, words: Words, start: int, end: int) -> bool:
-    """Whether no neighbour gives the term its everyday meaning."""
+    """Whether no word beside the term gives it its everyday meaning."""
     if term.not_after and start and not words.breaks[start] and words.plain[start - 1] in term.not_after:
         return False
-    if term.not_before and end < len(words.plain) and not words.breaks[end] and words.plain[end] in term.not_before:
-        return False
+    return not (
+        term.not_before and end < len(words.plain) and not words.breaks[end] and words.plain[end] in term.not_before
+    )
+
+
+def _drop_everyday(words: Words, found: list[Found], where: Where) -> list[Found]:
+    """Drops terms that their clause gives an everyday meaning, unless one that has none stands close by.
+
+    `Train the dog` is no machine learning, `train a CNN on pictures of dogs` is.
+    """
+    sure = [entry for entry in found if not _is_everyday(words, *entry)]
+    backing = [entry for entry in sure if (_weigh(entry[0], words, *entry[1:], where) or 0.0) >= _BACKS]
+    return [
+        (term, start, end)
+        for term, start, end in found
+        if (term, start, end) in sure
+        or any(start - _REACH_BACKING <= other[2] and other[1] <= end + _REACH_BACKING for other in backing)
+    ]
+
+
+def _is_everyday(words: Words, term: Term, start: int, end: int) -> bool:
     if not term.not_with:
-        return True
+        return False
     first, last = words.clause(start)
-    return term.not_with.isdisjoint((*words.plain[first:start], *words.plain[end:last]))
-
-
-def _drop_subjects(
-    words: Words, found: list[tuple[Term, int, int]], vocabulary: Vocabulary
-) -> list[tuple[Term, int, int]]:
-    """Drops what a text is only about: `blog post about fine-tuning`, `the deep learning team`."""
-    if not found:
-        return found
-    dropped: set[int] = set()
-    position = 0
-    while position < len(words.plain):
-        head = vocabulary.subject_heads.find(words.plain, position)
-        if head is None:
-            position += 1
-            continue
-        end = position + len(head)
-        dropped |= _described_by(words, found, position, vocabulary)
-        if head in vocabulary.subject_pages:
-            dropped |= _told_after(words, found, position, end, vocabulary)
-        position = end
-    return [entry for place, entry in enumerate(found) if place not in dropped]
-
-
-def _described_by(words: Words, found: Sequence[tuple[Term, int, int]], head: int, vocabulary: Vocabulary) -> set[int]:
-    """Returns the terms right before a head, which they only describe."""
-    places: set[int] = set()
-    edge, gap = head, 1
-    for place in range(len(found) - 1, -1, -1):
-        _, _, end = found[place]
-        if end > edge:
-            continue
-        between = words.plain[end:edge]
-        if (
-            len(between) > gap
-            or words.has_break(end, edge + 1, COMMA)
-            or not vocabulary.subject_links.isdisjoint(between)
-        ):
-            break
-        places.add(place)
-        edge, gap = found[place][1], 0
-    return places
-
-
-def _told_after(
-    words: Words, found: Sequence[tuple[Term, int, int]], head: int, end: int, vocabulary: Vocabulary
-) -> set[int]:
-    """Returns the terms after a page, course or the like that is about them."""
-    first, last = words.clause(head)
-    if any(first <= start < head for _, start, _ in found):
-        return set()  # something is done with the pages: `classify articles about ...`
-    reach = words.plain[end : min(end + _REACH_LINK, last)]
-    if vocabulary.subject_links.isdisjoint(reach):
-        return set()
-    return {place for place, (_, start, _) in enumerate(found) if end <= start < last}
+    return not term.not_with.isdisjoint((*words.plain[first:start], *words.plain[end:last]))
 
 
 def _build_match(
@@ -185,6 +160,7 @@ def _build_match(
 ) -> Match:
     start, end = span
     weight = _weigh(term, words, start, end, where) or 0.0
+    before = words.plain[max(words.clause(start)[0], start - _REACH_PURPOSE) : start]
     return Match(
         term=term.name,
         effect=term.effect,
@@ -197,6 +173,8 @@ def _build_match(
         is_demanded=stance is Stance.DEMANDED or _is_demanded(words, term.effect, span, vocabulary),
         is_option=term.effect == "gpu" and _is_option(words, start, end, vocabulary),
         is_action=start == 0 or words.breaks[start] > 0 or words.plain[start - 1] in {"and", "then"},
+        is_purpose="for" in before,
+        is_means=not vocabulary.subjects.means.isdisjoint(before),
     )
 
 

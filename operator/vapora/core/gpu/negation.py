@@ -51,11 +51,11 @@ def _find_cues(words: Words, negation: Negation) -> tuple[list[_Cue], list[Span]
     after: list[Span] = []
     position = 0
     while position < len(words.plain):
-        if denied := negation.after.find(words.plain, position):
+        if spared := negation.exceptions.find(words.plain, position):
+            position += len(spared)
+        elif denied := negation.after.find(words.plain, position):
             after.append((position, position + len(denied)))
             position += len(denied)
-        elif spared := negation.exceptions.find(words.plain, position):
-            position += len(spared)
         elif cue := negation.cues.find(words.plain, position):
             end = position + len(cue)
             before.append(_Cue(position, end, cue in negation.narrow, cue in negation.adjacent))
@@ -69,6 +69,7 @@ def _is_denied_after(words: Words, span: Span, after: Sequence[Span], negation: 
     _, end = span
     if end < len(words.plain) and not words.breaks[end] and words.plain[end] in negation.after_adjacent:
         closes = end + 1 == len(words.plain) or words.breaks[end + 1] or words.plain[end] == "free"
+        closes = closes or (words.plain[end] == "less" and words.plain[end + 1] != "than")
         if closes:
             return True
     for start, _ in after:

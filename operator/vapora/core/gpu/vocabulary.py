@@ -16,7 +16,8 @@ Effect = Literal[
     "deep",  # deep learning as such: a GPU, unless it only infers
     "generative",
     "large",
-    "model",  # a task or an architecture of deep models: a GPU helps
+    "model",  # a deep model: a GPU helps
+    "task",  # what deep models do best: a GPU helps, unless a classical method is named
     "framework",
     "classical",
     "hint",  # speaks for classical work where nothing speaks for deep learning
@@ -92,7 +93,13 @@ class _NegationEntry(_Part):
 class _SubjectsEntry(_Part):
     pages: tuple[str, ...]
     compounds: tuple[str, ...]
+    topics: tuple[str, ...]
+    loose_topics: tuple[str, ...]
+    bystanders: tuple[str, ...]
     links: tuple[str, ...]
+    loose_links: tuple[str, ...]
+    means: tuple[str, ...]
+    apart: tuple[str, ...]
 
 
 class _File(_Part):
@@ -107,6 +114,7 @@ class _File(_Part):
     negation: _NegationEntry
     subjects: _SubjectsEntry
     preparation: tuple[str, ...]
+    application: tuple[str, ...]
     optional: tuple[str, ...]
     small: tuple[str, ...]
 
@@ -185,6 +193,27 @@ class Negation:
 
 
 @dataclass(frozen=True, slots=True)
+class Subjects:
+    """Holds the words by which a text is only about something.
+
+    `heads` are all phrases of which what stands before them is but a description (`compounds`, `pages`), or that begin
+    what they are about (`topics`). Pages are about what follows a link. Loose links (`for`) and topics (`about`) also
+    tell what something is used for, so that a term after one of the `means` (`for readers with XGBoost`) stands.
+    """
+
+    heads: Phrases
+    pages: frozenset[Phrase]
+    topics: frozenset[Phrase]
+    loose_topics: frozenset[Phrase]
+    bystanders: frozenset[str]
+    links: frozenset[str]
+    loose_links: frozenset[str]
+    means: frozenset[str]
+    apart: frozenset[str]
+    verbs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """Is all the detector knows; a value that is passed to it."""
 
@@ -198,10 +227,9 @@ class Vocabulary:
     everyday_images: tuple[str, ...]
     explicit: Explicit
     negation: Negation
-    subject_heads: Phrases
-    subject_pages: frozenset[Phrase]
-    subject_links: frozenset[str]
+    subjects: Subjects
     preparation: frozenset[str]
+    application: frozenset[str]
     optional: Phrases
     small: frozenset[str]
 
@@ -242,10 +270,9 @@ def parse_vocabulary(document: str) -> Vocabulary:
             between=_plain(file.explicit.between),
         ),
         negation=_read_negation(file.negation),
-        subject_heads=_read_phrases((*file.subjects.pages, *file.subjects.compounds)),
-        subject_pages=frozenset(plain_phrase(page) for page in file.subjects.pages),
-        subject_links=_plain(file.subjects.links),
+        subjects=_read_subjects(file.subjects, file.negation.verb_forms),
         preparation=_plain(file.preparation),
+        application=_plain(file.application),
         optional=_read_phrases(file.optional),
         small=_plain(file.small),
     )
@@ -295,6 +322,21 @@ def _read_negation(entry: _NegationEntry) -> Negation:
         conditions=_plain(entry.conditions),
         verb_forms=_plain(entry.verb_forms),
         gap=entry.gap,
+    )
+
+
+def _read_subjects(entry: _SubjectsEntry, verbs: Iterable[str]) -> Subjects:
+    return Subjects(
+        heads=_read_phrases((*entry.pages, *entry.compounds, *entry.topics, *entry.loose_topics)),
+        pages=frozenset(plain_phrase(page) for page in entry.pages),
+        topics=frozenset(plain_phrase(topic) for topic in entry.topics),
+        loose_topics=frozenset(plain_phrase(topic) for topic in entry.loose_topics),
+        bystanders=_plain(entry.bystanders),
+        links=_plain(entry.links),
+        loose_links=_plain(entry.loose_links),
+        means=_plain(entry.means),
+        apart=_plain(entry.apart),
+        verbs=_plain(verbs),
     )
 
 

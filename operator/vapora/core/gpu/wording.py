@@ -11,6 +11,7 @@ _KINDS: tuple[tuple[Effect, str], ...] = (
     ("large", "a large model"),
     ("deep", "deep learning"),
     ("model", "a deep model"),
+    ("task", "a task of deep models"),
     ("framework", "a deep-learning framework"),
     ("classical", "classical machine learning"),
     ("hint", "classical machine learning"),

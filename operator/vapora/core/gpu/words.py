@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 
 # A word or number starts at each change between letters and digits, so that `llama3`, `A100` and `8xA100` read as
-# people read them. A full stop inside a name (`train.py`, `3.5`) ends no sentence.
+# people read them, and before an acronym of a model (`TinyBERT`). A full stop inside a name (`train.py`, `3.5`) ends no
+# sentence.
 _TOKEN = re.compile(
     r"(?<=\d)x(?=[A-Z])"
+    r"|[^\W\d_]*[a-z](?=(?:RoBERTa|BERT|LSTM|GAN|CNN|RNN|LLM)s?\b)"
     r"|[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\d+(?:\.\d+)?"
     r"|(?P<hard>[.!?;:](?=\s|$)|\n|[()\[\]&|]|\s[-\u2013\u2014]+\s)|(?P<soft>,)"
 )
