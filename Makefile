@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+POLICIES := .policies
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -24,6 +25,14 @@ setup: $(VENV)/.installed ## Make .venv with the vapora command
 setup-system: ## Install the Debian packages that some tests need (as root): PostgreSQL, Redis, Prometheus
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
+
+$(POLICIES)/.installed: requirements-policies.lock
+	$(PYTHON) -m venv $(POLICIES)
+	$(POLICIES)/bin/pip install -q --require-hashes -r requirements-policies.lock
+	@touch $@
+
+.PHONY: setup-policies
+setup-policies: $(POLICIES)/.installed ## Make .policies with checkov, which a test asks about all that is installed
 
 .PHONY: lint
 lint: setup ## Style, formatting, types, layers, the Dockerfile
@@ -74,7 +83,7 @@ prove-learning: setup ## Play the simulated fleet and write what learning brings
 	python -m bench.learning --write
 
 .PHONY: ci
-ci: lint verify bench-short test ## What continuous integration runs
+ci: setup-policies lint verify bench-short test ## What continuous integration runs
 
 .PHONY: bench-short
 bench-short: setup ## Measure briefly; fails on broken ratios and counts
