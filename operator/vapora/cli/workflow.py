@@ -134,7 +134,10 @@ def logs(
     step: Annotated[str, typer.Option(help="Only of this step.")] = "",
     tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines of each container.")] = None,
 ) -> int:
-    """Print what the containers of all steps say, each line behind the name of its step."""
+    """Print what the containers of all steps and the agents say of it, each line behind the name of its step.
+
+    An agent's lines are those that name a task of the workflow, as all do that the SDK writes.
+    """
     from vapora.cli.listening import print_workflow_logs  # noqa: PLC0415  # slow
 
     return print_workflow_logs(target, name, step, is_followed=follow, tail=tail)
