@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.simulation.budgets import CENTS
 from tests.simulation.kinds import Json
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.nodes import next_beat
@@ -28,6 +29,7 @@ _RESULTS: Mapping[str, Json | None] = {
     "gives up": {"outcome": "cancelled"},
     "undeliverable": {"outcome": "failure", "error": {"code": "Undeliverable", "message": "nobody finished it"}},
 }
+_UNPAID = frozenset({"gives up", "undeliverable"})
 
 
 @dataclass(slots=True)
@@ -143,6 +145,8 @@ class Broker:
                 self.results.pop(task, None)
 
         result = _RESULTS[self.results[task]]
+        if result and self.results[task] not in _UNPAID:
+            result = {**result, "costCents": CENTS}
         error = None if result else "not JSON"
         return Delivery({**result, "id": task} if result else None, task, error, ack, NAMESPACE)
 

@@ -10,12 +10,13 @@ from vapora.core.plan import Key
 class PoolWorld:
     """Keeps the Deployments of pools available."""
 
-    def __init__(self, objects: KubeObjects, loop: SimulatedLoop, names: list[str]) -> None:
+    def __init__(self, objects: KubeObjects, loop: SimulatedLoop, names: list[str], budget: Json | None = None) -> None:
         self._objects = objects
         self._loop = loop
         objects.subscribers.append(self._on_change)
         for name in names:
             spec = {"role": "developer", "replicas": 5, "maxConcurrent": 10, "template": {"image": "x"}}
+            spec |= {"budget": budget} if budget else {}
             meta = {"name": name, "namespace": "default"}
             objects.create({"apiVersion": "vapora.dev/v1alpha1", "kind": "AgentPool", "metadata": meta, "spec": spec})
 

@@ -42,6 +42,7 @@ class Report:
         names = [f"kind {kind}" for kind, row in KINDS.items() if row.weight]
         names += [f"edge {how}" for how in EDGES] + ["forEach"]
         names += [f"fault {name}" for name in (*REQUESTS, *MOMENTS, "slow_answer")]
+        names += ["fault budget spent"]
         names += [f"again {verb}" for verb in AGAIN] + [f"phase {phase}" for phase in (*sorted(FINAL), "Deleted")]
         found = {name: self.counts[name] for name in names}
         for kind, row in KINDS.items():  # an end counts whatever came to it: a lost node is one fault

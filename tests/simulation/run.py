@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from tests.fakes.kube_objects import KubeObjects, key_of
 from tests.simulation.broker import Broker
+from tests.simulation.budgets import WEEKLY, Budgets
 from tests.simulation.chance import stream
 from tests.simulation.drawing import draw_leaf, draw_workflow
 from tests.simulation.graph import Graph
@@ -31,6 +32,7 @@ from vapora.core.plan import Key
 KEY, RIVAL = Key("Workflow", "default", "w"), Key("Workflow", "default", "rival")
 MOST_STEPS = 400_000  # callbacks; what takes more goes round in circles
 MOST_SECONDS = 4 * 3600.0
+BUDGETED = 0.4  # of the runs, whose pools may spend so much and no more
 QUIET = 3.0  # seconds for which a new operator is watched that has nothing left to do
 LEAF = draw_leaf()
 _REFUSED = {"too many requests", "server error", "reset before", "reset after"}
@@ -112,7 +114,13 @@ class Run:
         objects.admit = self.nodes.admit
         objects.subscribers += [self._on_change, self.guard.on_change, self.nodes.on_change, self.people.on_change]
         has_agents = any(step.kind == "agent" for step in plot.drawn.steps.values())
-        self._pools = PoolWorld(objects, loop, POOLS[: 1 + seed % 2] if has_agents else [])
+        chance = stream(seed, "budget")
+        budget = {"weeklyCents": WEEKLY} if chance.random() < BUDGETED else None
+        self._pools = PoolWorld(objects, loop, POOLS[: 1 + seed % 2] if has_agents else [], budget)
+        self._budgets = Budgets(
+            objects, loop, self.graph, chance, self.note, loop.fail, may_overrun=lambda: self.guard.has_raced
+        )
+        objects.subscribers.append(self._budgets.on_change)
         self.strikes = Strikes(self)
         self.lives: list[Life] = []
         self.life: Life
@@ -328,4 +336,5 @@ def _is_final(workflow: Json) -> bool:
     rows = status.get("conditions", ())
     is_recorded = any(row["type"] == "Recorded" and row["status"] == "True" for row in rows)
     asked = workflow["metadata"].get("annotations", {}).get("vapora.dev/request")
-    return status.get("phase") in FINAL and is_recorded and asked == status.get("handledRequest")
+    is_seen = status.get("observedGeneration") == workflow["metadata"]["generation"]
+    return status.get("phase") in FINAL and is_recorded and is_seen and asked == status.get("handledRequest")

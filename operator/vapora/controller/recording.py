@@ -16,7 +16,7 @@ from vapora.core.plan import Key
 from vapora.core.workflow.observed import WorkflowPlan
 
 BATCH = 500
-RECORDING = 0.05  # seconds that the knowledge graph is waited for; it commits every 10 ms
+RECORDING = 0.25  # seconds that the knowledge graph is waited for; less costs further writes on a busy machine
 LIMIT = 100_000  # executions kept in memory; beyond them the statuses keep them
 _REMEMBERED = 100_000
 _STORE_SECONDS = 30.0

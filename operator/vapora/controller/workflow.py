@@ -125,7 +125,7 @@ class WorkflowReconciler:
         self._requests.look(key, obj := self._kit.store.get(key) or {})
         if run.status.phase.is_final and obj and look_again is None and self._is_at_rest(obj):
             return await self._expiry.look(key, obj)  # nothing else may ever wake it
-        return look_again
+        return look_again if obj else 0.0  # it went meanwhile, which a dead watch may never tell
 
     def _forget(self, key: Key) -> None:
         if run := self._runs.drop(key):
