@@ -24,7 +24,7 @@ from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.metric_docs import build_page
 from vapora.adapters.metric_table import METRICS
 from vapora.adapters.metrics import Metrics
-from vapora.cli.grafana import TAG
+from vapora.cli.observing.grafana import TAG
 from vapora.controller.domain_meter import Counts
 
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
