@@ -111,6 +111,7 @@ class Ledger:
         self._stirred: set[str] = set()
         self._problem: str | None = None
         self._last: tuple[object, ...] = ()
+        self._windows = find_week(clock.now()), find_month(clock.now())
         self._retry_at = 0.0
 
     def begin(self) -> None:
@@ -213,7 +214,9 @@ class Ledger:
 
     def _list_windows(self) -> tuple[Window, Window]:
         now = self._clock.now()
-        return find_week(now), find_month(now)
+        if not all(window.start <= now < window.end for window in self._windows):
+            self._windows = find_week(now), find_month(now)
+        return self._windows
 
     def _put(self, run: Key, wanted: Mapping[str, int]) -> None:
         before = self._by_run.pop(run, Counter())
@@ -244,13 +247,14 @@ class Ledger:
         if monotonic >= self._scan_at:
             names, self._scan_at = list(self._accounts), monotonic + _SCAN_EVERY
         due = [(name, account) for name in names if (account := self._accounts[name]).is_due(monotonic)]
+        if not due:
+            return
         due.sort(key=lambda pair: (not is_limited(pair[1].budget), pair[1].read_at or 0.0))
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 for name, account in due[:_READS_AT_ONCE]:
                     await self._read(graph, name, account)
-            if due:
-                self._problem = None
+            self._problem = None
         except (GraphUnavailable, TimeoutError) as problem:
             self._problem = str(problem) or "the knowledge graph does not answer"
             self._retry_at = monotonic + _RETRY_SECONDS
