@@ -416,8 +416,8 @@ def test_what_compose_starts_is_pinned_and_restricted_and_has_its_files(name: st
     service = COMPOSE["services"][name]
     assert IMAGE.match(service["image"])
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
-    files = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
-    assert [file for file in files if not (ROOT / "compose" / file).is_file()] == []
+    paths = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith(".")]
+    assert [path for path in paths if not (ROOT / "compose" / path).exists()] == []
 
 
 def test_compose_runs_the_image_and_the_settings_that_there_are() -> None:

@@ -26,12 +26,22 @@ from tests.cluster.process import ManagedProcess, Supervisor
 from tests.cluster.waiting import wait_until
 from tests.integration.engine import OperatorProcess
 from tests.integration.objects import Objects, run
+from tests.unit.docs.pages import list_commands
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 ECHO = f"{sys.executable} {ROOT}/examples/agents/echo.py"
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
-HELM = "helm install vapora charts/vapora --create-namespace -n"
+SECRET = "kubectl create secret generic vapora-postgres -n vapora-system --from-literal=password="
+RESTRICT = "kubectl label namespace vapora-system pod-security.kubernetes.io/enforce=restricted"
+# Of the pages about installing, with the reason.
+NOT_TRIED = {
+    f'{SECRET}"$(openssl rand -hex 24)"': "the password is that of the test's own server",
+    "helm install vapora charts/vapora -n vapora-system --create-namespace -f charts/vapora/values-prod.yaml": (
+        "makes the same objects as kustomize; tests/contract/test_chart.py"
+    ),
+    "vapora uninstall": "asks first; here it is told --yes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,7 @@ class Way:
 
     command: str
     namespace: str = "vapora-system"
-    afterwards: str = ""
+    afterwards: tuple[str, ...] = ()
     removal: str = ""
 
 
@@ -49,20 +59,34 @@ WAYS = {
     "kustomize": Way("kubectl apply -k kustomize/overlays/default"),
     "kustomize for production": Way("kubectl apply -k kustomize/overlays/production"),
     "Helm": Way(
-        f"{HELM} vapora-system",
-        afterwards="helm test vapora -n vapora-system --timeout 60s",
+        "helm install vapora charts/vapora -n vapora-system --create-namespace",
+        afterwards=("helm test vapora -n vapora-system", RESTRICT),
         removal="helm uninstall vapora -n vapora-system",
     ),
     "Helm in one namespace": Way(
-        f"{HELM} team-a --set namespaced=true", "team-a", removal="helm uninstall vapora -n team-a"
+        "helm install vapora charts/vapora -n team-a --create-namespace --set namespaced=true",
+        "team-a",
+        removal="helm uninstall vapora -n team-a",
     ),
 }
+
+
+DRY = "vapora uninstall --dry-run"
 
 
 def read_quick_start() -> list[str]:
     """Return the commands of the README's quick start, the first of which installs."""
     _, section = (ROOT / "README.md").read_text().split("\n## Quick start\n")
     return section.split("```sh\n")[1].split("```")[0].strip().splitlines()
+
+
+def test_what_the_pages_about_installing_say_is_what_is_tried_here() -> None:
+    told = set[str]()
+    for page in (ROOT / "docs" / "installing.md", ROOT / "charts" / "vapora" / "README.md"):
+        told |= {command.line for command in list_commands(page)}
+        told |= set(re.findall(r"`((?:kubectl apply|helm install) [^`]+)`", page.read_text()))
+    tried = {line for way in WAYS.values() for line in (way.command, *way.afterwards, way.removal)}
+    assert told - tried - {DRY} == NOT_TRIED.keys()
 
 
 @pytest.fixture(scope="module")
@@ -210,10 +234,9 @@ def test_what_is_installed_runs_the_quick_start_and_is_removed_without_a_trace(i
     _, *quick_start = read_quick_start()
     installed.call(way.command)
     if "production" in way.command:
-        secret = f"--from-literal=password={postgres.PASSWORD}"
-        installed.call(f"kubectl create secret generic vapora-postgres -n {way.namespace} {secret}")
+        installed.call(f"{SECRET}{postgres.PASSWORD}")
     operator = installed.start_operator()
-    for line in filter(None, [*quick_start, way.afterwards]):
+    for line in [*quick_start, *way.afterwards, DRY]:
         installed.call(line.replace("vapora-system", way.namespace))
     # Storage of definitions that were made a moment ago is not ready, which Kopf tells as an error and tries again.
     errors = [line["message"] for line in operator.logs if line.get("level") in {"error", "critical"}]
