@@ -5,6 +5,7 @@ node would add to that is said in `Installed`.
 """
 
 import base64
+import json
 import os
 import re
 import shlex
@@ -34,6 +35,7 @@ ECHO = f"{sys.executable} {ROOT}/examples/agents/echo.py"
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
 SECRET = "kubectl create secret generic vapora-postgres -n vapora-system --from-literal=password="
 RESTRICT = "kubectl label namespace vapora-system pod-security.kubernetes.io/enforce=restricted"
+MONITOR = "helm upgrade vapora charts/vapora -n vapora-system --set prometheus.enabled=true"
 # Of the pages about installing, with the reason.
 NOT_TRIED = {
     f'{SECRET}"$(openssl rand -hex 24)"': "the password is that of the test's own server",
@@ -60,7 +62,7 @@ WAYS = {
     "kustomize for production": Way("kubectl apply -k kustomize/overlays/production"),
     "Helm": Way(
         "helm install vapora charts/vapora -n vapora-system --create-namespace",
-        afterwards=("helm test vapora -n vapora-system", RESTRICT),
+        afterwards=("helm test vapora -n vapora-system", RESTRICT, MONITOR),
         removal="helm uninstall vapora -n vapora-system",
     ),
     "Helm in one namespace": Way(
@@ -92,7 +94,22 @@ def test_what_the_pages_about_installing_say_is_what_is_tried_here() -> None:
 @pytest.fixture(scope="module")
 def fresh(nats: NatsServer) -> Iterator[Cluster]:
     with EmbeddedCluster(nats=nats, agent_images={"vapora/agents:echo": ECHO}) as cluster:
+        for kind in ("ServiceMonitor", "PrometheusRule"):
+            cluster.kubectl("apply", "-f", "-", input=json.dumps(build_definition(kind)))
         yield cluster
+
+
+def build_definition(kind: str) -> Json:
+    """Build a definition of the Prometheus operator's, as far as a chart that uses it needs it."""
+    names = {"kind": kind, "listKind": f"{kind}List", "singular": kind.lower(), "plural": f"{kind.lower()}s"}
+    group, anything = "monitoring.coreos.com", {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names['plural']}.{group}"},
+        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +220,7 @@ class Installed:
     def find_left(self) -> list[str]:
         """Return what is left of everything of ours."""
         kinds = "all,configmap,controllerrevision,role,rolebinding,networkpolicy,serviceaccount,pdb"
+        kinds += ",servicemonitor,prometheusrule"
         wide = "crd,clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
         found = []
         for what, selector in (
