@@ -139,6 +139,7 @@ def test_a_viewer_reads_everything_and_changes_nothing(viewer: CommandLine, obje
         "taskserv health",
         "cluster health-check --services all",
         "logs tail shop",
+        "budget",
     )
     said = {words: viewer.call(*shlex.split(words)) for words in reading}
     assert {words: answer.err for words, answer in said.items() if answer.code != DONE} == {}

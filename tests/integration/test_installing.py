@@ -52,6 +52,7 @@ class Way:
 
     command: str
     namespace: str = "vapora-system"
+    before: str = ""
     afterwards: tuple[str, ...] = ()
     removal: str = ""
 
@@ -62,6 +63,7 @@ WAYS = {
     "kustomize for production": Way("kubectl apply -k kustomize/overlays/production"),
     "Helm": Way(
         "helm install vapora charts/vapora -n vapora-system --create-namespace",
+        before="helm install vapora charts/vapora -n vapora-system --create-namespace --dry-run=server",
         afterwards=("helm test vapora -n vapora-system", RESTRICT, MONITOR),
         removal="helm uninstall vapora -n vapora-system",
     ),
@@ -250,7 +252,8 @@ def installed(request: pytest.FixtureRequest, fresh: Cluster, nats: NatsServer) 
 @pytest.mark.parametrize(("installed", "way"), [(way, way) for way in WAYS.values()], ids=WAYS, indirect=["installed"])
 def test_what_is_installed_runs_the_quick_start_and_is_removed_without_a_trace(installed: Installed, way: Way) -> None:
     _, *quick_start = read_quick_start()
-    installed.call(way.command)
+    for line in filter(None, (way.before, way.command)):
+        installed.call(line)
     if "production" in way.command:
         installed.call(f"{SECRET}{postgres.PASSWORD}")
     operator = installed.start_operator()
