@@ -26,9 +26,9 @@ setup-system: ## Install the Debian packages that some tests need (as root): Pos
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql redis-server prometheus
 
-$(POLICIES)/.installed: requirements-policies.lock
-	$(PYTHON) -m venv $(POLICIES)
-	$(POLICIES)/bin/pip install -q --require-hashes -r requirements-policies.lock
+$(POLICIES)/.installed: requirements-policies.lock | setup
+	$(PYTHON) -m venv --without-pip $(POLICIES)
+	$(BIN)/pip --python $(POLICIES) install -q --no-compile --require-hashes -r requirements-policies.lock
 	@touch $@
 
 .PHONY: setup-policies
