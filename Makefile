@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+POLICIES := .policies
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -30,6 +31,14 @@ setup-node: ## Install the Debian packages that a real node needs (as root): con
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
 		containerd runc containernetworking-plugins iptables iproute2 conntrack procps buildah debootstrap
+
+$(POLICIES)/.installed: requirements-policies.lock | setup
+	$(PYTHON) -m venv --without-pip $(POLICIES)
+	$(BIN)/pip --python $(POLICIES) install -q --no-compile --require-hashes -r requirements-policies.lock
+	@touch $@
+
+.PHONY: setup-policies
+setup-policies: $(POLICIES)/.installed ## Make .policies with checkov, which a test asks about all that is installed
 
 .PHONY: lint
 lint: setup ## Style, formatting, types, layers, the Dockerfile
@@ -84,7 +93,7 @@ prove-learning: setup ## Play the simulated fleet and write what learning brings
 	python -m bench.learning --write
 
 .PHONY: ci
-ci: lint verify bench-short test ## What continuous integration runs
+ci: setup-policies lint verify bench-short test ## What continuous integration runs
 
 .PHONY: bench-short
 bench-short: setup ## Measure briefly; fails on broken ratios and counts

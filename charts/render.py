@@ -52,6 +52,7 @@ def build_files() -> Iterator[tuple[Path, str]]:
     network = [o for o in objects if o["kind"] == "NetworkPolicy" and o["metadata"]["name"] != "vapora-nats"]
     yield OBJECTS / "network.yaml", NOTE.format("overlays/default") + dump(network)
     yield OBJECTS / "author.yaml", NOTE.format("components/author") + render("components/author")
+    yield OBJECTS / "prometheus.yaml", NOTE.format("components/prometheus") + render("components/prometheus")
     yield OBJECTS / "gpu.json", (KUSTOMIZE / "base" / "operator" / "gpu.json").read_text()
     yield OBJECTS / "nats.conf", (KUSTOMIZE / "components" / "nats" / "nats.conf").read_text()
 

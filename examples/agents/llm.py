@@ -12,6 +12,7 @@ the provider's first.
 
 import json
 import os
+import time
 from pathlib import Path
 
 import httpx
@@ -64,7 +65,10 @@ async def ask(task: Task) -> Result:
     model = (task.provider.model if task.provider else None) or next(iter(provider.models))
     if model not in provider.models:
         raise TaskFailed(f"provider {name!r} has no model {model!r}; it has {sorted(provider.models)}", code="NoModel")
-    answer = await complete(provider, build_request(task, model, provider.models[model]))
+    request = build_request(task, model, provider.models[model])
+    began = time.perf_counter()
+    answer = await complete(provider, request)
+    taken = time.perf_counter() - began
     usage = answer.get("usage") or {}
     tokens = Tokens(prompt=usage.get("prompt_tokens", 0), completion=usage.get("completion_tokens", 0))
     return Result(
@@ -73,6 +77,7 @@ async def ask(task: Task) -> Result:
         model=str(answer.get("model") or model),
         provider=name,
         cost_cents=provider.models[model].price(tokens),
+        llm_seconds=(taken,),
     )
 
 

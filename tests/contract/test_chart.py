@@ -1,37 +1,18 @@
 """The Helm chart: the same objects as the overlays, valid, and refusing values that it cannot mean."""
 
 import json
+import os
 import re
-import subprocess
-from functools import cache
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
-from tests.cluster.binaries import ensure_helm
+from tests.contract.chart import CHART, KUBERNETES, VALUES, helm, template, try_template
 from tests.contract.manifests import OVERLAYS, ROOT, Json, find, list_pod_templates, load_objects, render_objects
 
-CHART = ROOT / "charts" / "vapora"
-KUBERNETES = "1.36"
-VALUES = sorted(path.name for path in CHART.glob("values*.yaml"))
 SAME = {"values.yaml": "default", "values-dev.yaml": "dev", "values-prod.yaml": "production"}
 HASHED = re.compile(r"^(vapora-nats|vapora-gpu)-[a-z0-9]{10}$")
-
-
-def helm(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(ensure_helm()), *words], capture_output=True, text=True, check=False, timeout=60)
-
-
-def try_template(*words: str) -> subprocess.CompletedProcess[str]:
-    return helm("template", "vapora", str(CHART), "--kube-version", f"v{KUBERNETES}.0", *words)
-
-
-@cache
-def template(*words: str, namespace: str = "vapora-system") -> list[Json]:
-    """The objects that the chart makes, without the test of `helm test`."""
-    done = try_template("--namespace", namespace, "--skip-tests", *words)
-    assert done.returncode == 0, done.stderr
-    return load_objects(done.stdout)
 
 
 def normalize(objects: list[Json]) -> dict[tuple[str, str], Json]:
@@ -64,6 +45,21 @@ def test_the_chart_makes_the_objects_of_the_overlay(values: str, overlay: str) -
     assert ours.keys() == theirs.keys()
     for key, obj in theirs.items():
         assert ours[key] == obj, key
+
+
+def test_what_prometheus_and_grafana_are_given_is_that_of_the_component_and_labelled_as_asked(tmp_path: Path) -> None:
+    folders = {
+        "resources": [OVERLAYS / "default"],
+        "components": [ROOT / "kustomize" / "components" / "prometheus"],
+    }
+    named = {key: [os.path.relpath(path, tmp_path.resolve()) for path in paths] for key, paths in folders.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(named))
+    theirs = normalize([obj for obj in render_objects(tmp_path) if obj["kind"] != "Namespace"])
+    assert normalize(template("--set", "prometheus.enabled=true")) == theirs
+    asked = template("--set", "prometheus.enabled=true,prometheus.labels.release=stack", namespace="team-a")
+    for name in theirs.keys() - normalize(template()).keys():
+        meta = find(asked, *name)["metadata"]
+        assert (meta["namespace"], meta["labels"]["release"]) == ("team-a", "stack")
 
 
 @pytest.mark.parametrize("values", VALUES)

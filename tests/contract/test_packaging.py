@@ -37,6 +37,7 @@ RENDERED = {
     "default": OVERLAYS / "default",
     "dev": OVERLAYS / "dev",
     "production": OVERLAYS / "production",
+    "the component for Prometheus": ROOT / "kustomize" / "components" / "prometheus",
     "the author's component": ROOT / "kustomize" / "components" / "author",
     "the access of the example": ROOT / "examples" / "vapora-wrksp" / "access",
 }
@@ -58,7 +59,7 @@ def test_the_shipped_file_is_what_the_default_overlay_renders() -> None:
 @pytest.mark.parametrize("folder", RENDERED.values(), ids=RENDERED)
 def test_every_object_is_valid(folder: Path) -> None:
     for obj in render_objects(folder):
-        if not obj["apiVersion"].startswith(GROUP):
+        if not obj["apiVersion"].startswith((GROUP, "monitoring.coreos.com")):
             kubernetes_validate.validate(obj, KUBERNETES, strict=True)
 
 
@@ -77,6 +78,7 @@ def test_every_pod_is_restricted(folder: Path) -> None:
         assert security["runAsUser"] in {1000, 999}  # the image of PostgreSQL has a user of its own
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["enableServiceLinks"] is False
+        assert pod["automountServiceAccountToken"] is (pod.get("serviceAccountName") == "vapora-operator")
         for container in pod["containers"]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -414,8 +416,8 @@ def test_what_compose_starts_is_pinned_and_restricted_and_has_its_files(name: st
     service = COMPOSE["services"][name]
     assert IMAGE.match(service["image"])
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
-    files = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
-    assert [file for file in files if not (ROOT / "compose" / file).is_file()] == []
+    paths = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith(".")]
+    assert [path for path in paths if not (ROOT / "compose" / path).exists()] == []
 
 
 def test_compose_runs_the_image_and_the_settings_that_there_are() -> None:

@@ -1,6 +1,7 @@
 """A meter that can be read."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 
 class FakeMeter:
@@ -92,6 +93,9 @@ class FakeMeter:
         self.seen["cents", model] += cents
         self.seen["tokens", model, "prompt"] += prompt
         self.seen["tokens", model, "completion"] += completion
+
+    def llm_requested(self, model: str, seconds: Sequence[float]) -> None:
+        self.seen["llm", model] += len(seconds)
 
     def leading(self, *, is_leader: bool) -> None:
         self.is_leader = is_leader

@@ -88,7 +88,14 @@ class Site:
 
     async def answer(self, task: Json, cents: float) -> None:
         tokens = Tokens(prompt=800, completion=40)
-        result = TaskResult(id=task["id"], outcome="success", cost_cents=cents, tokens=tokens, model="strong-1")
+        result = TaskResult(
+            id=task["id"],
+            outcome="success",
+            cost_cents=cents,
+            tokens=tokens,
+            model="strong-1",
+            llm_seconds=(1.5,),
+        )
         subject = result_subject(self.here.namespace, task["id"])
         headers = {"Nats-Msg-Id": task["id"]}
         await self.client.jetstream().publish(subject, result.to_json(), stream=RESULTS_STREAM, headers=headers)

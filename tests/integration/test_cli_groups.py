@@ -139,6 +139,7 @@ def test_a_viewer_reads_everything_and_changes_nothing(viewer: CommandLine, obje
         "taskserv health",
         "cluster health-check --services all",
         "logs tail shop",
+        "budget",
     )
     said = {words: viewer.call(*shlex.split(words)) for words in reading}
     assert {words: answer.err for words, answer in said.items() if answer.code != DONE} == {}
@@ -257,7 +258,9 @@ def test_a_cluster_is_made_by_a_workflow_with_its_definition(cli: CommandLine, o
 
 
 def test_the_dashboards_are_found_or_it_is_said_how_to_reach_them(cli: CommandLine) -> None:
-    assert cli.call("dashboard", "open", "--print").code == NOT_FOUND
+    missing = cli.call("dashboard", "open", "--print")
+    looked_for = f"there is no Service with the label app.kubernetes.io/name=grafana in namespace {cli.namespace}"
+    assert (missing.code, looked_for in missing.err) == (NOT_FOUND, True)
     meta = {"name": "grafana", "labels": {"app.kubernetes.io/name": "grafana"}}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 80}]}}
     create = ("create", "-n", cli.namespace, "-f", "-")
@@ -325,6 +328,32 @@ def test_the_logs_of_all_steps_are_followed_to_the_end(cli: CommandLine, objects
     assert (following.returncode, rest, err) == (DONE, "", "")
     only = cli.call("workflow", "logs", "talk", "--step", "b", "--tail", "1")
     assert only.out == "b try 2 late\n"
+
+
+def test_the_logs_of_agents_say_what_they_did_for_the_workflow(
+    cli: CommandLine, objects: Objects, kubelet: Kubelet
+) -> None:
+    asked = {"name": "review", "agent": {"pool": "developer", "title": "review"}}
+    uid = objects.workflow("asked", asked)["metadata"]["uid"]
+    say(objects, "Workflow", "asked", phase="Running")
+    kubelet.lines["developer-0"] = [
+        json.dumps({"message": said, "task": task})
+        for said, task in (("one", f"{uid}/review/0/1"), ("two", f"{uid}/review/0/1"), ("other", "v/review/0/1"))
+    ]
+    start_pod(objects, "developer-0", {"vapora.dev/pool": "developer"})
+    heard = cli.call("workflow", "logs", "asked")
+    assert (heard.out, heard.err) == ("review developer-0 one\nreview developer-0 two\n", "")
+    assert cli.call("workflow", "logs", "asked", "--tail", "1").out == "review developer-0 two\n"
+    nothing = cli.call("workflow", "logs", "asked", "--step", "fix")
+    assert (nothing.code, nothing.out, "no agent has said anything" in nothing.err) == (DONE, "", True)
+    following = cli.begin("workflow", "logs", "asked", "-f", "--tail", "1")
+    assert following.stdout is not None
+    assert following.stdout.readline() == "review developer-0 two\n"
+    kubelet.lines["developer-0"].append(json.dumps({"message": "late", "task": f"{uid}/review/0/2"}))
+    assert following.stdout.readline() == "review developer-0 late\n"
+    say(objects, "Workflow", "asked", phase="Succeeded")
+    rest, err = following.communicate(timeout=30)
+    assert (following.returncode, rest, err) == (DONE, "", "")
 
 
 def test_the_last_lines_of_a_service_are_read(cli: CommandLine, objects: Objects, kubelet: Kubelet) -> None:

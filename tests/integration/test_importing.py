@@ -13,7 +13,7 @@ import yaml
 from tests.cluster.access import Cluster
 from tests.integration.engine import install_definitions
 
-from vapora.cli.differences import IMPORTER
+from vapora.cli.importing.differences import IMPORTER
 
 DONE, REFUSED = 0, 4
 WORKSPACE = Path(__file__).parents[2] / "examples" / "vapora-wrksp"

@@ -5,6 +5,7 @@ node would add to that is said in `Installed`.
 """
 
 import base64
+import json
 import os
 import re
 import shlex
@@ -27,12 +28,23 @@ from tests.cluster.waiting import wait_until
 from tests.integration.engine import OperatorProcess
 from tests.integration.objects import Objects, run
 from tests.integration.readme import read_quick_start
+from tests.unit.docs.pages import list_commands
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 ECHO = f"{sys.executable} {ROOT}/examples/agents/echo.py"
 VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
-HELM = "helm install vapora charts/vapora --create-namespace -n"
+SECRET = "kubectl create secret generic vapora-postgres -n vapora-system --from-literal=password="
+RESTRICT = "kubectl label namespace vapora-system pod-security.kubernetes.io/enforce=restricted"
+MONITOR = "helm upgrade vapora charts/vapora -n vapora-system --set prometheus.enabled=true"
+# Of the pages about installing, with the reason.
+NOT_TRIED = {
+    f'{SECRET}"$(openssl rand -hex 24)"': "the password is that of the test's own server",
+    "helm install vapora charts/vapora -n vapora-system --create-namespace -f charts/vapora/values-prod.yaml": (
+        "makes the same objects as kustomize; tests/contract/test_chart.py"
+    ),
+    "vapora uninstall": "asks first; here it is told --yes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,8 @@ class Way:
 
     command: str
     namespace: str = "vapora-system"
-    afterwards: str = ""
+    before: str = ""
+    afterwards: tuple[str, ...] = ()
     removal: str = ""
 
 
@@ -50,20 +63,50 @@ WAYS = {
     "kustomize": Way("kubectl apply -k kustomize/overlays/default"),
     "kustomize for production": Way("kubectl apply -k kustomize/overlays/production"),
     "Helm": Way(
-        f"{HELM} vapora-system",
-        afterwards="helm test vapora -n vapora-system --timeout 60s",
+        "helm install vapora charts/vapora -n vapora-system --create-namespace",
+        before="helm install vapora charts/vapora -n vapora-system --create-namespace --dry-run=server",
+        afterwards=("helm test vapora -n vapora-system", RESTRICT, MONITOR),
         removal="helm uninstall vapora -n vapora-system",
     ),
     "Helm in one namespace": Way(
-        f"{HELM} team-a --set namespaced=true", "team-a", removal="helm uninstall vapora -n team-a"
+        "helm install vapora charts/vapora -n team-a --create-namespace --set namespaced=true",
+        "team-a",
+        removal="helm uninstall vapora -n team-a",
     ),
 }
+
+
+DRY = "vapora uninstall --dry-run"
+
+
+def test_what_the_pages_about_installing_say_is_what_is_tried_here() -> None:
+    told = set[str]()
+    for page in (ROOT / "docs" / "installing.md", ROOT / "charts" / "vapora" / "README.md"):
+        told |= {command.line for command in list_commands(page)}
+        told |= set(re.findall(r"`((?:kubectl apply|helm install) [^`]+)`", page.read_text()))
+    tried = {line for way in WAYS.values() for line in (way.command, *way.afterwards, way.removal)}
+    assert told - tried - {DRY} == NOT_TRIED.keys()
 
 
 @pytest.fixture(scope="module")
 def fresh(nats: NatsServer) -> Iterator[Cluster]:
     with EmbeddedCluster(nats=nats, agent_images={"vapora/agents:echo": ECHO}) as cluster:
+        for kind in ("ServiceMonitor", "PrometheusRule"):
+            cluster.kubectl("apply", "-f", "-", input=json.dumps(build_definition(kind)))
         yield cluster
+
+
+def build_definition(kind: str) -> Json:
+    """Build a definition of the Prometheus operator's, as far as a chart that uses it needs it."""
+    names = {"kind": kind, "listKind": f"{kind}List", "singular": kind.lower(), "plural": f"{kind.lower()}s"}
+    group, anything = "monitoring.coreos.com", {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{names['plural']}.{group}"},
+        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +217,7 @@ class Installed:
     def find_left(self) -> list[str]:
         """Return what is left of everything of ours."""
         kinds = "all,configmap,controllerrevision,role,rolebinding,networkpolicy,serviceaccount,pdb"
+        kinds += ",servicemonitor,prometheusrule"
         wide = "crd,clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
         found = []
         for what, selector in (
@@ -203,12 +247,12 @@ def installed(request: pytest.FixtureRequest, fresh: Cluster, nats: NatsServer) 
 @pytest.mark.parametrize(("installed", "way"), [(way, way) for way in WAYS.values()], ids=WAYS, indirect=["installed"])
 def test_what_is_installed_runs_the_quick_start_and_is_removed_without_a_trace(installed: Installed, way: Way) -> None:
     _, *quick_start = read_quick_start()
-    installed.call(way.command)
+    for line in filter(None, (way.before, way.command)):
+        installed.call(line)
     if "production" in way.command:
-        secret = f"--from-literal=password={postgres.PASSWORD}"
-        installed.call(f"kubectl create secret generic vapora-postgres -n {way.namespace} {secret}")
+        installed.call(f"{SECRET}{postgres.PASSWORD}")
     operator = installed.start_operator()
-    for line in filter(None, [*quick_start, way.afterwards]):
+    for line in [*quick_start, *way.afterwards, DRY]:
         installed.call(line.replace("vapora-system", way.namespace))
     # Storage of definitions that were made a moment ago is not ready, which Kopf tells as an error and tries again.
     errors = [line["message"] for line in operator.logs if line.get("level") in {"error", "critical"}]

@@ -57,6 +57,7 @@ RESOURCES = {
     "PersistentVolumeClaim": Resource("v1", "persistentvolumeclaims"),
     "Pod": Resource("v1", "pods"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
+    "PrometheusRule": Resource("monitoring.coreos.com/v1", "prometheusrules"),
     "ResourceQuota": Resource("v1", "resourcequotas"),
     "Role": Resource("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": Resource("rbac.authorization.k8s.io/v1", "rolebindings"),
@@ -64,6 +65,7 @@ RESOURCES = {
     "SelfSubjectReview": Resource("authentication.k8s.io/v1", "selfsubjectreviews", is_namespaced=False),
     "Service": Resource("v1", "services"),
     "ServiceAccount": Resource("v1", "serviceaccounts"),
+    "ServiceMonitor": Resource("monitoring.coreos.com/v1", "servicemonitors"),
     "StatefulSet": Resource("apps/v1", "statefulsets"),
     "ValidatingAdmissionPolicy": Resource(
         "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", is_namespaced=False

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _EFFECTS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _WORK = (0.1, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600, 14400, 86400)
+_ANSWERS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _QUEUES = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 
 
@@ -117,6 +118,13 @@ _LEARNING = (
     Metric("budget_spent_ratio", "gauge", "The highest share of a budget that any pool has spent.", ("window",)),
     Metric("tokens_total", "counter", "Tokens that tasks took, as agents say.", ("model", "type")),
     Metric("cost_cents_total", "counter", "What tasks have cost, in cents, as agents say.", ("model",)),
+    Metric(
+        "llm_request_duration_seconds",
+        "histogram",
+        "How long requests to models took, as agents say.",
+        ("model",),
+        _ANSWERS,
+    ),
     Metric("graph_hits_total", "counter", "Tasks given by history that was in memory."),
     Metric("graph_queries_total", "counter", "What the knowledge graph was asked.", ("query", "result")),
     Metric(
@@ -146,7 +154,7 @@ _GPU = (
         "GPUs times seconds: requested while the Job was there, used while it ran.",
         ("kind",),
     ),
-    Metric("gpu_queue_wait_seconds", "histogram", "How long GPU Jobs waited until they ran.", (), _QUEUES),
+    Metric("gpu_wait_seconds", "histogram", "How long GPU Jobs waited until they ran.", (), _QUEUES),
 )
 GROUPS: Mapping[str, tuple[Metric, ...]] = {
     "Engine": _ENGINE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 
@@ -36,11 +36,12 @@ class Metrics:
         self._detections = self._counter("ml_detections_total")
         self._gpu_jobs = self._counter("gpu_jobs_total")
         self._gpu_seconds = self._counter("gpu_seconds_total")
-        self._gpu_waits = build_histogram("gpu_queue_wait_seconds", self.registry)
+        self._gpu_waits = build_histogram("gpu_wait_seconds", self.registry)
         self._clamped = self._counter("executions_clamped_total")
         self._budgets = build_gauge("budget_spent_ratio", self.registry)
         self._tokens = self._counter("tokens_total")
         self._cents = self._counter("cost_cents_total")
+        self._llm_seconds = self._histogram("llm_request_duration_seconds")
         self._models: set[str] = set()
         self._leader = build_gauge("leader", self.registry)
         self._runs = self._histogram("workflow_duration_seconds")
@@ -128,13 +129,16 @@ class Metrics:
         self._budgets.labels(window).set(ratio)
 
     def task_answered(self, model: str, *, prompt: int, completion: int, cents: int) -> None:
-        """Counts what a task took of a model; agents may name any, so all beyond the first fifty count as one."""
-        if model not in self._models and len(self._models) >= _MODELS:
-            model = "other"
-        self._models.add(model)
+        """Counts what a task took of a model."""
+        model = self._bound_models(model)
         self._tokens(model, "prompt").inc(prompt)
         self._tokens(model, "completion").inc(completion)
         self._cents(model).inc(cents)
+
+    def llm_requested(self, model: str, seconds: Sequence[float]) -> None:
+        """Takes how long each of a task's requests to a model took."""
+        for taken in seconds:
+            self._llm_seconds(self._bound_models(model)).observe(taken)
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""
@@ -186,6 +190,13 @@ class Metrics:
         self._readings(kind).observe(seconds)
         if not is_known:
             self._misreadings(kind).inc()
+
+    def _bound_models(self, model: str) -> str:
+        """Returns what a model is counted as: agents may name any, so all beyond the first fifty are one."""
+        if model not in self._models and len(self._models) >= _MODELS:
+            return "other"
+        self._models.add(model)
+        return model
 
     def _counter(self, name: str) -> Callable[..., Counter]:
         """Returns what finds the counter of given labels; its own search takes four times as long as counting."""

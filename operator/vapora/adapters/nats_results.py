@@ -26,7 +26,7 @@ from vapora.agent.outputs import OutputLost, load_output
 
 Json = dict[str, object]
 # What an agent says of its answer beside the answer itself.
-_CLAIMS = {(name,) for name in ("quality", "tokens", "costCents", "startedAt", "finishedAt")}
+_CLAIMS = {(name,) for name in ("quality", "tokens", "costCents", "llmSeconds", "startedAt", "finishedAt")}
 
 
 @dataclass(frozen=True, slots=True)

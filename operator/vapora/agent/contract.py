@@ -7,7 +7,7 @@ reader could not understand the message any more; such a message is refused.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
@@ -69,6 +69,9 @@ class TaskEnvelope(_Message):
         return value
 
 
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class TaskError(_Message):
     """Why a task was not done."""
 
@@ -106,6 +109,7 @@ class TaskResult(_Message):
     model: str | None = None
     provider: str | None = None
     cost_cents: float | None = Field(default=None, ge=0)
+    llm_seconds: tuple[Seconds, ...] | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
     agent: AgentIdentity | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from vapora.agent.contract import ProviderChoice, TaskEnvelope, Tokens
+from vapora.agent.contract import ProviderChoice, Seconds, TaskEnvelope, Tokens
 
 
 class TaskFailed(Exception):
@@ -47,7 +47,7 @@ class Result(BaseModel):
     `output` is any JSON value, of at most 1 MiB; over 4 KiB it travels beside the result, which changes nothing for the
     step. It must meet the step's `outputSchema`, else the task fails with `OutputInvalid`. `quality` is the handler's
     own estimate from 0 to 1; by it and by `tokens`, `model`, `provider` and `cost_cents`, budgets are kept and pools
-    chosen.
+    chosen. `llm_seconds` is how long each of its requests to the model took.
 
     pydantic's ValidationError where a figure is out of its range. JSON has the names in camelCase.
 
@@ -68,6 +68,7 @@ class Result(BaseModel):
     model: str | None = None
     provider: str | None = None
     cost_cents: float | None = Field(default=None, ge=0)
+    llm_seconds: tuple[Seconds, ...] | None = None
 
 
 ReportProgress = Callable[[float, str], Awaitable[None]]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from vapora.cli.agent import agents as agent
-from vapora.cli.agents import agents
-from vapora.cli.batch import batch
-from vapora.cli.budget import budget
-from vapora.cli.cluster import cluster
-from vapora.cli.dashboard import dashboard
-from vapora.cli.graph import graph
-from vapora.cli.importing import import_, lint_
-from vapora.cli.logs import logs
+from vapora.cli.agent.commands import agents as agent
+from vapora.cli.agents.commands import agents
+from vapora.cli.budget.commands import budget
+from vapora.cli.graph.commands import graph
+from vapora.cli.importing.commands import import_, lint_
 from vapora.cli.ml import ml
+from vapora.cli.observing.dashboard import dashboard
+from vapora.cli.observing.logs import logs
 from vapora.cli.operator import run_operator
 from vapora.cli.options import show_examples
-from vapora.cli.taskserv import taskserv
+from vapora.cli.services.cluster import cluster
+from vapora.cli.services.taskserv import taskserv
 from vapora.cli.uninstall import uninstall
 from vapora.cli.version import show_version
-from vapora.cli.workflow import workflow
+from vapora.cli.workflow.batch import batch
+from vapora.cli.workflow.commands import workflow
 
 main = typer.Typer(
     name="vapora",

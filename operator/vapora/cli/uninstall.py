@@ -49,6 +49,8 @@ INSTALLED = (
     "ConfigMap",
     "NetworkPolicy",
     "PodDisruptionBudget",
+    "ServiceMonitor",
+    "PrometheusRule",
     "ServiceAccount",
     "RoleBinding",
     "Role",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeGuard
 
 from vapora.controller.ports import Clock, Meter
 from vapora.controller.store import Store
@@ -13,6 +15,8 @@ from vapora.core.plan import Key
 from vapora.core.workflow.results import AgentResult, find_impossible, read_result
 
 log = logging.getLogger(__name__)
+
+MAX_LLM_REQUESTS = 1000  # of one task that are counted
 
 
 class Letterbox:
@@ -30,7 +34,7 @@ class Letterbox:
         key = self._store.key_of(delivery.id.partition("/")[0])
         if key is not None and key.namespace == delivery.namespace:
             if (answer := self._inbox.put(delivery)) is not None:
-                self._count(answer)
+                self._count(answer, delivery.result or {})
             for field in find_impossible(delivery.result, self._clock.now()):
                 self._meter.execution_clamped(field)
             self._enqueue(key)
@@ -41,11 +45,13 @@ class Letterbox:
         log.info("a result for which nobody waits was dropped", extra=extra)
         await delivery.ack()
 
-    def _count(self, answer: AgentResult) -> None:
+    def _count(self, answer: AgentResult, said: Mapping[str, object]) -> None:
         prompt = answer.prompt_tokens
         if answer.tokens or answer.cost_cents:
             completion = answer.tokens - prompt
             self._meter.task_answered(answer.model, prompt=prompt, completion=completion, cents=answer.cost_cents)
+        if seconds := _read_llm_seconds(said):
+            self._meter.llm_requested(answer.model, seconds)
 
 
 class Inbox:
@@ -97,3 +103,14 @@ class Inbox:
         ack = self._acks.pop(task_id, None)
         if ack is not None:
             await ack()
+
+
+def _read_llm_seconds(said: Mapping[str, object]) -> list[float]:
+    """Returns how long a task's requests to models took, as far as what its agent says of them can be."""
+    listed = said.get("llmSeconds")
+    found = listed[:MAX_LLM_REQUESTS] if isinstance(listed, list) else []
+    return [float(taken) for taken in found if _is_time(taken)]
+
+
+def _is_time(taken: object) -> TypeGuard[int | float]:
+    return isinstance(taken, (int, float)) and not isinstance(taken, bool) and 0 <= taken < math.inf

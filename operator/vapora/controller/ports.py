@@ -345,6 +345,10 @@ class Meter(Protocol):
         """Counts what an agent's task took of a model."""
         ...
 
+    def llm_requested(self, model: str, seconds: Sequence[float]) -> None:
+        """Takes how long each request of an agent's task to a model took."""
+        ...
+
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""
         ...

@@ -24,6 +24,7 @@ from vapora.adapters.learning_metrics import LearningMetrics
 from vapora.adapters.metric_docs import build_page
 from vapora.adapters.metric_table import METRICS
 from vapora.adapters.metrics import Metrics
+from vapora.cli.observing.grafana import TAG
 from vapora.controller.domain_meter import Counts
 
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -87,6 +88,7 @@ def test_the_four_dashboards_can_be_told_apart() -> None:
     assert {board["uid"] for board in boards} == {path.stem for path in DASHBOARDS}
     assert len({board["title"] for board in boards}) == 4
     for board in boards:
+        assert TAG in board["tags"]  # by which `vapora dashboard open` finds them
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
@@ -144,5 +146,6 @@ def test_the_component_can_be_used_by_itself(tmp_path: Path) -> None:
     objects = load_objects(render(tmp_path))
     assert {obj["kind"] for obj in objects} == {"ServiceMonitor", "PrometheusRule", "ConfigMap"}
     boards = find(objects, "ConfigMap", "vapora-dashboards")
-    assert boards["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert boards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert {obj["metadata"]["labels"]["app.kubernetes.io/part-of"] for obj in objects} == {"vapora"}
     assert boards["data"].keys() == {path.name for path in DASHBOARDS}

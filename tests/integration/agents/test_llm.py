@@ -53,6 +53,8 @@ async def test_the_providers_model_of_the_task_is_asked_and_paid_for(llm: Agent,
     result, endpoint = await ask(llm, providers, completion("fine"), task)
     assert (result.outcome, result.output, result.provider, result.model) == ("success", "fine", "paid", "small-2026")
     assert result.tokens == Tokens(prompt=1000, completion=200)
+    assert result.llm_seconds is not None
+    assert len(result.llm_seconds) == 1
     assert result.cost_cents == pytest.approx(0.027)
     (body,) = endpoint.bodies
     assert body == {"model": "large", "messages": [{"role": "user", "content": 'Review\n\n{"diff": "x"}'}]}

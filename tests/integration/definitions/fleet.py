@@ -9,7 +9,7 @@ from tests.cluster.waiting import wait_until
 from tests.integration.definitions.copies import WORKSPACE, call_vapora
 from tests.integration.objects import FINAL, Json, Objects
 
-from vapora.cli.differences import IMPORTER
+from vapora.cli.importing.differences import IMPORTER
 
 SYSTEM, AGENTS = "vapora-system", "vapora-agents"
 ACCESS = WORKSPACE / "access"

@@ -81,7 +81,7 @@ def test_a_job_that_was_seen_to_run_is_counted_with_what_it_waited_and_used(
     objects.patch("Workflow", "counted", {"metadata": {"annotations": {"vapora.dev/request": "cancel 1"}}})
     objects.finished("counted")
     metrics = operator.metrics()
-    assert read_metric(metrics, "vapora_gpu_queue_wait_seconds_count") >= 1
+    assert read_metric(metrics, "vapora_gpu_wait_seconds_count") >= 1
     assert read_metric(metrics, 'vapora_gpu_jobs_total{outcome="cancelled"}') >= 1
     assert all(read_metric(metrics, f'vapora_gpu_seconds_total{{kind="{kind}"}}') > 0 for kind in ("requested", "used"))
 

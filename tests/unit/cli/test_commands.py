@@ -8,7 +8,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from vapora.cli.exits import Exit
-from vapora.cli.workflow import workflow
+from vapora.cli.workflow.commands import workflow
 
 Call = Callable[..., Result]
 VERBS = ("pause", "resume", "cancel", "stop", "terminate", "rollback")

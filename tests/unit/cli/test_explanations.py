@@ -16,8 +16,8 @@ from tests.unit.cli.objects import (
 )
 from tests.unit.cli.snapshots import compare, draw
 
-from vapora.cli.explaining import draw_explanation, write_explanation
 from vapora.cli.show.explanations import Explanation, add_evidence, explain_workflow
+from vapora.cli.workflow.explaining import draw_explanation, write_explanation
 
 WORKFLOWS = {"running": RUNNING, "failed": FAILED, "refused": REFUSED, "unseen": UNSEEN, "approving": APPROVING}
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from vapora.adapters.sqlite_graph import SqliteGraph
 from vapora.cli.exits import Exit
-from vapora.cli.graph import graph
+from vapora.cli.graph.commands import graph
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "graph.txt"
 Call = Callable[..., Result]

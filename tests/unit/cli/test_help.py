@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import Command
 from tests.unit.cli.snapshots import compare
 from typer import rich_utils
 from typer.main import get_command
@@ -29,14 +30,29 @@ def list_leaves(command: object = TREE, path: tuple[str, ...] = ()) -> Iterator[
         yield from list_leaves(below, (*path, name))
 
 
-def list_examples(path: tuple[str, ...]) -> list[str]:
+def find_command(path: tuple[str, ...]) -> Command:
     command = TREE
     for name in path:
         command = command.commands[name]  # type: ignore[attr-defined]  # a group
-    return [line.removeprefix(EXAMPLE) for line in (command.epilog or "").splitlines() if line.startswith(EXAMPLE)]
+    return command
+
+
+def list_examples(path: tuple[str, ...]) -> list[str]:
+    lines = (find_command(path).epilog or "").splitlines()
+    return [line.removeprefix(EXAMPLE) for line in lines if line.startswith(EXAMPLE)]
 
 
 LEAVES = {" ".join(path): path for path in list_leaves()}
+# What changes nothing in a cluster or a store.
+READING = {
+    *("agent dev", "agent exec", "agent http", "agent run", "operator"),
+    *("agents expertise", "agents get", "agents history", "agents rank", "agents top"),
+    *("batch status", "budget", "cluster health-check", "dashboard open", "import", "lint", "logs tail", "version"),
+    *("graph export", "graph query cause", "graph query cost", "graph query executions", "graph query trend"),
+    *("ml evaluate", "ml explain", "ml refit"),
+    *("taskserv get", "taskserv health", "taskserv list"),
+    *(f"workflow {verb}" for verb in ("explain", "get", "graph", "list", "logs", "plan", "validate", "watch")),
+}
 
 
 @pytest.mark.parametrize("path", LEAVES.values(), ids=LEAVES)
@@ -44,6 +60,12 @@ def test_every_command_explains_itself_with_examples_of_it(path: tuple[str, ...]
     examples = list_examples(path)
     assert examples
     assert all(shlex.split(example)[: len(path)] == list(path) for example in examples)
+
+
+def test_whatever_changes_something_can_be_tried_first() -> None:
+    options = {name: find_command(path).params for name, path in LEAVES.items()}
+    without = {name for name, found in options.items() if not any("--dry-run" in option.opts for option in found)}
+    assert without == READING
 
 
 @pytest.mark.parametrize("path", LEAVES.values(), ids=LEAVES)

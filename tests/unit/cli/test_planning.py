@@ -7,13 +7,13 @@ import pytest
 from tests.unit.cli.objects import build_step, build_workflow
 from tests.unit.cli.snapshots import compare, draw
 
-from vapora.cli.planning.command import judge_refusal
-from vapora.cli.planning.forecast import Forecast, Trial, build_forecast
-from vapora.cli.planning.history import History, read_history
-from vapora.cli.planning.quota import judge_quota, measure_pod
-from vapora.cli.planning.schedule import Span, find_peak
-from vapora.cli.planning.steps import Intent, build_intents
 from vapora.cli.show.plans import build_steps, write_forecast
+from vapora.cli.workflow.planning.command import judge_refusal
+from vapora.cli.workflow.planning.forecast import Forecast, Trial, build_forecast
+from vapora.cli.workflow.planning.history import History, read_history
+from vapora.cli.workflow.planning.quota import judge_quota, measure_pod
+from vapora.cli.workflow.planning.schedule import Span, find_peak
+from vapora.cli.workflow.planning.steps import Intent, build_intents
 from vapora.controller.ports import ApiError
 from vapora.core.workflow.definition import Definition, read_definition
 from vapora.core.workflow.status import Identity

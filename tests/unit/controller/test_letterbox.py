@@ -64,7 +64,19 @@ async def test_claims_that_cannot_be_are_counted() -> None:
 
 async def test_what_tasks_took_of_a_model_is_counted_once_however_often_an_answer_comes():
     world = World()
-    said = {"model": "m", "costCents": 3, "tokens": {"prompt": 20, "completion": 5}}
+    said = {"model": "m", "costCents": 3, "tokens": {"prompt": 20, "completion": 5}, "llmSeconds": [0.5, 2]}
     await world.take(f"{world.uid}/s/0/1", "default", **said)
     await world.take(f"{world.uid}/s/0/1", "default", **said)
-    assert world.meter.seen == {("cents", "m"): 3, ("tokens", "m", "prompt"): 20, ("tokens", "m", "completion"): 5}
+    assert world.meter.seen == {
+        ("cents", "m"): 3,
+        ("tokens", "m", "prompt"): 20,
+        ("tokens", "m", "completion"): 5,
+        ("llm", "m"): 2,
+    }
+
+
+async def test_of_the_times_that_requests_to_models_took_only_what_can_be_is_counted() -> None:
+    world = World()
+    await world.take(f"{world.uid}/s/0/1", "default", model="m", llmSeconds=[1, -1, "2", True, None, float("inf"), 0.5])
+    await world.take(f"{world.uid}/s/0/2", "default", model="n", llmSeconds=3)
+    assert world.meter.seen == {("llm", "m"): 2}

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vapora.cli.planning.forecast import Forecast, StepPlan
 from vapora.cli.show.printing import dump, print_table
 from vapora.cli.show.spans import describe_span
 from vapora.cli.show.steps import tidy
+from vapora.cli.workflow.planning.forecast import Forecast, StepPlan
 
 _SIGNS: Mapping[str, tuple[str, str]] = {  # by effect: sign, style
     "create": ("+", "green"),

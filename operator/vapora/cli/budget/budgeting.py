@@ -9,7 +9,7 @@ from vapora.api.kinds import AGENT_POOL
 from vapora.cli.actions import run_command
 from vapora.cli.client import open_api
 from vapora.cli.exits import Exit
-from vapora.cli.graphing import ask_graph
+from vapora.cli.graph.graphing import ask_graph
 from vapora.cli.manifest import KIND
 from vapora.cli.show.budget import (
     BUDGET,

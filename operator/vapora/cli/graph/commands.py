@@ -43,7 +43,7 @@ def executions(
 ) -> None:
     """Show the latest executions of a namespace."""
     column, _, value = where.partition("=")
-    from vapora.cli.graphing import show_executions  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import show_executions  # noqa: PLC0415  # slow
 
     if where and not (column and value):
         raise fail(f"--where {where}: COLUMN=VALUE is needed", Exit.USAGE)
@@ -57,7 +57,7 @@ def cause(
     output: Output = "table",
 ) -> None:
     """Show how often an error was seen, and what solved it last."""
-    from vapora.cli.graphing import show_cause  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import show_cause  # noqa: PLC0415  # slow
 
     show_cause(store, signature, output)
 
@@ -72,7 +72,7 @@ def cost(
     output: Output = "table",
 ) -> None:
     """Show what was spent and done, the most first."""
-    from vapora.cli.graphing import show_cost  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import show_cost  # noqa: PLC0415  # slow
 
     show_cost(store, by, days, output)
 
@@ -84,7 +84,7 @@ def trend(
     output: Output = "table",
 ) -> None:
     """Show which pools got better or worse at a task type in the last 14 days, the worst first."""
-    from vapora.cli.graphing import show_trend  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import show_trend  # noqa: PLC0415  # slow
 
     show_trend(store, task_type, output)
 
@@ -95,7 +95,7 @@ def export(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to; else to the output.")] = None,
 ) -> None:
     """Write everything as lines of JSON."""
-    from vapora.cli.graphing import export_to  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import export_to  # noqa: PLC0415  # slow
 
     export_to(store, file)
 
@@ -107,6 +107,6 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read it, and say what is wrong with it.")] = False,
 ) -> None:
     """Add what `export` wrote; what is there already is replaced."""
-    from vapora.cli.graphing import import_from  # noqa: PLC0415  # slow
+    from vapora.cli.graph.graphing import import_from  # noqa: PLC0415  # slow
 
     import_from(store, file, is_dry_run=dry_run)

@@ -19,6 +19,6 @@ def open_(
     is_printed: Annotated[bool, typer.Option("--print", help="Only print the address.")] = False,
 ) -> int:
     """Open the dashboards of the cluster's Grafana; without -n it is looked for in all namespaces."""
-    from vapora.cli.grafana import open_grafana  # noqa: PLC0415  # slow
+    from vapora.cli.observing.grafana import open_grafana  # noqa: PLC0415  # slow
 
     return open_grafana(target, is_opened=not is_printed)

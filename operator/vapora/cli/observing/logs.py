@@ -23,6 +23,6 @@ def tail(
     lines: Annotated[int, typer.Option(min=0, help="So many last lines of each container.")] = 20,
 ) -> int:
     """Print the last lines of all pods of a service, each behind the name of its pod."""
-    from vapora.cli.listening import print_service_logs  # noqa: PLC0415  # slow
+    from vapora.cli.observing.listening import print_service_logs  # noqa: PLC0415  # slow
 
     return print_service_logs(target, service, is_followed=follow, tail=lines)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from vapora.cli.planning.schedule import Needs
+from vapora.cli.workflow.planning.schedule import Needs
 from vapora.core.quantities import parse_quantity
 from vapora.core.views import child, rows, text
 

@@ -8,8 +8,8 @@ import typer
 
 from vapora.cli.asking import add_requests
 from vapora.cli.options import DryRun, File, Name, OutputName, Params, Timeout, Watch, on_cluster, show_examples
-from vapora.cli.source import read_workflow
 from vapora.cli.target import Target
+from vapora.cli.workflow.source import read_workflow
 
 batch = typer.Typer(
     help="Submit batches of operations and see how they are: the same as `vapora workflow`, by other names.",

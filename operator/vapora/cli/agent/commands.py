@@ -95,7 +95,7 @@ def develop_agent(
     Ends when stdin ends and every task is answered; the exit code is 1 where a task did not succeed.
     """
     from vapora.agent import AgentNotFound, load_agent  # noqa: PLC0415
-    from vapora.cli.development import CannotDevelop, develop  # noqa: PLC0415
+    from vapora.cli.agent.development import CannotDevelop, develop  # noqa: PLC0415
 
     try:
         all_succeeded = develop(load_agent(target), nats_url, task_type=task_type, schema_file=output_schema)

@@ -26,7 +26,7 @@ def create(
     dry_run: DryRun = False,
 ) -> int:
     """Make a cluster as its definition says: a Workflow with the task provisioning.cluster does it."""
-    from vapora.cli.clusters import create_cluster  # noqa: PLC0415  # slow
+    from vapora.cli.services.clusters import create_cluster  # noqa: PLC0415  # slow
 
     return create_cluster(target, config, provider, is_dry_run=dry_run, is_watched=watch, timeout=timeout)
 
@@ -42,7 +42,7 @@ def health_check(
     output: RowsOutput = "table",
 ) -> int:
     """Say how services are, and of what is not healthy the first cause; the exit code is 1 where one is not."""
-    from vapora.cli.serving import check_health  # noqa: PLC0415  # slow
+    from vapora.cli.services.serving import check_health  # noqa: PLC0415  # slow
 
     names = [] if services == "all" else [name.strip() for name in services.split(",") if name.strip()]
     return check_health(target, names, output=output)

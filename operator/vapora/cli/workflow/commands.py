@@ -25,8 +25,8 @@ from vapora.cli.options import (
     on_cluster,
     show_examples,
 )
-from vapora.cli.source import read_workflow
 from vapora.cli.target import Target
+from vapora.cli.workflow.source import read_workflow
 from vapora.core.workflow.requests import VERBS
 
 # The client takes a second to import, so each command imports it for itself: agents and --help do without.
@@ -75,7 +75,7 @@ def plan(
     Every object is tried by a server-side dry run, as you. The exit code is 4 where one would be refused.
     """
     manifest = read_workflow(target, file, template, param)
-    from vapora.cli.planning.command import show_plan  # noqa: PLC0415  # slow
+    from vapora.cli.workflow.planning.command import show_plan  # noqa: PLC0415  # slow
 
     return show_plan(target, manifest, output=output)
 
@@ -134,8 +134,11 @@ def logs(
     step: Annotated[str, typer.Option(help="Only of this step.")] = "",
     tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines of each container.")] = None,
 ) -> int:
-    """Print what the containers of all steps say, each line behind the name of its step."""
-    from vapora.cli.listening import print_workflow_logs  # noqa: PLC0415  # slow
+    """Print what the containers of all steps and the agents say of it, each line behind the name of its step.
+
+    An agent's lines are those that name a task of the workflow, as all do that the SDK writes.
+    """
+    from vapora.cli.observing.listening import print_workflow_logs  # noqa: PLC0415  # slow
 
     return print_workflow_logs(target, name, step, is_followed=follow, tail=tail)
 
@@ -149,7 +152,7 @@ def explain(
     output: RowsOutput = "table",
 ) -> int:
     """Say why a workflow does not go on: reason, evidence, since when, the next look, what would unblock it."""
-    from vapora.cli.explaining import explain_one  # noqa: PLC0415  # slow
+    from vapora.cli.workflow.explaining import explain_one  # noqa: PLC0415  # slow
 
     return explain_one(target, name, step, output=output)
 

@@ -34,7 +34,7 @@ def budget(
     context: Context = None,
 ) -> None:
     """Show what pools spend of their budgets this week and month, and what they will have spent by the end."""
-    from vapora.cli.budgeting import show_budgets, show_task_types, show_workflows  # noqa: PLC0415  # slow
+    from vapora.cli.budget.budgeting import show_budgets, show_task_types, show_workflows  # noqa: PLC0415  # slow
 
     if by == "workflow" and pool:
         raise fail("--by workflow is of a whole namespace: leave the pool out", Exit.USAGE)

@@ -31,20 +31,20 @@ def import_(
     context: Context = None,
 ) -> None:
     """Print definition files as objects; nothing is printed where anything is wrong."""
-    from vapora.cli.definitions import read_definitions, write_objects  # noqa: PLC0415  # slow
+    from vapora.cli.importing.definitions import read_definitions, write_objects  # noqa: PLC0415  # slow
 
     bundle = read_definitions(files, values, is_catalog=catalog, is_missing_allowed=allow_missing)
     if not diff:
         write_objects(bundle, output)
         return
     target = choose_target(kubeconfig, context, None)
-    from vapora.cli.differences import show_differences  # noqa: PLC0415  # slow
+    from vapora.cli.importing.differences import show_differences  # noqa: PLC0415  # slow
 
     raise typer.Exit(show_differences(target, [imported.manifest for imported in bundle.objects]))
 
 
 def lint_(files: Files, values: Values = None) -> None:
     """Say what is wrong with definition files as they stand, and what is likely to go wrong."""
-    from vapora.cli.definitions import lint_definitions  # noqa: PLC0415  # slow
+    from vapora.cli.importing.definitions import lint_definitions  # noqa: PLC0415  # slow
 
     raise typer.Exit(lint_definitions(files, values))

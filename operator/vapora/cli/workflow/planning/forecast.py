@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vapora.cli.planning.history import History
-from vapora.cli.planning.quota import Verdict, judge_quota, measure_pod
-from vapora.cli.planning.schedule import find_path, find_peak, lay_out
-from vapora.cli.planning.steps import Intent
+from vapora.cli.workflow.planning.history import History
+from vapora.cli.workflow.planning.quota import Verdict, judge_quota, measure_pod
+from vapora.cli.workflow.planning.schedule import find_path, find_peak, lay_out
+from vapora.cli.workflow.planning.steps import Intent
 from vapora.core.learning.assignment import Asking, NoPool, PoolView, assign
 from vapora.core.learning.profile import (
     Learned,

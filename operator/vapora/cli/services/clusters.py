@@ -8,8 +8,8 @@ from pathlib import Path
 from vapora.api.cluster import ClusterDefinition
 from vapora.cli.actions import run_command, submit
 from vapora.cli.client import open_api
-from vapora.cli.definitions import read_definitions
 from vapora.cli.exits import Exit
+from vapora.cli.importing.definitions import read_definitions
 from vapora.cli.manifest import check_spec
 from vapora.cli.options import fail
 from vapora.cli.target import Target

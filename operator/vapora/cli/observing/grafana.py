@@ -15,7 +15,8 @@ from vapora.controller.ports import NotFound
 from vapora.core.views import child, number, rows, text
 
 _SELECTOR = "app.kubernetes.io/name=grafana"
-_PATH = "/dashboards?tag=vapora"
+TAG = "vapora"  # of our dashboards
+_PATH = f"/dashboards?tag={TAG}"
 _LOCAL_PORT = 3000
 
 

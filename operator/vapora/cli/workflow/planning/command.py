@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from vapora.api.kinds import AGENT_POOL, WORKFLOW
 from vapora.cli.actions import find_whole_spec, run_command
 from vapora.cli.client import UserApi, open_api
-from vapora.cli.differences import find_change, write_change
 from vapora.cli.exits import Exit
+from vapora.cli.importing.differences import find_change, write_change
 from vapora.cli.manifest import Refused
-from vapora.cli.planning.forecast import Effect, Trial, build_forecast
-from vapora.cli.planning.history import read_history
-from vapora.cli.planning.steps import Intent, build_intents
 from vapora.cli.show.plans import print_forecast
 from vapora.cli.show.progress import show_progress
 from vapora.cli.target import Target
+from vapora.cli.workflow.planning.forecast import Effect, Trial, build_forecast
+from vapora.cli.workflow.planning.history import read_history
+from vapora.cli.workflow.planning.steps import Intent, build_intents
 from vapora.controller.ports import ApiError, JsonObject, NotFound
 from vapora.core.naming import run_manager
 from vapora.core.plan import Key, Manifest

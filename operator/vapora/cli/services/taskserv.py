@@ -61,7 +61,7 @@ def scale(
     dry_run: DryRun = False,
 ) -> int:
     """Set the size of a service that no autoscaler sizes."""
-    from vapora.cli.serving import change_spec  # noqa: PLC0415  # slow
+    from vapora.cli.services.serving import change_spec  # noqa: PLC0415  # slow
 
     return change_spec(target, name, {"replicas": replicas}, is_dry_run=dry_run, is_watched=watch, timeout=timeout)
 
@@ -82,7 +82,7 @@ def upgrade(
     """Upgrade a service to a version or an image, in the way that its spec says."""
     if not version and not image:
         raise fail("give --version, --image or both", Exit.USAGE)
-    from vapora.cli.serving import change_spec  # noqa: PLC0415  # slow
+    from vapora.cli.services.serving import change_spec  # noqa: PLC0415  # slow
 
     wanted = {name: value for name, value in (("version", version), ("image", image)) if value}
     return change_spec(target, name, wanted, is_dry_run=dry_run, is_watched=watch, timeout=timeout)
@@ -104,7 +104,7 @@ def rollback(
     dry_run: DryRun = False,
 ) -> int:
     """Go back to a former revision, until version or template of the spec change."""
-    from vapora.cli.serving import roll_back  # noqa: PLC0415  # slow
+    from vapora.cli.services.serving import roll_back  # noqa: PLC0415  # slow
 
     return roll_back(target, name, to_version, is_dry_run=dry_run, is_watched=watch, timeout=timeout)
 
@@ -117,6 +117,6 @@ def health(
     output: RowsOutput = "table",
 ) -> int:
     """Say how services are, and of what is not healthy the first cause; the exit code is 1 where one is not."""
-    from vapora.cli.serving import check_health  # noqa: PLC0415  # slow
+    from vapora.cli.services.serving import check_health  # noqa: PLC0415  # slow
 
     return check_health(target, names or [], output=output)

@@ -35,7 +35,7 @@ def top(
     target: Target, all_namespaces: Everywhere = False, selector: Selector = "", output: RowsOutput = "table"
 ) -> int:
     """Show how busy pools are, the busiest first."""
-    from vapora.cli.learned import show_loads  # noqa: PLC0415  # slow
+    from vapora.cli.agents.learned import show_loads  # noqa: PLC0415  # slow
 
     return show_loads(target, selector, output=output, is_everywhere=all_namespaces)
 
@@ -67,7 +67,7 @@ def scale(
     dry_run: DryRun = False,
 ) -> int:
     """Set the size of a pool whose size nothing else sets (mode none)."""
-    from vapora.cli.sizing import scale_pool  # noqa: PLC0415  # slow
+    from vapora.cli.agents.sizing import scale_pool  # noqa: PLC0415  # slow
 
     return scale_pool(target, pool, replicas, is_dry_run=dry_run)
 
@@ -83,7 +83,7 @@ def drain(
     dry_run: DryRun = False,
 ) -> int:
     """Give a pool no new task (spec.paused); those that it has are finished, its agents stay."""
-    from vapora.cli.sizing import drain_pool  # noqa: PLC0415  # slow
+    from vapora.cli.agents.sizing import drain_pool  # noqa: PLC0415  # slow
 
     return drain_pool(target, pool, is_released=release, is_watched=watch, timeout=timeout, is_dry_run=dry_run)
 
@@ -97,7 +97,7 @@ def rank(
     output: RowsOutput = "table",
 ) -> int:
     """Rank pools for a kind of work, as an assignment would now."""
-    from vapora.cli.learned import show_ranking  # noqa: PLC0415  # slow
+    from vapora.cli.agents.learned import show_ranking  # noqa: PLC0415  # slow
 
     return show_ranking(target, task_type, role, output=output)
 
@@ -106,7 +106,7 @@ def rank(
 @on_cluster
 def expertise(target: Target, pool: AnyPool = None, output: RowsOutput = "table") -> int:
     """Show how good pools are at each kind of work."""
-    from vapora.cli.learned import show_expertise  # noqa: PLC0415  # slow
+    from vapora.cli.agents.learned import show_expertise  # noqa: PLC0415  # slow
 
     return show_expertise(target, pool, output=output)
 
@@ -120,6 +120,6 @@ def history(
     output: RowsOutput = "table",
 ) -> int:
     """Show the tasks that the workflows that still exist gave to a pool, the latest first."""
-    from vapora.cli.learned import show_history  # noqa: PLC0415  # slow
+    from vapora.cli.agents.learned import show_history  # noqa: PLC0415  # slow
 
     return show_history(target, pool, limit=limit, output=output)
