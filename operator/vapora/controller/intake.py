@@ -5,6 +5,7 @@ from __future__ import annotations
 from vapora.controller.ports import JsonObject, Meter
 from vapora.controller.store import Store
 from vapora.controller.workqueue import Priority, WorkQueue
+from vapora.core.naming import LABEL_WORKFLOW
 from vapora.core.plan import Key
 from vapora.core.views import child, text
 
@@ -22,7 +23,7 @@ class Intake:
         self._meter.watch_event(kind, event or "LISTED")
         meta = child(obj, "metadata")
         key = Key(kind, text(meta, "namespace"), text(meta, "name"))
-        parent = self._store.parent_of(key)
+        parent = self._store.key_of(text(child(meta, "labels"), LABEL_WORKFLOW))
         if event == "DELETED":
             self._store.remove(key, text(meta, "uid"))  # perhaps a write that found nothing did so already
             self._queue.add(key)
@@ -30,6 +31,5 @@ class Intake:
                 self._queue.add(orphan)  # its own last event may have come before this one
         elif self._store.put(kind, obj):
             self._queue.add(key, Priority.FRESH if event else Priority.BACKGROUND)
-            parent = self._store.parent_of(key)
         if parent is not None:
             self._queue.add(parent)

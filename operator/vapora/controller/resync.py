@@ -53,6 +53,8 @@ class Resync:
             listed = await self._list(kind)
             for key in known:
                 if key not in listed and (obj := self._store.get(key)) is not None:
+                    if (parent := self._store.parent_of(key)) is not None:
+                        self._queue.add(parent, Priority.BACKGROUND)
                     self._store.remove(key, text(child(obj, "metadata"), "uid"))
                     self._queue.add(key, Priority.BACKGROUND)
             for key, version in listed.items():

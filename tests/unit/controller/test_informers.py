@@ -295,3 +295,37 @@ async def test_children_whose_last_event_came_before_their_owners_end_are_queued
     engine.queue.done(workflow_key("w"))
     intake.take("Workflow", "DELETED", workflow)
     assert {await engine.queue.get(), await engine.queue.get()} == {workflow_key("w"), pod_key("held")}
+
+
+@in_virtual_time
+async def test_a_parent_hears_of_the_end_of_a_child_that_a_write_has_already_found_gone():
+    engine = Engine()
+    intake = Intake(engine.store, engine.queue, engine.meter)
+    parent, child = build_parent_and_child(engine)
+    intake.take("Workflow", "ADDED", parent)
+    intake.take("Workflow", "ADDED", child)
+    engine.store.remove(workflow_key("child"), child["metadata"]["uid"])
+    for _ in range(engine.queue.depth):
+        engine.queue.done(await engine.queue.get())
+    intake.take("Workflow", "DELETED", child)
+    assert {await engine.queue.get(), await engine.queue.get()} == {workflow_key("child"), workflow_key("parent")}
+
+
+@in_virtual_time
+async def test_a_parent_hears_of_the_end_of_a_child_from_a_list_where_the_watch_tells_nothing():
+    engine = Engine()
+    parent, child = build_parent_and_child(engine)
+    for obj in (parent, child):
+        engine.store.put("Workflow", obj)
+    engine.api.remove(workflow_key("child"))
+    await build_resync(engine).once()
+    assert {await engine.queue.get(), await engine.queue.get()} == {workflow_key("child"), workflow_key("parent")}
+
+
+def build_parent_and_child(engine):
+    engine.api.put(build_workflow("parent"))
+    parent = engine.api.find("Workflow", "parent")
+    below = build_workflow("child")
+    below["metadata"]["labels"] = {"vapora.dev/workflow": parent["metadata"]["uid"]}
+    engine.api.put(below)
+    return dict(parent), dict(engine.api.find("Workflow", "child"))
