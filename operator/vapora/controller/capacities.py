@@ -135,7 +135,7 @@ class Capacities:
     async def _read_refusals(self, namespace: str) -> Mapping[str, str]:
         """Returns, for Jobs without a Pod, why their controller could make none: that stands in Events alone."""
         refusals: dict[str, str] = {}
-        for key, uid in self._runs.items():
+        for key, uid in list(self._runs.items()):  # others come and go while events are read
             if key.namespace != namespace:
                 continue
             views = self._look(uid)

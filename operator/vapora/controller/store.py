@@ -186,6 +186,8 @@ class Store:
         view = self._children.get(key)
         if view is None or (uid and view.meta.uid != uid):
             return None
+        if key in self._objects:  # a child that is an object of our own kinds, too
+            return view.meta if self.remove(key, view.meta.uid) else None
         del self._children[key]
         self._versions.pop(key, None)
         self._leave_owner(view.meta)

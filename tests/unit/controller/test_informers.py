@@ -322,6 +322,18 @@ async def test_a_parent_hears_of_the_end_of_a_child_from_a_list_where_the_watch_
     assert {await engine.queue.get(), await engine.queue.get()} == {workflow_key("child"), workflow_key("parent")}
 
 
+@in_virtual_time
+async def test_a_child_that_a_write_has_found_gone_may_be_told_of_again():
+    engine = Engine()
+    intake = Intake(engine.store, engine.queue, engine.meter)
+    for obj in (objects := build_parent_and_child(engine)):
+        intake.take("Workflow", "ADDED", obj)
+    engine.store.remove_child(workflow_key("child"))
+    assert engine.store.get(workflow_key("child")) is None
+    intake.take("Workflow", "MODIFIED", dict(objects[1]))
+    assert engine.store.find_child(workflow_key("child")) is not None
+
+
 def build_parent_and_child(engine):
     engine.api.put(build_workflow("parent"))
     parent = engine.api.find("Workflow", "parent")

@@ -140,6 +140,8 @@ def _work(draft: Draft) -> None:
     while True:
         open_gates(draft)
         take_over(draft)  # also at the end: what was made is stopped, and its try never used again
+        if draft.frontier.gates:
+            continue  # what was taken over had ended, and what follows it may have been made too
         if draft.is_ending:
             break
         _close_fans(draft)
