@@ -223,7 +223,8 @@ class Run:
         self.life.kill()
 
     def _has_ended(self) -> bool:
-        is_over = all(map(_is_final, self.objects.select("Workflow")))
+        found = self.objects.select("Workflow")
+        is_over = all(_is_final(run) and "deletionTimestamp" not in run["metadata"] for run in found)
         if not is_over or self.broker.results or self.held():
             return False
         return bool(self.status) or not self.children()

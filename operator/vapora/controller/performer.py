@@ -12,6 +12,7 @@ from vapora.controller.ports import Caller
 from vapora.core.calls import Answer, Call, Perform, ProviderCall
 
 AT_ONCE = 64
+_TOLD_AGAIN = 0.1  # seconds until somebody who asks again hears an answer again
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,14 @@ class Performer:
     def perform(self, action: Perform) -> None:
         """Takes a call over; it is made while `run` runs, in the order in which calls were taken over.
 
-        Whoever asks for one that was answered, because what it led to could not be written, is told of it again.
+        Whoever asks for one that was answered, because what it led to could not be written, is told of it again soon.
         """
         uid = _uid_of(action.id)
         if action.id in self._underway.get(uid, ()):
             return
         if action.id in self._answers.get(uid, {}):
-            self._tell(uid, action.id)
+            # Not at once: what keeps it from being written may last, and the two would wake each other without end.
+            asyncio.get_running_loop().call_later(_TOLD_AGAIN, self._tell_again, uid, action.id)
             return
         self._underway[uid].add(action.id)
         waiting = self._held_back if isinstance(action.call, ProviderCall) else self._waiting
@@ -148,6 +150,10 @@ class Performer:
         _discard(self._underway, uid, call_id)
         self._answers[uid][call_id] = answer
         self._tell(uid, call_id)
+
+    def _tell_again(self, uid: str, call_id: str) -> None:
+        if call_id in self._answers.get(uid, {}):
+            self._tell(uid, call_id)
 
     def _tell(self, uid: str, call_id: str) -> None:
         self._changes[uid].add(call_id)

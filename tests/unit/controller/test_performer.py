@@ -94,13 +94,16 @@ async def test_a_call_that_waits_is_under_way_or_was_answered_is_not_made_again(
 
 
 @in_virtual_time
-async def test_whoever_asks_again_for_what_was_answered_is_told_of_it_again():
+async def test_whoever_asks_again_for_what_was_answered_is_told_of_it_again_but_not_at_once():
     world = World()
     async with world.running():
         world.ask("u/a/0/1/1")
         await settle()
         world.performer.take_changes("u")
         world.ask("u/a/0/1/1")
+        await settle()
+        assert (world.woken, world.performer.take_changes("u")) == (["u"], set())
+        await asyncio.sleep(1)
         assert (world.woken, world.performer.take_changes("u")) == (["u", "u"], {"u/a/0/1/1"})
         assert world.outside.made == ["u/a/0/1/1"]
 
