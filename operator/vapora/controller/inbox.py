@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeGuard
 
 from vapora.controller.ports import Clock, Meter
 from vapora.controller.store import Store
 from vapora.core.agentpool.broker import Delivery
 from vapora.core.plan import Key
-from vapora.core.workflow.results import AgentResult, find_impossible, read_result
+from vapora.core.workflow.results import AgentResult, find_impossible, read_llm_seconds, read_result
 
 log = logging.getLogger(__name__)
-
-MAX_LLM_REQUESTS = 1000  # of one task that are counted
 
 
 class Letterbox:
@@ -50,7 +46,7 @@ class Letterbox:
         if answer.tokens or answer.cost_cents:
             completion = answer.tokens - prompt
             self._meter.task_answered(answer.model, prompt=prompt, completion=completion, cents=answer.cost_cents)
-        if seconds := _read_llm_seconds(said):
+        if seconds := read_llm_seconds(said):
             self._meter.llm_requested(answer.model, seconds)
 
 
@@ -103,14 +99,3 @@ class Inbox:
         ack = self._acks.pop(task_id, None)
         if ack is not None:
             await ack()
-
-
-def _read_llm_seconds(said: Mapping[str, object]) -> list[float]:
-    """Returns how long a task's requests to models took, as far as what its agent says of them can be."""
-    listed = said.get("llmSeconds")
-    found = listed[:MAX_LLM_REQUESTS] if isinstance(listed, list) else []
-    return [float(taken) for taken in found if _is_time(taken)]
-
-
-def _is_time(taken: object) -> TypeGuard[int | float]:
-    return isinstance(taken, (int, float)) and not isinstance(taken, bool) and 0 <= taken < math.inf

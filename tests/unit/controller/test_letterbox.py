@@ -79,4 +79,5 @@ async def test_of_the_times_that_requests_to_models_took_only_what_can_be_is_cou
     world = World()
     await world.take(f"{world.uid}/s/0/1", "default", model="m", llmSeconds=[1, -1, "2", True, None, float("inf"), 0.5])
     await world.take(f"{world.uid}/s/0/2", "default", model="n", llmSeconds=3)
+    await world.take(f"{world.uid}/s/0/3", "default", model="n", llmSeconds=[10**400])
     assert world.meter.seen == {("llm", "m"): 2}

@@ -67,6 +67,10 @@ READ: dict[str, tuple[dict[str, object], AgentResult]] = {
         {"outcome": "success", "tokens": {"prompt": "many"}, "costCents": "dear"},
         AgentResult("success"),
     ),
+    "numbers that no float can hold": (
+        {"outcome": "success", "quality": 10**400, "tokens": {"prompt": 10**400}, "costCents": -(10**400)},
+        AgentResult("success"),
+    ),
     "an endless cost": ({"outcome": "success", "costCents": float("inf")}, AgentResult("success")),
     "tokens that are no object": ({"outcome": "success", "tokens": 5}, AgentResult("success")),
     "an error that is no object": ({"outcome": "failure", "error": "boom"}, AgentResult("failure")),

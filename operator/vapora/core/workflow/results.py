@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from vapora.core.workflow.status import State, StepStatus, Unit, WorkflowStatus
 
 _OUTCOMES = frozenset({"success", "failure", "cancelled"})
 _CLOCKS_DIFFER = timedelta(seconds=1)
+_MAX_LLM_REQUESTS = 1000  # of one task that are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,16 @@ def find_impossible(raw: Mapping[str, object] | None, now: datetime) -> list[str
     return [field for field, is_impossible in found.items() if is_impossible]
 
 
+def read_llm_seconds(raw: Mapping[str, object]) -> list[float]:
+    """Returns how long a task's requests to models took, as far as what its agent says of them can be."""
+    listed = raw.get("llmSeconds")
+    found = listed[:_MAX_LLM_REQUESTS] if isinstance(listed, list) else []
+    return [float(taken) for taken in found if _is_number(taken) and taken >= 0]
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Returns whether a value is a number that a float can hold, which JSON's need not be."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_count(value: object) -> bool:
