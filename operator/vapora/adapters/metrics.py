@@ -137,8 +137,9 @@ class Metrics:
 
     def llm_requested(self, model: str, seconds: Sequence[float]) -> None:
         """Takes how long each of a task's requests to a model took."""
+        durations = self._llm_seconds(self._bound_models(model))
         for taken in seconds:
-            self._llm_seconds(self._bound_models(model)).observe(taken)
+            durations.observe(taken)
 
     def leading(self, *, is_leader: bool) -> None:
         """Says whether this process leads."""

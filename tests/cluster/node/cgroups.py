@@ -3,8 +3,9 @@
 import contextlib
 import os
 import re
-import time
 from pathlib import Path
+
+from tests.cluster.waiting import wait_until
 
 _ROOT = Path("/sys/fs/cgroup")
 _NAME = re.compile(r"vapora-node-(\d+)")
@@ -30,15 +31,16 @@ def remove_stale() -> None:
 
 def remove_cgroup(name: str) -> None:
     """Remove the group with all below it, as soon as its processes have ended."""
-    deadline = time.monotonic() + _SECONDS_TO_DIE
-    while time.monotonic() < deadline:
-        for top in _find(name):
-            for folder, _, _ in os.walk(top, topdown=False):
-                with contextlib.suppress(OSError):  # it is busy, or gone
-                    Path(folder).rmdir()
-        if not _find(name):
-            return
-        time.sleep(0.05)
+    with contextlib.suppress(TimeoutError):  # the next node's beginning removes it
+        wait_until(lambda: _try_to_remove(name), "the control group is gone", within=_SECONDS_TO_DIE)
+
+
+def _try_to_remove(name: str) -> bool:
+    for top in _find(name):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):  # it is busy, or gone
+                Path(folder).rmdir()
+    return not _find(name)
 
 
 def _find(pattern: str) -> list[Path]:

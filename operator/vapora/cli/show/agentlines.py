@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vapora.core.views import child, text
+from vapora.core.workflow.results import split_task_id
 
 _SPENT = frozenset({"at", "level", "logger", "message", "task", "traceparent", "traceback"})
 
@@ -27,10 +28,10 @@ class TaskLines:
             return []
         if not isinstance(said, dict):
             return []
-        parts = text(said, "task").split("/")
-        if len(parts) != 4 or parts[0] != self.uid or (self.step and parts[1] != self.step):
+        task = text(said, "task")
+        step, item, _ = split_task_id(task) or ("", 0, 0)
+        if not step or not task.startswith(f"{self.uid}/") or (self.step and step != self.step):
             return []
-        step, item = parts[1:3]
         title = f"{step}[{item}] {pod}" if step in self.fanned else f"{step} {pod}"
         return [(title, row) for row in [_tell(said), *text(said, "traceback").splitlines()]]
 

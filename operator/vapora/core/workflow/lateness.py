@@ -10,7 +10,7 @@ from vapora.core.naming import NO_ITEM
 from vapora.core.workflow.executions import execution_of_answer, relate
 from vapora.core.workflow.observed import Observed
 from vapora.core.workflow.results import Answered, is_late, split_task_id
-from vapora.core.workflow.status import State, StepStatus, Unit
+from vapora.core.workflow.status import Items, State, StepStatus, Unit
 
 
 def take_late_answers(observed: Observed, now: datetime) -> tuple[Observed, tuple[Execution, ...]]:
@@ -24,7 +24,7 @@ def take_late_answers(observed: Observed, now: datetime) -> tuple[Observed, tupl
         row = steps.get(name)
         if row is None or not is_late(row, item, effect):
             continue
-        place, unit = (NO_ITEM, row.unit) if row.items is None else (item, _end_of_item(row, item))
+        place, unit = (NO_ITEM, row.unit) if row.items is None else (item, _find_end(row.items, item))
         steps[name] = _close(row, item, answer.cost_cents)
         execution = execution_of_answer(observed.identity, Answered(task_id, name, place, effect, unit, answer), now)
         found.append(relate(execution, observed.definition, observed.status))
@@ -33,13 +33,11 @@ def take_late_answers(observed: Observed, now: datetime) -> tuple[Observed, tupl
     return replace(observed, status=replace(observed.status, steps=steps)), tuple(found)
 
 
-def _end_of_item(row: StepStatus, item: int) -> Unit:
+def _find_end(items: Items, item: int) -> Unit:
     """Returns what is still known of an item that ended with an open effect."""
-    if row.items is None or item in row.items.cancelled:
-        state, reason = State.CANCELLED, ""
-    else:
-        state, reason = State.FAILED, next((told.reason for told in row.items.failures if told.index == item), "")
-    left = row.items.open[item] if row.items is not None else Unit()
+    left = items.open[item]
+    state = State.CANCELLED if item in items.cancelled else State.FAILED
+    reason = next((told.reason for told in items.failures if told.index == item), "")
     return replace(left, state=state, reason=reason, tries=left.effect)
 
 

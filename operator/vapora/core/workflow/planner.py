@@ -39,15 +39,18 @@ def plan_workflow(observed: Observed, now: datetime) -> WorkflowPlan:
     if observed.is_deleting:
         return plan_deletion(observed, now)
     observed, late = take_late_answers(observed, now)
-    if isinstance(observed.definition, SpecProblem):
-        is_over = observed.status.phase.is_final
-        over = WorkflowPlan(Plan(), observed.status, observed.frontier)
-        decided = over if is_over else plan_refusal(observed, observed.definition)
-    elif observed.status.phase.is_final:
-        decided = plan_finished(observed, observed.definition, now)
-    else:
-        decided = plan_run(observed, observed.definition, now)
+    decided = _plan_standing(observed, now)
     return replace(decided, executions=(*late, *decided.executions)) if late else decided
+
+
+def _plan_standing(observed: Observed, now: datetime) -> WorkflowPlan:
+    if isinstance(observed.definition, SpecProblem):
+        if observed.status.phase.is_final:
+            return WorkflowPlan(Plan(), observed.status, observed.frontier)
+        return plan_refusal(observed, observed.definition)
+    if observed.status.phase.is_final:
+        return plan_finished(observed, observed.definition, now)
+    return plan_run(observed, observed.definition, now)
 
 
 def plan_finished(observed: Observed, definition: Definition, now: datetime) -> WorkflowPlan:
